@@ -1,0 +1,1 @@
+"""Tiered LLM inference capacity on Kubernetes: declared, enforced on every request, verifiable."""
