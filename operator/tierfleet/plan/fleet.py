@@ -1,0 +1,51 @@
+"""The part of a plan that comes from the InferencePool: model and groups of replicas. Pure."""
+
+from enum import StrEnum
+
+from tierfleet.plan.base import Count, Name, Part, Positive
+
+
+class PartitionName(StrEnum):
+    """The partition a replica belongs to; a `Sliced` one carries the same slice of both as all."""
+
+    SLICED = "Sliced"
+    RESERVED = "Reserved"
+    SHARED = "Shared"
+
+
+class PoolIdentity(Part):
+    """Which InferencePool (`tierfleet.dev`) the plan is for."""
+
+    namespace: Name = "default"
+    name: Name
+
+
+class Model(Part):
+    """The model that callers name: its served name, and the aliases that mean the same."""
+
+    name: Name
+    aliases: tuple[Name, ...] = ()
+
+    def serves(self, name: str) -> bool:
+        """True if a request for `name` is a request for this model."""
+        return name == self.name or name in self.aliases
+
+
+class Group(Part):
+    """Replicas of one accelerator and partition.
+
+    Attributes:
+        name: the accelerator's name; in Dedicated mode with its partition.
+        accelerator: as in the pool's spec.
+        partition: which promises these replicas serve.
+        desired: replicas that the plan wants, ready or not.
+        service_tokens_per_second: rate of one replica; 0 while it is neither declared nor measured.
+        max_sequences: seats of one replica's engine.
+    """
+
+    name: Name
+    accelerator: Name
+    partition: PartitionName = PartitionName.SLICED
+    desired: Count
+    service_tokens_per_second: Count = 0
+    max_sequences: Positive = 256
