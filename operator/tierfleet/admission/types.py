@@ -1,0 +1,204 @@
+"""What the admission core is told and what it answers. Pure data.
+
+Times are integers in nanoseconds of one monotonic clock; a request id is an integer that the
+caller of the core never uses twice.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How a dispatched request ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    """The engine answered with an error or went away; what it produced is charged."""
+    ABORTED = "aborted"
+    """The core aborted it (`Abort`), and the engine has let go of its seats."""
+
+
+class Partition(StrEnum):
+    """Which part of the capacity serves a request."""
+
+    RESERVED = "reserved"
+    SHARED = "shared"
+
+
+class ShedReason(StrEnum):
+    """Why a request gets no seat. The first group is the caller's doing, the second ours."""
+
+    UNKNOWN_TENANT = "unknown-tenant"
+    NO_ACCESS = "no-access"
+    TOO_MANY_SEATS = "too-many-seats"
+    REQUEST_LIMIT = "request-limit"
+    TOKEN_LIMIT = "token-limit"  # noqa: S105 - tokens of text
+    QUEUE_FULL = "queue-full"
+    EXPIRED = "expired"
+    ENGINE_STALLED = "engine-stalled"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """What the engine behind this core can hold.
+
+    Attributes:
+        group: the plan's group that this replica belongs to; it gives the share of every rate.
+        seats: sequences that the engine runs at once (vLLM's `max_num_seqs`).
+        kv_tokens: tokens of context that its KV cache holds; None while unknown.
+    """
+
+    group: str
+    seats: int
+    kv_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request that has been read and identified.
+
+    Attributes:
+        id: never used before.
+        tenant: a name from the plan; None for an anonymous caller.
+        prompt_tokens: estimated from the size of the prompt; `Progress` corrects it.
+        max_tokens: the caller's cap on the output of one sequence; None if unset.
+        sequences: seats it takes in the engine: choices times prompts.
+        tier: the tier asked for by name; None for the tenant's own.
+        deadline: latest time at which a first byte is of use; None for the tier's queue bound.
+    """
+
+    id: int
+    tenant: str | None
+    prompt_tokens: int
+    max_tokens: int | None = None
+    sequences: int = 1
+    tier: str | None = None
+    deadline: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Tokens of one request since it was last reported, over all its sequences.
+
+    Comes in batches (every 200 ms), not per chunk. Deltas may be negative when the engine's own
+    `usage` corrects an estimate.
+    """
+
+    id: int
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReading:
+    """The engine's own view, from its metrics: seconds late, so it only corrects the core's count.
+
+    Attributes:
+        running: sequences in seats.
+        waiting: sequences that the engine itself queues.
+        kv_used_permille: KV cache in use, 0 to 1000.
+    """
+
+    running: int
+    waiting: int
+    kv_used_permille: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Send the request to the engine now.
+
+    Attributes:
+        id: of the request.
+        tenant: as it arrived.
+        tier: the tier that is really charged.
+        partition: which part of the capacity serves it.
+        reservation: name of the reservation that it is charged to; None if to none.
+        borrowed: it uses capacity that was promised to another, until that one asks for it.
+        waited: nanoseconds since its arrival.
+        priority: of the tier; higher is sooner (vLLM wants the opposite sign).
+    """
+
+    id: int
+    tenant: str | None
+    tier: str
+    partition: Partition
+    reservation: str | None
+    borrowed: bool
+    waited: int
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Take the request out of the engine: its seat is needed for what was promised.
+
+    With `requeued` it waits again at its old place and will be dispatched once more; otherwise the
+    caller has already seen a part of the answer, which ends here. Report `finish` with
+    `Outcome.ABORTED` when the engine has let go.
+    """
+
+    id: int
+    requeued: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shed:
+    """Answer the request with an error.
+
+    Attributes:
+        id: of the request.
+        reason: decides the status: the caller's own limit is a 429, our lack of capacity a 503.
+        retry_after: nanoseconds after which a try is likely to be served; None: do not retry.
+        message: a sentence for the caller, with the limit that was met.
+        waited: nanoseconds since its arrival.
+    """
+
+    id: int
+    reason: ShedReason
+    retry_after: int | None
+    message: str
+    waited: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Call `tick` at this time, if nothing else happens before; a later `WakeAt` replaces it."""
+
+    at: int
+
+
+Decision = Dispatch | Abort | Shed | WakeAt
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """One limit of one tenant on this replica, as `x-ratelimit-*` headers tell it.
+
+    Attributes:
+        limit: this replica's part of the limit, in whole requests or tokens a minute.
+        remaining: never more than may really still be sent.
+        reset: nanoseconds until `remaining` equals `limit` again if nothing is sent.
+    """
+
+    limit: int
+    remaining: int
+    reset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """What a tenant may still send; None where its tier has no such limit."""
+
+    requests: Allowance | None
+    tokens: Allowance | None
+
+
+@dataclass(frozen=True, slots=True)
+class TierLoad:
+    """Requests of one tier in the core right now."""
+
+    tier: str
+    queued: int
+    in_flight: int
