@@ -1,0 +1,107 @@
+"""Which programs the test cluster needs, and the Go module that pins each.
+
+Every module has a dependency graph of its own, so that they never fight over a version. It must
+not know how or where they are built.
+"""
+
+import hashlib
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+BUILD_FLAGS = ("-trimpath", "-buildvcs=false")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One folder with a `go.mod`: what is built from it.
+
+    Attributes:
+        name: the folder beside this file.
+        versioned_by: the required Go module whose version the programs report.
+        programs: program name to the Go package of its `main`.
+        stamps: Go variables set at link time, with `{version}`, `{major}` and `{minor}` filled in.
+    """
+
+    name: str
+    versioned_by: str
+    programs: Mapping[str, str]
+    stamps: Mapping[str, str]
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds `go.mod` and `go.sum`."""
+        return HERE / self.name
+
+    @property
+    def version(self) -> str:
+        """The pinned version, for example `v1.36.3`."""
+        return self._from_go_mod(rf"\b{re.escape(self.versioned_by)} (v\S+)")
+
+    @property
+    def minimum_go(self) -> tuple[int, ...]:
+        """The oldest Go that the module builds with, for example `(1, 26, 0)`."""
+        return tuple(int(part) for part in self._from_go_mod(r"^go ([\d.]+)$").split("."))
+
+    @property
+    def linker_flags(self) -> str:
+        """The value of `-ldflags`: no symbol tables, and the version stamped in.
+
+        Without the stamps Kubernetes calls itself v0.0.0, and Helm's kubeVersion check fails.
+        """
+        major, minor, _ = self.version.removeprefix("v").split(".", 2)
+        stamps = (
+            f"-X {variable}={value.format(version=self.version, major=major, minor=minor)}"
+            for variable, value in self.stamps.items()
+        )
+        return " ".join(("-s -w", *stamps))
+
+    @property
+    def key(self) -> str:
+        """A short hash over everything that decides what the built programs do."""
+        digest = hashlib.sha256()
+        for name in ("go.mod", "go.sum"):
+            digest.update((self.folder / name).read_bytes())
+        settings = (self.programs, BUILD_FLAGS, self.linker_flags)
+        digest.update(repr((settings, platform.system(), platform.machine())).encode())
+        return digest.hexdigest()[:16]
+
+    def _from_go_mod(self, pattern: str) -> str:
+        found = re.search(pattern, (self.folder / "go.mod").read_text(), re.MULTILINE)
+        if found is None:
+            raise ValueError(f"{self.folder / 'go.mod'} has no line that matches {pattern!r}")
+        return found[1]
+
+
+MODULES = (
+    Module(
+        name="kubernetes",
+        versioned_by="k8s.io/kubernetes",
+        programs={
+            name: f"k8s.io/kubernetes/cmd/{name}"
+            for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+        },
+        stamps={
+            "k8s.io/component-base/version.gitVersion": "{version}",
+            "k8s.io/component-base/version.gitMajor": "{major}",
+            "k8s.io/component-base/version.gitMinor": "{minor}",
+            "k8s.io/client-go/pkg/version.gitVersion": "{version}",
+        },
+    ),
+    Module(
+        name="etcd",
+        versioned_by="go.etcd.io/etcd/server/v3",
+        programs={"etcd": "go.etcd.io/etcd/server/v3"},
+        stamps={},
+    ),
+    Module(
+        name="kwok",
+        versioned_by="sigs.k8s.io/kwok",
+        programs={name: f"sigs.k8s.io/kwok/cmd/{name}" for name in ("kwok", "kwokctl")},
+        stamps={},
+    ),
+)
