@@ -1,0 +1,115 @@
+"""Nothing that a person writes is ignored silently: what is not built yet is named."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.api.documents import MINIMAL, changed, examples, full
+from tierfleet.api import KINDS
+from tierfleet.api.capacityreservation import ReservationReason
+from tierfleet.api.common import Resource
+from tierfleet.api.implemented import TABLE, Unbuilt, not_implemented
+from tierfleet.api.poolstatus import PoolReason
+from tierfleet.api.tierpolicy import PolicyReason
+
+BY_KIND: dict[str, type[Resource]] = {kind.definition.kind: kind for kind in KINDS}
+REASONS = {
+    "TierPolicy": PolicyReason,
+    "InferencePool": PoolReason,
+    "CapacityReservation": ReservationReason,
+}
+
+REACHED: list[tuple[str, dict[str, Any], str]] = [
+    ("TierPolicy", {"enforcement": "Shadow"}, "spec.enforcement"),
+    (
+        "TierPolicy",
+        {"identification.gateway": {"secretRef": {"name": "gateway"}}},
+        "spec.identification.gateway",
+    ),
+    ("TierPolicy", {"tiers[0].weight": 2}, "spec.tiers[retail].weight"),
+    ("TierPolicy", {"tiers[0].minimumPercent": 1}, "spec.tiers[retail].minimumPercent"),
+    ("TierPolicy", {"tiers[0].preemption": "Anytime"}, "spec.tiers[retail].preemption"),
+    ("TierPolicy", {"tiers[0].preemption": "BeforeFirstByte"}, "spec.tiers[retail].preemption"),
+    (
+        "TierPolicy",
+        {"tiers[0].longContext": {"aboveTokens": 1, "maxConcurrentRequests": 1}},
+        "spec.tiers[retail].longContext",
+    ),
+    ("InferencePool", {"engine.type": "TensorRTLLM"}, "spec.engine.type"),
+    ("InferencePool", {"engine.type": "SGLang"}, "spec.engine.type"),
+    ("InferencePool", {"scaling": {"mode": "Automatic", "maxReplicas": 2}}, "spec.scaling.mode"),
+    ("InferencePool", {"partitioning.mode": "Dedicated"}, "spec.partitioning.mode"),
+    ("InferencePool", {"partitioning.lendablePercent": 99}, "spec.partitioning.lendablePercent"),
+    ("InferencePool", {"gateway.inferencePool": "Emit"}, "spec.gateway.inferencePool"),
+    (
+        "CapacityReservation",
+        {
+            "guarantee": {
+                "prepaid": {"serviceTokens": 1, "period": "Day", "serviceTokensPerSecond": 1}
+            }
+        },
+        "spec.guarantee.prepaid",
+    ),
+    ("CapacityReservation", {"spillover.action": "Queue"}, "spec.spillover.action"),
+    ("CapacityReservation", {"spillover.tier": "pro"}, "spec.spillover.tier"),
+    ("CapacityReservation", {"lending.lendablePercent": 0}, "spec.lending.lendablePercent"),
+    ("CapacityReservation", {"lending.reclaim": "Abort"}, "spec.lending.reclaim"),
+]
+
+
+def found(kind: str, **change: Any) -> tuple[Unbuilt, ...]:
+    return not_implemented(BY_KIND[kind].model_validate(changed(MINIMAL[kind], **change)))
+
+
+@pytest.mark.parametrize(("kind", "change", "path"), REACHED)
+def test_a_value_that_is_not_built_is_named_with_its_path(
+    kind: str, change: dict[str, Any], path: str
+) -> None:
+    (unbuilt,) = found(kind, **change)
+    assert unbuilt.path == path
+    assert unbuilt.message.endswith(".")
+
+
+def test_every_row_of_the_table_is_reached() -> None:
+    reached = {(kind, path.replace("[retail]", "[*]")) for kind, _, path in REACHED}
+    assert reached == {(row.kind, row.path) for row in TABLE}
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.kind}-{row.path}")
+def test_the_reason_is_one_of_the_kind(row: Any) -> None:
+    assert row.reason in set(REASONS[row.kind])
+
+
+@pytest.mark.parametrize("kind", BY_KIND)
+def test_defaults_are_built(kind: str) -> None:
+    assert found(kind) == ()
+
+
+def test_the_examples_use_only_what_is_built() -> None:
+    ours = [document for document in examples() if document["kind"] in BY_KIND]
+    assert ours
+    for document in ours:
+        assert not_implemented(BY_KIND[document["kind"]].model_validate(document)) == ()
+
+
+def test_dedicated_partitions_wait_for_routing() -> None:
+    (unbuilt,) = found("InferencePool", **{"partitioning.mode": "Dedicated"})
+    assert unbuilt.reason == "RoutingRequired"
+
+
+def test_values_written_out_that_say_the_default_are_built() -> None:
+    assert found("CapacityReservation", **{"lending.lendablePercent": 100}) == ()
+    assert found("TierPolicy", **{"tiers[0].weight": 1, "enforcement": "Enforce"}) == ()
+
+
+def test_everything_unbuilt_in_one_object_is_listed() -> None:
+    policy = BY_KIND["TierPolicy"].model_validate(full()["TierPolicy"])
+    assert [unbuilt.path for unbuilt in not_implemented(policy)] == [
+        "spec.identification.gateway",
+        "spec.tiers[pro].weight",
+        "spec.tiers[retail].minimumPercent",
+        "spec.tiers[pro].preemption",
+        "spec.tiers[retail].preemption",
+        "spec.tiers[flex].preemption",
+        "spec.tiers[retail].longContext",
+    ]
