@@ -10,13 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from e2e import toolchain
+from e2e import crds, toolchain
 from e2e.cluster import Cluster, start
-from e2e.paths import REPOSITORY
 from e2e.tools.golang import GoMissingError
-
-CRDS = REPOSITORY / "crds"
-CLEAN = "60s"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,9 +40,7 @@ def cluster() -> Iterator[Cluster]:
     """A running cluster without nodes, with our CRDs; removed at the end of the session."""
     started = start("test")
     try:
-        if CRDS.is_dir():
-            started.apply(CRDS)
-            started.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
+        crds.install(started)
         yield started
     finally:
         started.stop()
@@ -63,6 +57,5 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     # next test goes now: pods that take devices, and our resources, which an operator would serve.
     # A namespace that is being deleted admits nothing new, so nothing comes back.
     cluster.kubectl("delete", "namespace", name, "--wait=false")
-    kinds = "all,tierfleet" if CRDS.is_dir() else "all"
-    cluster.kubectl("delete", kinds, "--all", "--namespace", name, f"--timeout={CLEAN}")
+    cluster.kubectl("delete", "all,tierfleet", "--all", "--namespace", name, "--timeout=60s")
     cluster.kubectl("delete", "nodes", "--all")

@@ -1,0 +1,120 @@
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e import guard
+from e2e.paths import REPOSITORY
+from e2e.processes import kill_all, marked_environment, running
+from e2e.wait import wait_until
+
+# A shell starts background jobs with Ctrl-C ignored, and children inherit that.
+OWNER = """
+import signal, subprocess, time
+from e2e.guard import claim
+from e2e.processes import marked_environment
+signal.signal(signal.SIGINT, signal.default_int_handler)
+claimed = claim("unit")
+subprocess.Popen(["sleep", "600"], env=marked_environment(claimed.workdir), start_new_session=True)
+print(claimed.workdir, claimed.guard.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+
+
+@pytest.fixture
+def owner() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", OWNER]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+def claimed_by(owner: subprocess.Popen[str]) -> tuple[Path, int]:
+    assert owner.stdout is not None
+    workdir, guard_pid = owner.stdout.readline().split()
+    assert running(Path(workdir))
+    return Path(workdir), int(guard_pid)
+
+
+def test_a_released_claim_leaves_neither_process_nor_folder() -> None:
+    claimed = guard.claim("unit")
+    child = subprocess.Popen(["sleep", "600"], env=marked_environment(claimed.workdir))
+
+    claimed.release()
+
+    assert child.wait(10) == -signal.SIGKILL
+    assert not claimed.workdir.exists()
+
+
+def test_a_claim_can_be_released_twice() -> None:
+    claimed = guard.claim("unit")
+    claimed.release()
+    claimed.release()
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_when_the_owner_ends_its_processes_and_its_folder_go(
+    owner: subprocess.Popen[str], end: signal.Signals
+) -> None:
+    workdir, _ = claimed_by(owner)
+
+    owner.send_signal(end)
+    owner.wait(10)
+
+    wait_until(lambda: not workdir.exists(), timeout=30, why="the folder to be removed")
+    assert not running(workdir)
+
+
+def test_a_claim_whose_owner_and_guard_were_killed_is_swept_by_the_next(
+    owner: subprocess.Popen[str],
+) -> None:
+    workdir, guard_pid = claimed_by(owner)
+    os.kill(guard_pid, signal.SIGKILL)
+    owner.kill()
+    owner.wait(10)
+    assert running(workdir)
+
+    guard.claim("unit").release()
+
+    assert not workdir.exists()
+    assert not running(workdir)
+
+
+def test_a_claim_whose_owner_lives_is_not_swept_even_if_its_guard_is_dead(
+    owner: subprocess.Popen[str],
+) -> None:
+    workdir, guard_pid = claimed_by(owner)
+    os.kill(guard_pid, signal.SIGKILL)
+
+    guard.claim("unit").release()
+
+    assert running(workdir)
+    kill_all(workdir)
+
+
+def test_processes_without_the_marker_are_never_killed(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    with subprocess.Popen(["sleep", "600"], env=marked_environment(other)) as bystander:
+        try:
+            kill_all(tmp_path / "mine")
+            assert running(other) == {bystander.pid: "sleep"}
+        finally:
+            bystander.kill()
+
+
+def test_a_base_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / f"tierfleet-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(RuntimeError, match="set TMPDIR"):
+        guard.claim("unit")
