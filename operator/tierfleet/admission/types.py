@@ -33,6 +33,7 @@ class ShedReason(StrEnum):
     TOO_MANY_SEATS = "too-many-seats"
     REQUEST_LIMIT = "request-limit"
     TOKEN_LIMIT = "token-limit"  # noqa: S105 - tokens of text
+    OVER_GUARANTEE = "over-guarantee"
     QUEUE_FULL = "queue-full"
     EXPIRED = "expired"
     ENGINE_STALLED = "engine-stalled"
@@ -115,7 +116,6 @@ class Dispatch:
         tier: the tier that is really charged.
         partition: which part of the capacity serves it.
         reservation: name of the reservation that it is charged to; None if to none.
-        borrowed: it uses capacity that was promised to another, until that one asks for it.
         waited: nanoseconds since its arrival.
         priority: of the tier; higher is sooner (vLLM wants the opposite sign).
     """
@@ -125,7 +125,6 @@ class Dispatch:
     tier: str
     partition: Partition
     reservation: str | None
-    borrowed: bool
     waited: int
     priority: int
 

@@ -1,0 +1,30 @@
+"""How fast the engine ends requests: the base of every honest retry time."""
+
+MOST = 60_000_000_000
+"""No caller is told to wait longer (ns): by then the picture has changed."""
+LEAST = 100_000_000
+UNKNOWN = 1_000_000_000
+"""Answer before two requests have ended."""
+
+
+class DrainRate:
+    """Moving average (1/8) of the time between two ends of requests while others wait."""
+
+    __slots__ = ("_interval", "_last")
+
+    def __init__(self) -> None:
+        self._interval: int | None = None
+        self._last: int | None = None
+
+    def ended(self, now: int, *, waiting: bool) -> None:
+        """A request has ended. An interval in which nothing waited says nothing about the rate."""
+        if self._last is not None and waiting:
+            gap = now - self._last
+            self._interval = gap if self._interval is None else (7 * self._interval + gap) // 8
+        self._last = now
+
+    def time_for(self, requests: int) -> int:
+        """Nanoseconds until so many requests have ended, within [100 ms, 60 s]."""
+        if self._interval is None:
+            return UNKNOWN
+        return min(MOST, max(LEAST, requests * self._interval))
