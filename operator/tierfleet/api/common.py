@@ -32,6 +32,7 @@ TENANT_LABEL = f"{GROUP}/tenant"
 TIER_LABEL = f"{GROUP}/tier"
 WEIGHT_ANNOTATION = f"{GROUP}/weight"
 
+DECIMAL_PATTERN = r"^(0|[1-9][0-9]{0,5})(\.[0-9]{1,6})?$"
 LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 _QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?$"
 
@@ -84,9 +85,7 @@ Labels = Annotated[dict[str, LabelValue], Field(max_length=64)]
 ImageName = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^\S+$")]
 Text = Annotated[str, Field(max_length=4096)]
 
-DecimalString = Annotated[
-    str, Field(max_length=13, pattern=r"^(0|[1-9][0-9]{0,5})(\.[0-9]{1,6})?$")
-]
+DecimalString = Annotated[str, Field(max_length=13, pattern=DECIMAL_PATTERN)]
 """A decimal of at most six decimals below a million: a whole number of micro units."""
 
 Quantity = Annotated[

@@ -40,6 +40,8 @@ class PoolReason(StrEnum):
     SCALED_TO_ZERO = "ScaledToZero"
     NO_SUCH_ACCELERATOR = "NoSuchAccelerator"
     INSUFFICIENT_DEVICES = "InsufficientDevices"
+    MAX_REPLICAS = "MaxReplicas"
+    UNSCHEDULABLE = "Unschedulable"
     # CapacityKnown
     DECLARED = "Declared"
     MEASURED = "Measured"

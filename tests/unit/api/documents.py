@@ -55,6 +55,11 @@ def examples() -> list[Document]:
     return [document for file in files for document in yaml.safe_load_all(file.read_text())]
 
 
+def placed(document: Document, namespace: str) -> Document:
+    """A copy in another namespace."""
+    return document | {"metadata": document["metadata"] | {"namespace": namespace}}
+
+
 def changed(document: Document, **changes: Any) -> Document:
     """A copy with values at dotted paths below `spec` replaced or added, `...` removes.
 
