@@ -3,6 +3,7 @@
 Pure: text in, text out. It must not know about files or about any particular kind.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -56,14 +57,14 @@ def _kind(definition: Schema) -> Iterator[str]:
     columns = version["additionalPrinterColumns"]
     shown, wide = _columns(columns, wide=False), _columns(columns, wide=True)
     yield f"`kubectl get {names['shortNames'][0]}` shows {shown}; `-o wide` adds {wide}."
-    yield from _rules(schema, "metadata.name")
+    for rule in _rules(schema):
+        yield f"\n`metadata.name` {rule}."
+    described: dict[str, str] = {}
     for part in ("spec", "status"):
-        yield ""
-        yield f"### {names['kind']} {part}"
-        yield ""
-        yield "| field | type | default | meaning |"
-        yield "|---|---|---|---|"
-        yield from _fields(schema["properties"][part], part)
+        yield f"\n### {names['kind']} {part}\n"
+        yield from (f"- {rule}." for rule in _rules(schema["properties"][part]))
+        yield "\n| field | type | default | meaning |\n|---|---|---|---|"
+        yield from _fields(schema["properties"][part], part, described)
 
 
 def _columns(columns: Sequence[Schema], *, wide: bool) -> str:
@@ -71,23 +72,26 @@ def _columns(columns: Sequence[Schema], *, wide: bool) -> str:
     return ", ".join(names)
 
 
-def _rules(schema: Schema, path: str) -> Iterator[str]:
+def _rules(schema: Schema) -> Iterator[str]:
+    """Our rules on a value, each with the field below it that it is about."""
     for rule in schema.get("x-kubernetes-validations", ()):
-        yield ""
-        yield f"`{path}` {rule['message']}."
+        field = rule.get("fieldPath", "").removeprefix(".")
+        yield f"`{field}` {rule['message']}" if field else rule["message"]
 
 
-def _fields(schema: Schema, path: str) -> Iterator[str]:
+def _fields(schema: Schema, path: str, described: dict[str, str]) -> Iterator[str]:
+    """Rows of a table; what has been described already (with its path) is referred to."""
     required = schema.get("required", ())
     for name, field in schema["properties"].items():
         own = f"{path}.{name}"
-        default = "required" if name in required else _default(field)
-        yield f"| `{own}` | {_type(field)} | {default} | {_meaning(field)} |"
-        if name in _PASSED_ON:
-            continue
         inner = field.get("items", field)
-        if "properties" in inner:
-            yield from _fields(inner, own + ("[]" if inner is not field else ""))
+        below = f"{own}[]" if inner is not field else own
+        known = described.setdefault(json.dumps(inner.get("properties")), below)
+        again = f" Fields as in `{known}`." if "properties" in inner and known != below else ""
+        default = "required" if name in required else _default(field)
+        yield f"| `{own}` | {_type(field)} | {default} | {_meaning(field)}{again} |"
+        if "properties" in inner and not again and name not in _PASSED_ON:
+            yield from _fields(inner, below, described)
 
 
 def _default(field: Schema) -> str:
@@ -96,12 +100,8 @@ def _default(field: Schema) -> str:
 
 
 def _meaning(field: Schema) -> str:
-    rules = [
-        rule["message"]
-        for source in (field, field.get("items", {}))
-        for rule in source.get("x-kubernetes-validations", ())
-    ]
-    text = " ".join([field.get("description", ""), *(f"*Rule: {rule}.*" for rule in rules)])
+    rules = [*_rules(field), *_rules(field.get("items", {}))]
+    text = " ".join([field.get("description", ""), *(f"*Rule:* {rule}." for rule in rules)])
     return text.replace("|", "\\|")
 
 
@@ -113,10 +113,9 @@ def _type(field: Schema) -> str:
     kind: str = field["type"]
     if kind == "array":
         inner = field["items"]
-        of = "objects" if "properties" in inner else f"{_type(inner)}s"
-        return f"list of {of}{_range(field, 'minItems', 'maxItems')}"
+        return f"list of {_type(inner)}{_range(field, 'minItems', 'maxItems')}"
     if "additionalProperties" in field:
-        return f"map of {_type(field['additionalProperties'])}s"
+        return f"map of {_type(field['additionalProperties'])}"
     if kind == "integer":
         return kind + _range(field, "minimum", "maximum")
     return "time" if field.get("format") == "date-time" else kind

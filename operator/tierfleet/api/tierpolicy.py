@@ -108,6 +108,16 @@ class Burndown(Model):
 class GatewayIdentity(Model):
     """A gateway in front of the fleet that has identified the tenant already."""
 
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            Rule(
+                "self.secretHeader != self.tenantHeader",
+                "must be another header than secretHeader",
+                ".tenantHeader",
+            ),
+        )
+    )
+
     secret_ref: Ref
     """Secret whose entries are the values that prove a request came through the gateway; two
     entries during a rotation."""

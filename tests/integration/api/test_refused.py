@@ -76,6 +76,17 @@ REFUSED: list[Row] = [
         "spec.tiers",
         "must be at most 100 percent together: lower the minimumPercent of some tier",
     ),
+    (
+        POLICY,
+        {
+            "identification.gateway": {
+                "secretRef": {"name": "gateway"},
+                "tenantHeader": "x-tierfleet-gateway",
+            }
+        },
+        "spec.identification.gateway.tenantHeader",
+        "must be another header than secretHeader",
+    ),
     # CapacityReservation
     (RESERVATION, {"guarantee": {}}, "spec.guarantee", EXACTLY_ONE),
     (RESERVATION, {"guarantee.prepaid": PREPAID}, "spec.guarantee", EXACTLY_ONE),
