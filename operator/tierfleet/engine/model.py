@@ -12,7 +12,7 @@ sequences per residue).
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -123,7 +123,7 @@ class Engine:
         return bool(self._waiting or self._decoding or self._partial or self._to_abort)
 
     @property
-    def decoding(self) -> Iterable[Sequence]:
+    def decoding(self) -> Collection[Sequence]:
         """Sequences past their prompt, in the order in which they passed it."""
         return self._decoding.keys()
 

@@ -99,7 +99,10 @@ class Reference:
                     break
                 allocated = self.allocate(request, new)
             if not allocated:
-                break
+                # vLLM leaves the loop here, so that whoever stands behind a sequence that evicted
+                # itself misses this step. Under FCFS nobody can; under priority the model lets
+                # them decode (docs/engine.md), and so does this.
+                continue
             scheduled[request] = new
             budget -= new
             index += 1

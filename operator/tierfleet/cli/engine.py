@@ -1,0 +1,131 @@
+"""`tierfleet engine`: the simulated engine as a process. Options in, sentences out."""
+
+import dataclasses
+import os
+from typing import Annotated, Any
+
+import typer
+
+from tierfleet.engine.config import EngineConfig, SchedulingPolicy
+from tierfleet.engine.presets import PRESETS, Preset
+
+
+def _preset(name: str) -> str:
+    if name not in PRESETS:
+        raise typer.BadParameter(f"There is no preset {name!r}. Give one of {', '.join(PRESETS)}.")
+    return name
+
+
+def _speed(speed: float) -> float:
+    if not 0 < speed <= 1_000_000:
+        raise typer.BadParameter(f"{speed:g} is not a pace. Give 1 for real time, 2 for twice it.")
+    return speed
+
+
+def engine(  # noqa: PLR0917 - one parameter per option
+    preset: Annotated[
+        str,
+        typer.Option(
+            callback=_preset, help=f"Accelerator and model to behave like: {', '.join(PRESETS)}."
+        ),
+    ] = "h100",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8000,
+    model: Annotated[
+        str | None, typer.Option(help="Name to serve the model under. Default: the preset's.")
+    ] = None,
+    max_num_seqs: Annotated[
+        int | None, typer.Option(help="Seats: sequences that run at once. Default: the preset's.")
+    ] = None,
+    max_num_batched_tokens: Annotated[
+        int | None, typer.Option(help="Tokens per step. Default: the preset's.")
+    ] = None,
+    max_model_len: Annotated[
+        int | None, typer.Option(help="Longest context in tokens. Default: the preset's.")
+    ] = None,
+    num_gpu_blocks_override: Annotated[
+        int | None, typer.Option(help="KV cache in blocks of 16 tokens. Default: the preset's.")
+    ] = None,
+    scheduling_policy: Annotated[
+        SchedulingPolicy, typer.Option(help="Order of the waiting queue.")
+    ] = SchedulingPolicy.FCFS,
+    enable_prefix_caching: Annotated[
+        bool, typer.Option(help="Take prompts seen before as cached.")
+    ] = True,
+    speed: Annotated[
+        float,
+        typer.Option(callback=_speed, help="How many times faster than in reality time passes."),
+    ] = 1.0,
+    shutdown_timeout: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds for running requests to finish after SIGTERM."),
+    ] = 10.0,
+) -> None:
+    """Serve a simulated engine: vLLM's scheduling, HTTP interface and metrics, without a GPU.
+
+    It batches, queues and preempts as vLLM does and takes as long as the preset says, but its
+    answers are meaningless words. One line tells when and where it serves; SIGTERM ends it.
+    """
+    chosen = PRESETS[preset]
+    config = _config(
+        chosen,
+        scheduling_policy,
+        max_num_seqs=max_num_seqs,
+        max_num_batched_tokens=max_num_batched_tokens,
+        max_model_len=max_model_len,
+        num_blocks=num_gpu_blocks_override,
+    )
+    try:
+        # Not at the top: `tierfleet --help` must work where the extra is not installed.
+        import uvloop  # noqa: PLC0415
+
+        from tierfleet.engine.server import ServerConfig, serve  # noqa: PLC0415
+    except ImportError as error:
+        typer.echo(
+            f"The engine needs {error.name}, which is not installed."
+            " Install it with: pip install 'tierfleet[simulator]'",
+            err=True,
+        )
+        raise typer.Exit(1) from None
+    served = model or chosen.model
+
+    def announce(host: str, port: int) -> None:
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        print(f"tierfleet engine: {served} ({preset}) serves on http://{where}", flush=True)
+
+    try:
+        uvloop.run(
+            serve(
+                ServerConfig(
+                    config,
+                    served,
+                    host,
+                    port,
+                    speed,
+                    prefix_caching=enable_prefix_caching,
+                    shutdown_timeout=shutdown_timeout,
+                ),
+                announce,
+            )
+        )
+    except OSError as error:
+        # The loop wraps the reason of a failed bind in a sentence of its own.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror
+        typer.echo(
+            f"Cannot listen on {host}:{port}: {reason}."
+            " Choose another --host or --port; --port 0 takes a free port.",
+            err=True,
+        )
+        raise typer.Exit(1) from None
+
+
+def _config(preset: Preset, policy: SchedulingPolicy, **sizes: int | None) -> EngineConfig:
+    """The preset's sizes, except where an option gives another."""
+    given: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
+    try:
+        return dataclasses.replace(preset.config, scheduling_policy=policy, **given)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
