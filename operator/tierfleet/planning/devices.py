@@ -1,0 +1,127 @@
+"""The device grant: which pool gets which devices, for a whole group of pools at once.
+
+Pools that share products are granted together, one after the other from one inventory, because two
+grants side by side would give the same free device twice. The grant is computed from nodes and
+pods alone: a planned pod that got no device holds none, so it is taken back by the next grant, and
+what already runs stays where it is. Rules and their reasons: `docs/planning.md`.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+
+from tierfleet.api import InferencePool
+from tierfleet.api.conditions import Status
+from tierfleet.planning import acceptance, capacity, promises
+from tierfleet.planning.inventory import Inventory, Offer
+from tierfleet.planning.placement import AcceleratorPlacement, Limit, Placement, Shortfall
+from tierfleet.planning.snapshot import PoolKey, Snapshot
+
+
+def device_groups(pools: Iterable[InferencePool]) -> tuple[frozenset[PoolKey], ...]:
+    """The pools in groups that want none of each other's products, in the order of their keys.
+
+    Connected components of pools that share a product (label and value).
+    """
+    groups: list[tuple[set[PoolKey], set[tuple[str, str]]]] = []
+    for pool in pools:
+        keys = {pool.key}
+        products = {(a.product_label, p) for a in pool.spec.accelerators for p in a.products}
+        apart = []
+        for other_keys, other_products in groups:
+            if products & other_products:
+                keys |= other_keys
+                products |= other_products
+            else:
+                apart.append((other_keys, other_products))
+        groups = [*apart, (keys, products)]
+    return tuple(sorted((frozenset(keys) for keys, _ in groups), key=min))
+
+
+def grant(snapshot: Snapshot, group: Collection[PoolKey]) -> Mapping[PoolKey, Placement]:
+    """The placement of every pool of the group that the snapshot has.
+
+    Never more than the devices that are free, plus those of the pool's own pods. It depends on
+    the facts only, not on their order, and the placement of what it has planned is itself.
+    """
+    inventory = Inventory(snapshot)
+    pools = [snapshot.pools[key] for key in group if key in snapshot.pools]
+    return {
+        pool.key: _placed(snapshot, pool, inventory)
+        for pool in sorted(pools, key=lambda pool: _precedence(snapshot, pool))
+    }
+
+
+def _precedence(snapshot: Snapshot, pool: InferencePool) -> tuple[int, int, datetime, PoolKey]:
+    """Smaller is first: what was promised, then weight, then age, then the name."""
+    return (
+        -_promised(snapshot, pool),
+        -pool.spec.placement_weight,
+        pool.metadata.creation_timestamp or datetime.max.replace(tzinfo=UTC),
+        pool.key,
+    )
+
+
+def _promised(snapshot: Snapshot, pool: InferencePool) -> int:
+    """Service tokens per second that contracts guarantee now, were the pool placed as it likes.
+
+    Percents are of that ideal and not of what is placed: the order must not depend on its result.
+    """
+    alive = {reservation.metadata.uid for reservation in snapshot.reservations_of(pool.key)}
+    ideal = capacity.of(pool, capacity.preferred(pool)).total
+    return sum(
+        promises.amount(reservation.declared, ideal)
+        for reservation in snapshot.recorded_of(pool.key).reservations
+        if reservation.uid in alive and reservation.term.holds_at(snapshot.now)
+    )
+
+
+def _placed(snapshot: Snapshot, pool: InferencePool, inventory: Inventory) -> Placement:
+    offers = [inventory.offer(pool, accelerator) for accelerator in pool.spec.accelerators]
+    if acceptance.of_pool(snapshot, pool).status is not Status.TRUE:
+        return _held(pool, snapshot.replicas.get(pool.key, {}), offers)
+    return _preferred(pool, offers)
+
+
+def _held(pool: InferencePool, replicas: Mapping[str, int], offers: Iterable[Offer]) -> Placement:
+    """A pool that is not accepted keeps what it has, also while one of its pods restarts."""
+    for offer in offers:
+        offer.take(replicas.get(offer.accelerator.name, 0))
+    return Placement(
+        pool.spec.replicas,
+        tuple(
+            AcceleratorPlacement(accelerator.name, replicas.get(accelerator.name, 0))
+            for accelerator in pool.spec.accelerators
+        ),
+    )
+
+
+def _preferred(pool: InferencePool, offers: Iterable[Offer]) -> Placement:
+    """First every accelerator's minimum, then as many as possible in the order of preference."""
+    left = pool.spec.replicas
+    desired: dict[str, int] = defaultdict(int)
+    shortfalls: dict[str, Shortfall] = {}
+    for by_preference in (False, True):
+        for offer in offers:
+            accelerator = offer.accelerator
+            name, before = accelerator.name, desired[accelerator.name]
+            most = accelerator.min_replicas
+            if by_preference:
+                most = (
+                    left + before if accelerator.max_replicas is None else accelerator.max_replicas
+                )
+            wanted = min(left, max(0, most - before))
+            found = offer.take(wanted)
+            desired[name] += found
+            if found < wanted:
+                shortfalls[name] = offer.shortfall(before + wanted, before + found)
+            elif by_preference and wanted < left:
+                shortfalls[name] = Shortfall(Limit.MAX_REPLICAS, before + left, before + found)
+            left -= found
+    return Placement(
+        pool.spec.replicas,
+        tuple(
+            AcceleratorPlacement(a.name, desired[a.name], shortfalls.get(a.name))
+            for a in pool.spec.accelerators
+        ),
+    )

@@ -1,0 +1,152 @@
+"""Devices while they are being granted: free ones by node, and the seats that pools have already.
+
+A *seat* is the devices that a pool's pod has on a node. A live pod keeps its seat, wherever it is;
+the seat of a terminating one goes to its successor if the node still takes new pods. Everything
+else that is in use, by whoever, is not free before it is gone. Which pool is served first is not
+known here.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+
+from tierfleet.api import InferencePool
+from tierfleet.api.accelerator import Accelerator
+from tierfleet.planning import nodes
+from tierfleet.planning.placement import Limit, Shortfall
+from tierfleet.planning.snapshot import Pod, Snapshot
+
+Free = MutableMapping[str, int]
+"""Free devices of one resource by node; nodes without any are left out."""
+
+
+@dataclass(slots=True)
+class _Site:
+    """The nodes of an accelerator, as pods of one kind of template see them."""
+
+    names: list[str]
+    carrying: int
+    closed: int
+
+
+class Inventory:
+    """What can still be granted; `offer` one accelerator after the other, and take from it."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        """Nothing is granted yet."""
+        self._snapshot = snapshot
+        self._free: dict[str, Free] = {}
+        self._sites: dict[object, _Site] = {}
+
+    def offer(self, pool: InferencePool, accelerator: Accelerator) -> "Offer":
+        """What the pool may take of one of its accelerators."""
+        free = self._free_of(accelerator.resource)
+        site = self._site(pool, accelerator)
+        return Offer(accelerator, self._seats(pool, accelerator), free, site)
+
+    def _free_of(self, resource: str) -> Free:
+        if resource not in self._free:
+            free: Free = {}
+            for node in self._snapshot.nodes.values():
+                used = sum(
+                    pod.requests.get(resource, 0)
+                    for pod in self._snapshot.pods_on(node.name)
+                    if not pod.finished
+                )
+                if node.allocatable.get(resource, 0) > used:
+                    free[node.name] = node.allocatable[resource] - used
+            self._free[resource] = free
+        return self._free[resource]
+
+    def _site(self, pool: InferencePool, accelerator: Accelerator) -> _Site:
+        template = pool.spec.template
+        alike = (
+            accelerator.product_label,
+            frozenset(accelerator.products),
+            frozenset(accelerator.node_selector.items()),
+            accelerator.resource,
+            template.model_dump_json(include={"tolerations", "affinity"}),
+        )
+        if alike not in self._sites:
+            carrying = [n for n in self._snapshot.nodes.values() if nodes.carries(n, accelerator)]
+            names = sorted(n.name for n in carrying if nodes.takes(n, accelerator, template))
+            self._sites[alike] = _Site(names, len(carrying), len(carrying) - len(names))
+        return self._sites[alike]
+
+    def _seats(self, pool: InferencePool, accelerator: Accelerator) -> dict[str, int]:
+        """Devices of the pool's own pods by node, as far as replicas can go on there."""
+        each = accelerator.devices_per_replica
+        pods: dict[str, list[Pod]] = defaultdict(list)
+        for pod in self._snapshot.pods_of(pool.key):
+            if pod.accelerator == accelerator.name and not pod.finished and pod.node is not None:
+                pods[pod.node].append(pod)
+        seats = {}
+        for name, here in pods.items():
+            node = self._snapshot.nodes.get(name)
+            if node is None:
+                continue
+            if nodes.takes(node, accelerator, pool.spec.template):
+                seats[name] = _devices(here, accelerator.resource)
+            else:
+                live = [pod for pod in here if not pod.terminating]
+                whole = min(len(live), _devices(live, accelerator.resource) // each)
+                seats[name] = whole * each
+        return seats
+
+
+def _devices(pods: Sequence[Pod], resource: str) -> int:
+    return sum(pod.requests.get(resource, 0) for pod in pods)
+
+
+class Offer:
+    """What one pool may take of one accelerator."""
+
+    def __init__(
+        self, accelerator: Accelerator, seats: Mapping[str, int], free: Free, site: _Site
+    ) -> None:
+        """`free` and `site` are shared with other offers, `seats` are the pool's own."""
+        self.accelerator = accelerator
+        self._each = accelerator.devices_per_replica
+        self._seats = dict(seats)
+        self._free = free
+        self._site = site
+
+    def take(self, count: int) -> int:
+        """Up to `count` replicas, on seats that the pool has, then on free devices of one node."""
+        kept = self._keep(count)
+        return kept + self._grow(count - kept)
+
+    def shortfall(self, wanted: int, found: int) -> Shortfall:
+        """Why `take` did not give as many as were wanted."""
+        if not self._site.carrying:
+            return Shortfall(Limit.NO_SUCH_ACCELERATOR, wanted, found)
+        stranded = sum(self._free.get(name, 0) for name in self._site.names)
+        return Shortfall(Limit.INSUFFICIENT_DEVICES, wanted, found, stranded, self._site.closed)
+
+    def _keep(self, count: int) -> int:
+        kept = 0
+        for name in sorted(self._seats):
+            here = min(count - kept, self._seats[name] // self._each)
+            self._seats[name] -= here * self._each
+            kept += here
+        return kept
+
+    def _grow(self, count: int) -> int:
+        """Fullest node first, so that whole nodes stay free for larger replicas."""
+        self._site.names = [name for name in self._site.names if name in self._free]
+        grown = 0
+        for room, name in sorted((self._room(name), name) for name in self._site.names):
+            here = min(count - grown, room // self._each)
+            own = min(self._seats.get(name, 0), here * self._each)
+            if own:
+                self._seats[name] -= own
+            self._free[name] -= here * self._each - own
+            if not self._free[name]:
+                del self._free[name]
+            grown += here
+            if grown == count:
+                break
+        return grown
+
+    def _room(self, name: str) -> int:
+        return self._free[name] + self._seats.get(name, 0)

@@ -1,0 +1,71 @@
+"""Where replicas are placed, and why there are not more: the result of the device grant.
+
+Numbers only; the sentences are made in `status.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Limit(StrEnum):
+    """What kept an accelerator from more replicas."""
+
+    NO_SUCH_ACCELERATOR = "NoSuchAccelerator"
+    INSUFFICIENT_DEVICES = "InsufficientDevices"
+    MAX_REPLICAS = "MaxReplicas"
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """Why an accelerator has fewer replicas than were wanted on it.
+
+    Attributes:
+        wanted: replicas that would have been placed here.
+        found: replicas that are.
+        stranded: free devices on nodes that have too few left for a whole replica.
+        closed: nodes of the product that take no new pods: not ready, cordoned, or with a taint,
+            label or affinity that keeps these pods away.
+    """
+
+    limit: Limit
+    wanted: int
+    found: int
+    stranded: int = 0
+    closed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AcceleratorPlacement:
+    """Replicas planned on one accelerator."""
+
+    name: str
+    desired: int
+    shortfall: Shortfall | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Replicas planned on each accelerator, in the order of preference.
+
+    Attributes:
+        wanted: replicas over all accelerators, as the spec asks for.
+    """
+
+    wanted: int
+    accelerators: tuple[AcceleratorPlacement, ...]
+
+    @property
+    def total(self) -> int:
+        """Replicas over all accelerators, as planned."""
+        return sum(accelerator.desired for accelerator in self.accelerators)
+
+    @property
+    def desired(self) -> Mapping[str, int]:
+        """Planned replicas by accelerator, those with none too."""
+        return {accelerator.name: accelerator.desired for accelerator in self.accelerators}
+
+    @property
+    def summary(self) -> str:
+        """As a person reads it: `b200:4 h100:2`, or `none`."""
+        return " ".join(f"{a.name}:{a.desired}" for a in self.accelerators if a.desired) or "none"

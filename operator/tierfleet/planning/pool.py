@@ -1,0 +1,204 @@
+"""The plan of one pool: everything that is decided about it, put into the plan document.
+
+It must not know how the plan is written down or what pods look like.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from tierfleet import plan
+from tierfleet.api import InferencePool, TierPolicy
+from tierfleet.api.conditions import Judgement, Status
+from tierfleet.api.poolstatus import PoolReason
+from tierfleet.planning import acceptance, burst, capacity, reservations, tenants
+from tierfleet.planning.capacity import Capacity
+from tierfleet.planning.placement import Placement
+from tierfleet.planning.refusals import Market
+from tierfleet.planning.reservations import Verdict
+from tierfleet.planning.snapshot import PoolKey, Snapshot
+
+
+class TokenHashes(NamedTuple):
+    """SHA-256 (hex) of the tokens that the sidecars of a pool ask for."""
+
+    admin: str
+    hook: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPlan:
+    """What is decided about a pool.
+
+    Attributes:
+        accepted: the condition `Accepted`.
+        plan: the plan document. None: the pool is held, and every child, the plan Secrets too,
+            stays as it is.
+        reservations: verdicts by uid.
+        promised: granted by contracts whose term holds now, and floors; service tokens/s.
+        next_change: when a term starts or ends next: plan again then, if nothing else happens.
+    """
+
+    key: PoolKey
+    accepted: Judgement
+    placement: Placement
+    capacity: Capacity
+    plan: plan.Plan | None
+    reservations: Mapping[str, Verdict]
+    promised: int
+    next_change: datetime | None
+
+
+def plan_pool(
+    snapshot: Snapshot, key: PoolKey, placement: Placement, tokens: TokenHashes
+) -> PoolPlan:
+    """The plan of the pool, on the devices that `devices.grant` gave it.
+
+    Raises:
+        KeyError: the snapshot has no such pool.
+    """
+    pool = snapshot.pools[key]
+    accepted = acceptance.of_pool(snapshot, pool)
+    if accepted.status is not Status.TRUE:
+        return _held(snapshot, pool, placement, accepted)
+    try:
+        return _planned(snapshot, pool, placement, accepted, tokens)
+    except ValidationError as error:
+        wrong = f"No plan can be made of the pool and its policy: {plan.explain(error)}"
+        refused = Judgement(Status.FALSE, PoolReason.INVALID, wrong)
+        return _held(snapshot, pool, placement, refused)
+
+
+def _planned(
+    snapshot: Snapshot,
+    pool: InferencePool,
+    placement: Placement,
+    accepted: Judgement,
+    tokens: TokenHashes,
+) -> PoolPlan:
+    policy = snapshot.policies[(pool.key[0], pool.spec.policy_ref.name)]
+    rules = _rules(policy)
+    callers = _with_access(pool, tenants.of(snapshot, policy))
+    able = capacity.of(pool, placement.desired)
+    floors = able.total * sum(tier.minimum_percent for tier in rules.tiers) // 100
+    market = Market(
+        pool=pool,
+        capacity=able,
+        replicas=placement.total,
+        floors=floors,
+        callers={tenant.name: tenant.access for tenant in callers},
+        mean_cost=burst.mean_cost(rules.burndown),
+        now=snapshot.now,
+    )
+    verdicts = reservations.judge(snapshot, market)
+    document = plan.Plan(
+        pool=plan.PoolIdentity(namespace=pool.key[0], name=pool.key[1]),
+        policy=policy.metadata.name,
+        model=plan.Model(name=pool.spec.model.name, aliases=tuple(sorted(pool.spec.model.aliases))),
+        engine_type=pool.spec.engine.type,
+        enforcement=policy.spec.enforcement,
+        burndown=rules.burndown,
+        identification=rules.identification,
+        lendable_percent=pool.spec.partitioning.lendable_percent,
+        admin_token_sha256=tokens.admin,
+        hook_token_sha256=tokens.hook,
+        tiers=rules.tiers,
+        groups=_groups(pool, placement),
+        reservations=_contracts(verdicts),
+        tenants=callers,
+    )
+    return PoolPlan(
+        key=pool.key,
+        accepted=accepted,
+        placement=placement,
+        capacity=able,
+        plan=document,
+        reservations=verdicts,
+        promised=floors + _granted_now(verdicts, snapshot.now),
+        next_change=_next_change(snapshot, pool.key, verdicts),
+    )
+
+
+def _held(
+    snapshot: Snapshot, pool: InferencePool, placement: Placement, accepted: Judgement
+) -> PoolPlan:
+    verdicts = reservations.held(snapshot, pool.key)
+    return PoolPlan(
+        key=pool.key,
+        accepted=accepted,
+        placement=placement,
+        capacity=capacity.of(pool, placement.desired),
+        plan=None,
+        reservations=verdicts,
+        promised=_granted_now(verdicts, snapshot.now),
+        next_change=_next_change(snapshot, pool.key, verdicts),
+    )
+
+
+class _Rules(NamedTuple):
+    """What a plan takes over from the policy as it is."""
+
+    burndown: plan.Burndown
+    identification: plan.Identification
+    tiers: tuple[plan.Tier, ...]
+
+
+def _rules(policy: TierPolicy) -> _Rules:
+    """The kinds and the plan name the same things alike, so the JSON form of one reads as other."""
+    spec = policy.spec
+    anonymous = plan.Anonymous.model_validate(spec.identification.anonymous.to_raw())
+    return _Rules(
+        burndown=plan.Burndown.model_validate(spec.burndown.to_raw()),
+        identification=plan.Identification(anonymous=anonymous),
+        tiers=tuple(plan.Tier.model_validate(tier.to_raw()) for tier in spec.tiers),
+    )
+
+
+def _groups(pool: InferencePool, placement: Placement) -> tuple[plan.Group, ...]:
+    """One per accelerator, those without replicas too: their last pods still read the plan."""
+    rates, engine = capacity.declared(pool), pool.spec.engine
+    return tuple(
+        plan.Group(
+            name=accelerator.name,
+            accelerator=accelerator.name,
+            desired=placement.desired[accelerator.name],
+            service_tokens_per_second=rates[accelerator.name],
+            max_sequences=engine.overridden_by(accelerator.engine).max_sequences,
+        )
+        for accelerator in pool.spec.accelerators
+    )
+
+
+def _with_access(pool: InferencePool, tenancy: tenants.Tenancy) -> tuple[plan.Tenant, ...]:
+    """The policy's tenants; those that the pool does not select stay known, without access."""
+    selector = pool.spec.access.tenant_selector
+    return tuple(
+        tenant
+        if selector.matches(dict(tenancy.labels[tenant.name]))
+        else tenant.model_copy(update={"access": False})
+        for tenant in tenancy.tenants
+    )
+
+
+def _contracts(verdicts: Mapping[str, Verdict]) -> tuple[plan.Reservation, ...]:
+    return tuple(v.contract for v in verdicts.values() if v.contract is not None)
+
+
+def _granted_now(verdicts: Mapping[str, Verdict], now: datetime) -> int:
+    return sum(c.granted for c in _contracts(verdicts) if c.term.holds_at(now))
+
+
+def _next_change(
+    snapshot: Snapshot, key: PoolKey, verdicts: Mapping[str, Verdict]
+) -> datetime | None:
+    edges = [
+        edge
+        for reservation in snapshot.reservations_of(key)
+        for edge in (reservation.spec.term.start, reservation.spec.term.end)
+    ]
+    for contract in _contracts(verdicts):
+        edges += (contract.term.start, contract.term.end)
+    return min((edge for edge in edges if edge and edge > snapshot.now), default=None)

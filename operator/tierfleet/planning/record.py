@@ -1,0 +1,30 @@
+"""The memory of promises: what the plan in force says was accepted and granted.
+
+Acceptance is recorded in the plan itself (its reservations with rank and time), because the plan
+is what is enforced; `status` only mirrors it. It must not know how the plan is stored.
+"""
+
+import json
+
+from pydantic import TypeAdapter, ValidationError
+
+from tierfleet import plan
+from tierfleet.planning.snapshot import NOTHING_RECORDED, Recorded
+
+_RESERVATIONS = TypeAdapter(tuple[plan.Reservation, ...])
+
+
+def read(index: bytes) -> Recorded:
+    """What the index of a plan (`plan.INDEX`) says; nothing if it cannot be read.
+
+    A damaged record cannot be told from none: what it promised is judged anew, in the order of
+    creation.
+    """
+    try:
+        document = json.loads(index)
+        return Recorded(
+            version=str(document["version"]),
+            reservations=_RESERVATIONS.validate_python(document.get("reservations", ())),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, ValidationError):
+        return NOTHING_RECORDED

@@ -1,0 +1,174 @@
+"""Why a contract cannot be accepted: one function per reason, each a sentence with the next step.
+
+The first reason that applies is given. It must not know in which order contracts are judged, nor
+what happens to one that is refused.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from tierfleet import plan
+from tierfleet.api import InferencePool
+from tierfleet.api.capacityreservation import ReservationReason
+from tierfleet.planning import burst, contracts, promises
+from tierfleet.planning.capacity import Capacity
+from tierfleet.planning.promises import Promise
+
+UNIT = "service tokens/s"
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What a pool has to sell, and to whom; rates in service tokens per second.
+
+    Attributes:
+        replicas: desired over all accelerators.
+        floors: what tiers keep for themselves (`minimumPercent`).
+        callers: tenants of the policy, and whether they may use the pool.
+        mean_cost: of one request, in service tokens.
+        now: what is past need not fit any more.
+    """
+
+    pool: InferencePool
+    capacity: Capacity
+    replicas: int
+    floors: int
+    callers: Mapping[str, bool]
+    mean_cost: float
+    now: datetime
+
+    def amount(self, contract: plan.Reservation) -> int:
+        """What the contract takes of the pool."""
+        return promises.amount(contract.declared, self.capacity.total)
+
+    def promised(self, agreed: Collection[plan.Reservation], term: plan.Term) -> int:
+        """What contracts and floors take at the worst instant of the term."""
+        taken = (Promise(self.amount(contract), contract.term) for contract in agreed)
+        return self.floors + promises.peak(taken, term, self.now)
+
+
+class Refusal(NamedTuple):
+    """Why a contract is not accepted; `short_by` where it is a question of size."""
+
+    reason: ReservationReason
+    message: str
+    short_by: int = 0
+
+
+def refusal(
+    wanted: plan.Reservation, others: Collection[plan.Reservation], market: Market
+) -> Refusal | None:
+    """Why the contract cannot be accepted beside the others, or None if it can."""
+    return (
+        _tenant_not_found(wanted, market)
+        or _conflict(wanted, others, market)
+        or _ledger_required(wanted, market)
+        or _insufficient_capacity(wanted, others, market)
+        or _burst_not_backed(wanted, others, market)
+    )
+
+
+def _tenant_not_found(wanted: plan.Reservation, market: Market) -> Refusal | None:
+    policy = market.pool.spec.policy_ref.name
+    for tenant in wanted.tenants:
+        if tenant not in market.callers:
+            return Refusal(
+                ReservationReason.TENANT_NOT_FOUND,
+                f"TierPolicy {policy!r} knows no tenant {tenant!r}. Create a Secret with its key "
+                f"and the labels tierfleet.dev/policy: {policy}, tierfleet.dev/tenant: {tenant} "
+                "and tierfleet.dev/tier, or correct spec.tenants.",
+            )
+        if not market.callers[tenant]:
+            return Refusal(
+                ReservationReason.TENANT_NOT_FOUND,
+                f"Tenant {tenant!r} may not use the pool: its Secret has not the labels that "
+                "spec.access.tenantSelector of the pool asks for. Add them, or correct "
+                "spec.tenants.",
+            )
+    return None
+
+
+def _conflict(
+    wanted: plan.Reservation, others: Collection[plan.Reservation], market: Market
+) -> Refusal | None:
+    for other in others:
+        shared = sorted({*wanted.tenants} & {*other.tenants})
+        if shared and promises.overlap(wanted.term, other.term, market.now):
+            return Refusal(
+                ReservationReason.CONFLICT,
+                f"Tenant {shared[0]!r} has reservation {other.name!r} in this pool at the same "
+                "time, and a tenant has at most one. Raise that one instead, or let this one "
+                "start when it ends.",
+            )
+    return None
+
+
+def _ledger_required(wanted: plan.Reservation, market: Market) -> Refusal | None:
+    if wanted.declared.prepaid is None or market.pool.spec.replicas <= 1:
+        return None
+    return Refusal(
+        ReservationReason.LEDGER_REQUIRED,
+        f"A prepaid balance cannot be counted over {market.pool.spec.replicas} replicas without a "
+        "ledger. Use serviceTokensPerSecond or percent, or a pool of one replica.",
+    )
+
+
+def _insufficient_capacity(
+    wanted: plan.Reservation,
+    others: Collection[plan.Reservation],
+    market: Market,
+) -> Refusal | None:
+    asked = contracts.text(wanted.declared)
+    amount = market.amount(wanted)
+    if not market.capacity.total:
+        why = (
+            f"accelerator {market.capacity.unknown[0]!r} declares no capacity. Declare "
+            "serviceTokensPerSecond there"
+            if market.capacity.unknown
+            else "none of its replicas has devices. Add nodes or replicas"
+        )
+        return Refusal(
+            ReservationReason.INSUFFICIENT_CAPACITY,
+            f"{asked} is asked for, but the pool has nothing to promise: {why}.",
+            amount,
+        )
+    sellable = market.capacity.sellable
+    promised = market.promised(others, wanted.term)
+    short_by = amount + promised - sellable
+    if short_by <= 0:
+        return None
+    size = asked if wanted.declared.percent is None else f"{asked}, {amount} {UNIT},"
+    return Refusal(
+        ReservationReason.INSUFFICIENT_CAPACITY,
+        f"{size} is asked for; of {sellable} {UNIT} that can be sold {promised} are promised "
+        f"already within its term: short by {short_by}. Ask for less, choose another term, or add "
+        "replicas to the pool.",
+        short_by,
+    )
+
+
+def _burst_not_backed(
+    wanted: plan.Reservation,
+    others: Collection[plan.Reservation],
+    market: Market,
+) -> Refusal | None:
+    rate, wait = market.amount(wanted), wanted.max_wait_milliseconds
+    fleet = burst.Fleet(
+        replicas=market.replicas,
+        total=market.capacity.total,
+        reserved=rate + market.promised(others, wanted.term),
+        mean_cost=market.mean_cost,
+    )
+    at_once = burst.requests(fleet, rate, wanted.burst_window_milliseconds)
+    startable = burst.startable(fleet, wait)
+    if not rate or at_once <= startable:
+        return None
+    largest = burst.largest_window_milliseconds(fleet, rate, wait)
+    return Refusal(
+        ReservationReason.BURST_NOT_BACKED,
+        f"A burst of {wanted.burst_window_milliseconds} ms is {at_once} requests at once on each "
+        f"replica, of which {startable} can start within maxWaitMilliseconds, {wait}. Set "
+        f"burst.windowMilliseconds to {largest} or less, or wait longer.",
+    )

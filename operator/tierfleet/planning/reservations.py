@@ -1,0 +1,170 @@
+"""Which reservations are accepted, and what each is granted.
+
+Acceptance goes in the recorded order, then by age, then by name. What was accepted stays accepted:
+when capacity is lost it is granted less, by rule. A changed contract is judged anew in its old
+place; one that does not fit leaves what was agreed before in force. Rules: `docs/planning.md`.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from tierfleet import plan
+from tierfleet.api import CapacityReservation
+from tierfleet.api.capacityreservation import ReservationReason
+from tierfleet.api.conditions import Judgement, Status
+from tierfleet.planning import acceptance, contracts, promises
+from tierfleet.planning.promises import Promise
+from tierfleet.planning.refusals import UNIT, Market, Refusal, refusal
+from tierfleet.planning.snapshot import PoolKey, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided about one reservation; rates in service tokens per second.
+
+    Attributes:
+        accepted: the condition `Accepted`, about the spec as it is now.
+        requested: what the spec asks for.
+        short_by: what is missing to grant that.
+        contract: what the plan carries; None if nothing is promised. After an edit that was
+            refused it is what had been agreed before.
+        owed: what that contract amounts to; more than is granted while capacity is lost.
+    """
+
+    accepted: Judgement
+    requested: int = 0
+    short_by: int = 0
+    contract: plan.Reservation | None = None
+    owed: int = 0
+
+
+def judge(snapshot: Snapshot, market: Market) -> Mapping[str, Verdict]:
+    """A verdict on each of the pool's reservations, by uid."""
+    agreed = _agreed(snapshot, market.pool.key)
+    decided: dict[str, tuple[int, Refusal | None]] = {}
+    for reservation in _in_order(snapshot.reservations_of(market.pool.key), agreed):
+        uid = reservation.metadata.uid
+        before = agreed.pop(uid, None)
+        rank = before.rank if before else 1 + max((c.rank for c in agreed.values()), default=-1)
+        wanted, refused = _decided(reservation, before, rank, agreed.values(), market)
+        kept = before if refused else wanted
+        if kept is not None and not promises.over(kept.term, market.now):
+            agreed[uid] = kept
+        decided[uid] = (market.amount(wanted) if wanted else 0, refused)
+    granted = _granted(agreed.values(), market)
+    return {
+        uid: Verdict(
+            accepted=_accepted(refused, granted.get(uid)),
+            requested=requested,
+            short_by=refused.short_by if refused else 0,
+            contract=granted.get(uid),
+            owed=market.amount(granted[uid]) if uid in granted else 0,
+        )
+        for uid, (requested, refused) in decided.items()
+    }
+
+
+def held(snapshot: Snapshot, pool: PoolKey) -> Mapping[str, Verdict]:
+    """The verdicts while the pool is not accepted: what was agreed stays, nothing is added."""
+    agreed = _agreed(snapshot, pool)
+    waiting = Refusal(
+        ReservationReason.POOL_NOT_ACCEPTED,
+        f"InferencePool {pool[1]!r} is not accepted, so nothing can be promised. "
+        "Its condition Accepted says what to do.",
+    )
+    return {
+        uid: Verdict(
+            accepted=_accepted(None if uid in agreed else waiting, agreed.get(uid)),
+            contract=agreed.get(uid),
+            requested=agreed[uid].granted if uid in agreed else 0,
+            owed=agreed[uid].granted if uid in agreed else 0,
+        )
+        for uid in (r.metadata.uid for r in snapshot.reservations_of(pool))
+    }
+
+
+def _agreed(snapshot: Snapshot, pool: PoolKey) -> dict[str, plan.Reservation]:
+    """Contracts on record, as long as their reservation exists and their term is not over."""
+    alive = {reservation.metadata.uid for reservation in snapshot.reservations_of(pool)}
+    return {
+        contract.uid: contract
+        for contract in snapshot.recorded_of(pool).reservations
+        if contract.uid in alive and not promises.over(contract.term, snapshot.now)
+    }
+
+
+def _in_order(
+    reservations: Iterable[CapacityReservation], agreed: Mapping[str, plan.Reservation]
+) -> list[CapacityReservation]:
+    def precedence(reservation: CapacityReservation) -> tuple[bool, int, datetime, str]:
+        metadata = reservation.metadata
+        contract = agreed.get(metadata.uid)
+        return (
+            contract is None,
+            contract.rank if contract else 0,
+            metadata.creation_timestamp or datetime.max.replace(tzinfo=UTC),
+            metadata.name,
+        )
+
+    return sorted(reservations, key=precedence)
+
+
+def _decided(
+    reservation: CapacityReservation,
+    before: plan.Reservation | None,
+    rank: int,
+    others: Collection[plan.Reservation],
+    market: Market,
+) -> tuple[plan.Reservation | None, Refusal | None]:
+    """The contract that the spec asks for, and why it is refused (None: it is not)."""
+    unbuilt = acceptance.unbuilt(reservation)
+    if unbuilt:
+        return None, Refusal(ReservationReason(unbuilt.reason), unbuilt.message)
+    try:
+        wanted = contracts.of(reservation, before, rank, market.now)
+    except ValidationError as error:
+        return None, Refusal(ReservationReason.INVALID, f"The spec is wrong: {plan.explain(error)}")
+    if promises.over(wanted.term, market.now):
+        return wanted, None
+    if before and contracts.asks_no_more(wanted, before, market.now):
+        return wanted, None
+    return wanted, refusal(wanted, others, market)
+
+
+def _granted(agreed: Iterable[plan.Reservation], market: Market) -> Mapping[str, plan.Reservation]:
+    """What each contract is granted: never more than can be sold at any instant of any term.
+
+    Percents shrink with the pool by themselves, so they are served first; what is missing then is
+    taken from the others, the last accepted first.
+    """
+    taken = [Promise(market.floors, plan.Term())]
+    granted = {}
+    for contract in sorted(agreed, key=lambda c: (c.declared.percent is None, c.rank, c.uid)):
+        room = market.capacity.sellable - promises.peak(taken, contract.term, market.now)
+        amount = max(0, min(market.amount(contract), room))
+        granted[contract.uid] = contract.model_copy(update={"granted": amount})
+        taken.append(Promise(amount, contract.term))
+    return granted
+
+
+def _accepted(refused: Refusal | None, contract: plan.Reservation | None) -> Judgement:
+    if refused is not None:
+        before = (
+            f" What was agreed before stays in force: {contracts.text(contract.declared)}, of "
+            f"which {contract.granted} {UNIT} are granted."
+            if contract
+            else ""
+        )
+        return Judgement(Status.FALSE, refused.reason, refused.message + before)
+    if contract is None:
+        return Judgement(
+            Status.TRUE, ReservationReason.FITS, "Its term is over, so nothing is promised."
+        )
+    return Judgement(
+        Status.TRUE,
+        ReservationReason.FITS,
+        f"{contracts.text(contract.declared)} is promised for its whole term.",
+    )

@@ -1,0 +1,198 @@
+"""What planning knows about the world at one moment: typed, immutable, only the fields it uses.
+
+A snapshot may hold the whole cluster or a part of it, as long as every group of pools that share
+products (`devices.device_groups`) is whole, with its nodes and the pods on them. It must not know
+where the facts come from: decoding objects is the shell's work.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from tierfleet import plan
+from tierfleet.api import CapacityReservation, InferencePool, Key, TierPolicy
+
+PoolKey = Key
+"""Namespace and name of an InferencePool."""
+
+_K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V")
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """A taint of a node; `effect` as in core/v1."""
+
+    key: str
+    effect: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node that may carry accelerators.
+
+    Attributes:
+        ready: condition Ready is True.
+        schedulable: not cordoned (`spec.unschedulable`).
+        allocatable: devices by extended resource name; CPU and memory are left out.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    taints: tuple[Taint, ...] = ()
+    ready: bool = True
+    schedulable: bool = True
+    allocatable: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod of ours, or any other that uses devices.
+
+    Attributes:
+        node: where it is bound, None while it is not.
+        pool: the pool whose replica it is (label `tierfleet.dev/pool`), None if it is not ours.
+        accelerator: the accelerator in that pool (label `tierfleet.dev/accelerator`).
+        requests: devices by extended resource name, as the scheduler counts them.
+        terminating: it has a deletion timestamp; it holds its devices until it is gone.
+        finished: phase Succeeded or Failed; it holds no devices.
+        unschedulable: the scheduler found no node for it (PodScheduled False, Unschedulable).
+        message: what the scheduler said about that.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    node: str | None = None
+    pool: PoolKey | None = None
+    accelerator: str | None = None
+    requests: Mapping[str, int] = field(default_factory=dict)
+    ready: bool = False
+    terminating: bool = False
+    finished: bool = False
+    unschedulable: bool = False
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSecret:
+    """A Secret that makes a tenant known to a policy in its namespace.
+
+    Attributes:
+        policy: value of the label `tierfleet.dev/policy`.
+        tenant: value of the label `tierfleet.dev/tenant`.
+        tier: value of the label `tierfleet.dev/tier`.
+        weight: of the annotation `tierfleet.dev/weight`, 1 without it.
+        keys: SHA-256 of each key, lower-case hex; the clear ones never get here.
+        problems: what is wrong with it, each a phrase such as `has no label tierfleet.dev/tier`;
+            what is right in it counts all the same.
+    """
+
+    namespace: str
+    name: str
+    created: datetime
+    policy: str
+    tenant: str
+    tier: str
+    weight: int = 1
+    labels: Mapping[str, str] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the plan that is in force says (`record.read`): the memory of what was promised.
+
+    Attributes:
+        version: of that plan; empty if there is none.
+        reservations: accepted ones, as they were declared and granted.
+    """
+
+    version: str = ""
+    reservations: tuple[plan.Reservation, ...] = ()
+
+
+NOTHING_RECORDED = Recorded()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The facts at `now` (a time with a zone).
+
+    Attributes:
+        replicas: wanted replicas of the pool's Deployments as they are, by accelerator.
+    """
+
+    now: datetime
+    pools: Mapping[PoolKey, InferencePool] = field(default_factory=dict)
+    policies: Mapping[Key, TierPolicy] = field(default_factory=dict)
+    reservations: Mapping[Key, CapacityReservation] = field(default_factory=dict)
+    tenants: tuple[TenantSecret, ...] = ()
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    pods: tuple[Pod, ...] = ()
+    recorded: Mapping[PoolKey, Recorded] = field(default_factory=dict)
+    replicas: Mapping[PoolKey, Mapping[str, int]] = field(default_factory=dict)
+
+    _pods_by_node: Mapping[str, list[Pod]] = field(init=False, repr=False, compare=False)
+    _pods_by_pool: Mapping[PoolKey, list[Pod]] = field(init=False, repr=False, compare=False)
+    _pools_by_policy: Mapping[Key, list[InferencePool]] = field(
+        init=False, repr=False, compare=False
+    )
+    _reservations_by_pool: Mapping[PoolKey, list[CapacityReservation]] = field(
+        init=False, repr=False, compare=False
+    )
+    _tenants_by_policy: Mapping[Key, list[TenantSecret]] = field(
+        init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        indexes = {
+            "_pods_by_node": _grouped(self.pods, lambda pod: pod.node),
+            "_pods_by_pool": _grouped(self.pods, lambda pod: pod.pool),
+            "_pools_by_policy": _grouped(
+                self.pools.values(), lambda pool: (pool.key[0], pool.spec.policy_ref.name)
+            ),
+            "_reservations_by_pool": _grouped(
+                self.reservations.values(), lambda r: (r.key[0], r.spec.pool_ref.name)
+            ),
+            "_tenants_by_policy": _grouped(self.tenants, lambda s: (s.namespace, s.policy)),
+        }
+        for name, index in indexes.items():
+            object.__setattr__(self, name, index)
+
+    def pods_on(self, node: str) -> Iterable[Pod]:
+        """Pods bound to the node, finished ones too."""
+        return self._pods_by_node.get(node, ())
+
+    def pods_of(self, pool: PoolKey) -> Iterable[Pod]:
+        """Pods that are replicas of the pool, finished ones too."""
+        return self._pods_by_pool.get(pool, ())
+
+    def pools_of(self, policy: Key) -> Iterable[InferencePool]:
+        """Pools that name the policy, in no order."""
+        return self._pools_by_policy.get(policy, ())
+
+    def reservations_of(self, pool: PoolKey) -> Iterable[CapacityReservation]:
+        """Reservations that name the pool, in no order."""
+        return self._reservations_by_pool.get(pool, ())
+
+    def tenants_of(self, policy: Key) -> Iterable[TenantSecret]:
+        """Secrets that name the policy, in no order."""
+        return self._tenants_by_policy.get(policy, ())
+
+    def recorded_of(self, pool: PoolKey) -> Recorded:
+        """What the pool's plan in force says; nothing if it has none."""
+        return self.recorded.get(pool, NOTHING_RECORDED)
+
+
+def _grouped(items: Iterable[_V], key: Callable[[_V], _K | None]) -> Mapping[_K, list[_V]]:
+    groups: dict[_K, list[_V]] = defaultdict(list)
+    for item in items:
+        name = key(item)
+        if name is not None:
+            groups[name].append(item)
+    return dict(groups)

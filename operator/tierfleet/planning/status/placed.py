@@ -1,0 +1,118 @@
+"""The sentences about placement: where replicas are, and why there are not more."""
+
+from collections.abc import Sequence
+
+from tierfleet.api import InferencePool
+from tierfleet.api.accelerator import Accelerator
+from tierfleet.api.conditions import Judgement, Status
+from tierfleet.api.poolstatus import PoolReason
+from tierfleet.planning.placement import Limit, Placement, Shortfall
+from tierfleet.planning.snapshot import Pod
+
+
+def placed(pool: InferencePool, placement: Placement, pods: Sequence[Pod]) -> Judgement:
+    """The condition `Placed`: whether every wanted replica has devices, or what is missing."""
+    if not placement.wanted:
+        return Judgement(Status.TRUE, PoolReason.SCALED_TO_ZERO, "No replica is asked for.")
+    if placement.total < placement.wanted:
+        return _missing(pool, placement)
+    refused = _refused(placement, pods)
+    if refused:
+        return Judgement(
+            Status.FALSE,
+            PoolReason.UNSCHEDULABLE,
+            f"There are devices for {refused.accelerator}, but the scheduler finds no node for pod "
+            f"{refused.name}: {refused.message or 'it gives no reason.'}",
+        )
+    return Judgement(
+        Status.TRUE,
+        PoolReason.PLACED,
+        f"{_replicas(placement.wanted)} placed: {placement.summary}.",
+    )
+
+
+def why_not_more(accelerator: Accelerator, shortfall: Shortfall | None) -> str | None:
+    """Why there are not more replicas on the accelerator; None if no more were wanted."""
+    if shortfall is None:
+        return None
+    products = " or ".join(accelerator.products)
+    labels = "".join(f" and {key}={value}" for key, value in accelerator.node_selector.items())
+    match shortfall.limit:
+        case Limit.MAX_REPLICAS:
+            return f"maxReplicas is {accelerator.max_replicas}; {shortfall.wanted} were wanted."
+        case Limit.NO_SUCH_ACCELERATOR:
+            return (
+                f"No node has {accelerator.product_label}={products}{labels}; "
+                f"{_replicas(shortfall.wanted)} wanted. Add such nodes, or correct products."
+            )
+    each = accelerator.devices_per_replica
+    wanted = f"{_replicas(shortfall.wanted)} wanted with {each} {accelerator.resource} on one node"
+    sentences = [f"{wanted} each, room found for {shortfall.found}."]
+    if shortfall.stranded:
+        sentences.append(
+            f"{shortfall.stranded} free {_are(shortfall.stranded)} on nodes that have too few left."
+        )
+    if shortfall.closed:
+        nodes = "node of this product takes" if shortfall.closed == 1 else "nodes take"
+        sentences.append(
+            f"{shortfall.closed} {nodes} no new pods (not ready, cordoned or tainted)."
+        )
+    return " ".join(sentences)
+
+
+def _missing(pool: InferencePool, placement: Placement) -> Judgement:
+    shortfalls = {a.name: a.shortfall for a in placement.accelerators if a.shortfall}
+    if not shortfalls:
+        return Judgement(
+            Status.UNKNOWN,
+            PoolReason.PENDING,
+            f"{placement.total} of {_replicas(placement.wanted)} placed; nothing is added before "
+            "the pool is accepted.",
+        )
+    limits = {shortfall.limit for shortfall in shortfalls.values()}
+    reason = next(
+        (
+            PoolReason(limit)
+            for limit in (Limit.INSUFFICIENT_DEVICES, Limit.NO_SUCH_ACCELERATOR)
+            if limit in limits
+        ),
+        PoolReason.MAX_REPLICAS,
+    )
+    details = " ".join(
+        f"{accelerator.name}: {why_not_more(accelerator, shortfalls[accelerator.name])}"
+        for accelerator in pool.spec.accelerators
+        if accelerator.name in shortfalls
+    )
+    return Judgement(
+        Status.FALSE,
+        reason,
+        f"{placement.total} of {_replicas(placement.wanted)} placed: {placement.summary}. {details}"
+        f" {_NEXT_STEP[reason]}".rstrip(),
+    )
+
+
+_NEXT_STEP = {
+    PoolReason.INSUFFICIENT_DEVICES: "Free devices, add nodes, or lower spec.replicas.",
+    PoolReason.NO_SUCH_ACCELERATOR: "",
+    PoolReason.MAX_REPLICAS: "Raise maxReplicas, or lower spec.replicas.",
+}
+
+
+def _refused(placement: Placement, pods: Sequence[Pod]) -> Pod | None:
+    """A planned pod that no node takes, although it has devices and none is about to be freed."""
+    for name, desired in placement.desired.items():
+        own = [pod for pod in pods if pod.accelerator == name and not pod.finished]
+        waiting = [pod for pod in own if pod.unschedulable and not pod.terminating]
+        leaving = sum(pod.terminating for pod in own)
+        surplus = max(0, len(own) - leaving - desired)
+        if len(waiting) > leaving + surplus:
+            return min(waiting, key=lambda pod: pod.name)
+    return None
+
+
+def _replicas(count: int) -> str:
+    return f"{count} replica" if count == 1 else f"{count} replicas"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

@@ -1,0 +1,155 @@
+"""The status of an InferencePool."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tierfleet.api import InferencePool
+from tierfleet.api.conditions import Judgement, Status, judged, reconciling, stalled, summary
+from tierfleet.api.poolstatus import (
+    AcceleratorStatus,
+    CapacityStatus,
+    Endpoint,
+    InferencePoolStatus,
+    PartitionStatus,
+    PlanStatus,
+    PoolCondition,
+    PoolReason,
+)
+from tierfleet.manifests import labels, names
+from tierfleet.plan import PartitionName
+from tierfleet.planning.capacity import Capacity
+from tierfleet.planning.placement import Placement
+from tierfleet.planning.pool import PoolPlan
+from tierfleet.planning.snapshot import Pod, Snapshot
+from tierfleet.planning.status.placed import placed, why_not_more
+
+_FOR_A_PERSON = {PoolReason.INVALID, PoolReason.NOT_IMPLEMENTED, PoolReason.ROUTING_REQUIRED}
+"""Reasons that do not heal by themselves: the spec has to change."""
+
+
+def summarise_pool(snapshot: Snapshot, pool_plan: PoolPlan) -> InferencePoolStatus:
+    """The status of the pool; conditions keep their times from the status that it has.
+
+    Raises:
+        KeyError: the snapshot does not have the pool.
+    """
+    pool = snapshot.pools[pool_plan.key]
+    pods = [pod for pod in snapshot.pods_of(pool.key) if not pod.finished and not pod.terminating]
+    ready = [pod for pod in pods if pod.ready]
+    placement = pool_plan.placement
+    version = pool_plan.plan.version if pool_plan.plan else snapshot.recorded_of(pool.key).version
+    generation = pool.metadata.generation
+    return InferencePoolStatus(
+        observed_generation=generation,
+        conditions=judged(
+            pool.status.conditions,
+            _judgements(pool, pool_plan, list(snapshot.pods_of(pool.key)), ready),
+            generation=generation,
+            now=snapshot.now,
+        ),
+        replicas=len(pods),
+        ready_replicas=len(ready),
+        selector=labels.selector_text(labels.selector(pool.metadata.name)),
+        ready_summary=f"{len(ready)}/{pool.spec.replicas}",
+        placement_summary=placement.summary,
+        endpoints=(
+            Endpoint(
+                partition=PartitionName.SLICED, url=names.url(pool.key, pool.spec.sidecar.port)
+            ),
+        ),
+        accelerators=_accelerators(pool, placement, ready),
+        capacity=_capacity(pool_plan),
+        partitions=_partitions(pool_plan),
+        plan=PlanStatus(version=version) if version else None,
+    )
+
+
+def _judgements(
+    pool: InferencePool, pool_plan: PoolPlan, pods: Sequence[Pod], ready: Sequence[Pod]
+) -> dict[str, Judgement]:
+    judgements: dict[str, Judgement] = {
+        PoolCondition.ACCEPTED: pool_plan.accepted,
+        PoolCondition.PLACED: placed(pool, pool_plan.placement, pods),
+        PoolCondition.CAPACITY_KNOWN: _capacity_known(pool_plan.capacity),
+        PoolCondition.ENFORCED: Judgement(
+            Status.UNKNOWN,
+            PoolReason.NO_REPORTS,
+            "No replica has reported yet which version of the plan it runs.",
+        ),
+    }
+    all_ready = _all_ready(pool_plan.placement, ready)
+    whole = summary(judgements, (PoolCondition.ACCEPTED, PoolCondition.PLACED), all_ready)
+    judgements[PoolCondition.READY] = whole
+    if PoolReason(whole.reason) in _FOR_A_PERSON:
+        return {**judgements, **stalled(whole.reason, whole.message)}
+    if whole is all_ready and whole.status is not Status.TRUE:
+        return {**judgements, **reconciling(whole.reason, whole.message)}
+    return judgements
+
+
+def _all_ready(placement: Placement, pods: Sequence[Pod]) -> Judgement:
+    on = Counter(pod.accelerator for pod in pods)
+    ready = sum(min(desired, on[name]) for name, desired in placement.desired.items())
+    counted = f"{ready} of {placement.total} replicas are ready"
+    if ready == placement.total:
+        return Judgement(Status.TRUE, PoolReason.READY, f"{counted}.")
+    if ready:
+        return Judgement(
+            Status.FALSE,
+            PoolReason.REPLICAS_NOT_READY,
+            f"{counted}; the others are starting, loading the model or draining.",
+        )
+    return Judgement(
+        Status.FALSE, PoolReason.STARTING, f"{counted}; each is once it has loaded the model."
+    )
+
+
+def _capacity_known(capacity: Capacity) -> Judgement:
+    if capacity.unknown:
+        return Judgement(
+            Status.FALSE,
+            PoolReason.NOT_DECLARED,
+            f"The capacity of {', '.join(capacity.unknown)} is not known, so those replicas count "
+            "nothing towards promises. Declare capacity.serviceTokensPerSecond of the accelerator.",
+        )
+    return Judgement(
+        Status.TRUE,
+        PoolReason.DECLARED,
+        f"{capacity.total} service tokens/s as declared, of which {capacity.sellable} can be sold.",
+    )
+
+
+def _accelerators(
+    pool: InferencePool, placement: Placement, ready: Sequence[Pod]
+) -> tuple[AcceleratorStatus, ...]:
+    return tuple(
+        AcceleratorStatus(
+            name=spec.name,
+            desired=planned.desired,
+            ready=sum(pod.accelerator == spec.name for pod in ready),
+            message=why_not_more(spec, planned.shortfall),
+        )
+        for spec, planned in zip(pool.spec.accelerators, placement.accelerators, strict=True)
+    )
+
+
+def _capacity(pool_plan: PoolPlan) -> CapacityStatus:
+    capacity = pool_plan.capacity
+    return CapacityStatus(
+        source=capacity.source,
+        total=capacity.total,
+        survivable=capacity.survivable,
+        sellable=capacity.sellable,
+        promised=pool_plan.promised,
+        shared=max(0, capacity.total - pool_plan.promised),
+    )
+
+
+def _partitions(pool_plan: PoolPlan) -> tuple[PartitionStatus, ...]:
+    return (
+        PartitionStatus(name=PartitionName.RESERVED, service_tokens_per_second=pool_plan.promised),
+        PartitionStatus(
+            name=PartitionName.SHARED,
+            service_tokens_per_second=max(0, pool_plan.capacity.total - pool_plan.promised),
+        ),
+    )

@@ -1,0 +1,137 @@
+"""The status of a CapacityReservation: a mirror of what the plan carries."""
+
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from tierfleet import plan
+from tierfleet.api import CapacityReservation, Key
+from tierfleet.api.capacityreservation import (
+    CapacityReservationStatus,
+    ReservationCondition,
+    ReservationReason,
+    Term,
+)
+from tierfleet.api.common import to_rfc3339
+from tierfleet.api.conditions import Judgement, Status, judged, stalled, summary
+from tierfleet.planning import contracts
+from tierfleet.planning.pool import PoolPlan
+from tierfleet.planning.reservations import Verdict
+from tierfleet.planning.snapshot import Snapshot
+
+_FOR_A_PERSON = {ReservationReason.INVALID, ReservationReason.NOT_IMPLEMENTED}
+"""Reasons that do not heal by themselves: the spec has to change."""
+
+
+def summarise_reservation(
+    snapshot: Snapshot, key: Key, pool_plan: PoolPlan | None
+) -> CapacityReservationStatus:
+    """The status of the reservation, from the plan of its pool; None: there is no such pool.
+
+    Raises:
+        KeyError: the snapshot does not have the reservation.
+    """
+    reservation = snapshot.reservations[key]
+    uid = reservation.metadata.uid
+    verdict = pool_plan.reservations[uid] if pool_plan else _no_pool(reservation)
+    accepted = verdict.accepted
+    judgements: dict[str, Judgement] = {
+        ReservationCondition.ACCEPTED: accepted,
+        ReservationCondition.ACTIVE: _active(reservation.spec.term, snapshot.now),
+        ReservationCondition.ENFORCED: _enforced(verdict),
+        ReservationCondition.DEGRADED: _degraded(verdict, pool_plan),
+    }
+    ready = Judgement(Status.TRUE, ReservationReason.READY, accepted.message)
+    judgements[ReservationCondition.READY] = summary(
+        judgements, (ReservationCondition.ACCEPTED,), ready
+    )
+    if ReservationReason(accepted.reason) in _FOR_A_PERSON:
+        judgements |= stalled(accepted.reason, accepted.message)
+    generation = reservation.metadata.generation
+    return CapacityReservationStatus(
+        observed_generation=generation,
+        conditions=judged(
+            reservation.status.conditions, judgements, generation=generation, now=snapshot.now
+        ),
+        guarantee=_guarantee(reservation),
+        granted=verdict.contract.granted if verdict.contract else 0,
+        requested=verdict.requested,
+        short_by=verdict.short_by,
+    )
+
+
+def _no_pool(reservation: CapacityReservation) -> Verdict:
+    pool = reservation.spec.pool_ref.name
+    return Verdict(
+        Judgement(
+            Status.FALSE,
+            ReservationReason.POOL_NOT_FOUND,
+            f"There is no InferencePool {pool!r} in namespace {reservation.key[0]!r}. Create it, "
+            "or make a new reservation that names another one.",
+        )
+    )
+
+
+def _active(term: Term, now: datetime) -> Judgement:
+    if term.end is not None and term.end <= now:
+        return Judgement(
+            Status.FALSE, ReservationReason.EXPIRED, f"Its term ended at {to_rfc3339(term.end)}."
+        )
+    if term.start is not None and now < term.start:
+        return Judgement(
+            Status.FALSE,
+            ReservationReason.NOT_STARTED,
+            f"Its term starts at {to_rfc3339(term.start)}.",
+        )
+    until = f"until {to_rfc3339(term.end)}" if term.end else "until it is deleted"
+    return Judgement(Status.TRUE, ReservationReason.IN_TERM, f"Its term runs {until}.")
+
+
+def _enforced(verdict: Verdict) -> Judgement:
+    if verdict.contract is None:
+        return _nothing_promised()
+    return Judgement(
+        Status.UNKNOWN,
+        ReservationReason.NO_REPORTS,
+        "No replica has reported yet that it runs a plan with this reservation.",
+    )
+
+
+def _degraded(verdict: Verdict, pool_plan: PoolPlan | None) -> Judgement:
+    contract = verdict.contract
+    if contract is None or pool_plan is None:
+        return _nothing_promised()
+    placement = pool_plan.placement
+    if contract.granted < verdict.owed:
+        return Judgement(
+            Status.TRUE,
+            ReservationReason.CAPACITY_LOST,
+            f"The pool has lost capacity: {contract.granted} of {verdict.owed} service tokens/s "
+            "are guaranteed until it is back.",
+        )
+    if contract.declared.percent is not None and placement.total < placement.wanted:
+        return Judgement(
+            Status.TRUE,
+            ReservationReason.CAPACITY_LOST,
+            f"{contracts.text(contract.declared)} of the pool is {contract.granted} service "
+            f"tokens/s, because only {placement.total} of its {placement.wanted} replicas are "
+            "placed.",
+        )
+    return Judgement(
+        Status.FALSE,
+        ReservationReason.CAPACITY_SUFFICIENT,
+        f"{contract.granted} service tokens/s are guaranteed, all that was promised.",
+    )
+
+
+def _nothing_promised() -> Judgement:
+    return Judgement(Status.FALSE, ReservationReason.NOT_ACCEPTED, "Nothing is promised.")
+
+
+def _guarantee(reservation: CapacityReservation) -> str | None:
+    """As text; None for a guarantee that is none, which only an object of another version has."""
+    try:
+        guarantee = plan.Guarantee.model_validate(reservation.spec.guarantee.to_raw())
+    except ValidationError:
+        return None
+    return contracts.text(guarantee)
