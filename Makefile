@@ -16,7 +16,7 @@ help: ## Show this list
 .PHONY: venv
 venv: $(INSTALLED) ## Make .venv with the locked dependencies and tierfleet itself
 
-$(INSTALLED): requirements-dev.lock pyproject.toml e2e/venv.sh
+$(INSTALLED): requirements-dev.lock pyproject.toml
 	@e2e/venv.sh $(VENV) $(PYTHON)
 
 .PHONY: tools

@@ -5,9 +5,13 @@ set -eu
 folder=$1
 wanted=${2:-}
 
-# Two makes at once: the second waits, then finds everything done.
-if command -v flock >/dev/null && [ "${VENV_LOCKED:-}" != 1 ]; then
-    VENV_LOCKED=1 exec flock "$folder.lock" "$0" "$@"
+# Two makes at once: the second waits for the first, and then finds everything done.
+if [ "${VENV_LOCKED:-}" != 1 ]; then
+    VENV_LOCKED=1 exec flock requirements-dev.lock "$0" "$@"
+fi
+stamp=$folder/.installed
+if [ -e "$stamp" ] && [ -z "$(find requirements-dev.lock pyproject.toml -newer "$stamp")" ]; then
+    exit
 fi
 
 fits() {
@@ -45,4 +49,4 @@ echo "Installing the locked dependencies."
 pip install --require-hashes --no-deps --requirement requirements-dev.lock
 echo "Installing tierfleet itself."
 pip install --quiet --no-deps --no-build-isolation --editable .
-touch "$folder/.installed"
+touch "$stamp"
