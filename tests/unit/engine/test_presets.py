@@ -1,6 +1,7 @@
 """The presets: their arithmetic, and the measurements that the CPU ones are fitted to."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -83,3 +84,15 @@ def test_every_preset_says_whether_it_was_derived_or_fitted() -> None:
         preset.source.startswith(("derived: ", "fitted: ")) and preset.name == name
         for name, preset in PRESETS.items()
     )
+
+
+def test_the_documented_table_is_that_of_the_code() -> None:
+    documented = (Path(__file__).parents[3] / "docs" / "engine.md").read_text()
+    for name, preset in PRESETS.items():
+        config, cost = preset.config, preset.config.cost
+        row = (
+            f"| `{name}` | {cost.base_ns / 1e6:.2f} ms | {cost.token_ps / 1e6:.1f} µs"
+            f" | {cost.kv_token_ps / 1e3:.1f} ns | {config.num_blocks * config.block_size:,} tokens"
+            f" | {config.max_num_seqs} | {config.max_num_batched_tokens:,} | {preset.source} |"
+        )
+        assert row in documented, f"docs/engine.md lacks this row:\n{row}"
