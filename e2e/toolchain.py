@@ -84,9 +84,13 @@ def _go(module: Module, step: Step, go: Path, *arguments: str) -> list[str]:
             text=True,
         ) as process:
             assert process.stderr is not None
-            for line in process.stderr:
-                said.append(line.rstrip())
-                step.advance(said[-1])
+            try:
+                for line in process.stderr:
+                    said.append(line.rstrip())
+                    step.advance(said[-1])
+            except BaseException:
+                process.kill()
+                raise
         if process.returncode != 0:
             # Package names are the progress of `-v`; what is left is the compiler's complaint.
             words = [line for line in said if not re.fullmatch(r"[\w./~-]+", line)]
@@ -109,6 +113,9 @@ def main() -> int:
     except (BuildError, GoMissingError) as error:
         console.print(str(error), markup=False, highlight=False)
         return 1
+    except KeyboardInterrupt:
+        console.print("Interrupted. What is compiled already is kept in Go's own cache.")
+        return 130
     for name, path in toolchain.programs.items():
         sys.stdout.write(f"{name}\t{path}\n")
     return 0

