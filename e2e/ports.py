@@ -1,4 +1,4 @@
-"""Free TCP ports for the parts of a control plane. It must not know how the parts are run."""
+"""Free TCP ports on loopback. It must not know what is run on them."""
 
 import contextlib
 import random
@@ -24,9 +24,13 @@ class Ports:
     @classmethod
     def free(cls) -> Self:
         """Return ports that nobody listens on now, all different."""
-        with contextlib.ExitStack() as stack:
-            found = [_free_port(stack) for _ in cls.__dataclass_fields__]
-        return cls(*found)
+        return cls(*free_ports(len(cls.__dataclass_fields__)))
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports on 127.0.0.1 that nobody listens on now, all different."""
+    with contextlib.ExitStack() as held:
+        return [_free_port(held) for _ in range(count)]
 
 
 def _free_port(held: contextlib.ExitStack) -> int:
