@@ -1,3 +1,5 @@
+from io import StringIO
+
 from rich.console import Console
 
 from e2e.demo.load import FAILED, NO_ANSWER, Seen
@@ -35,7 +37,7 @@ def test_percentiles_are_values_that_were_seen() -> None:
 
 def test_the_table_shows_both_runs_and_the_bars_compare_them() -> None:
     run = summarise(SEEN, ["pro", "retail"], warm_up=4, seconds=10)
-    console = Console(width=120, record=True, quiet=True)
+    console = Console(width=120, record=True, file=StringIO())
     console.print(render({"straight": run, "tierfleet": run}))
     text = console.export_text()
     assert text.count("straight") == 3  # once in the table, and a bar for each tier

@@ -1,0 +1,112 @@
+"""`python -m e2e.demo up|down`: see the package."""
+
+import asyncio
+import sys
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from e2e.cluster import Cluster, KubectlError
+from e2e.demo import fleet, load, replicas, report
+from e2e.health import PartDownError
+from e2e.toolchain import BuildError
+from e2e.tools.golang import GoMissingError
+
+WARM_UP_SECONDS = 8.0
+SECONDS = 30.0
+TIERS = ("enterprise", "pro", "retail")
+
+LOAD = (
+    load.Clients("enterprise", "demo-acme", per_second=6.0),
+    load.Clients("pro", "demo-globex", per_second=4.0),
+    load.Clients("retail", "demo-initech", concurrent=60),
+    load.Clients("retail", "demo-hooli", concurrent=60),
+)
+
+LOOK_AROUND = """\
+Look around; everything stays up until [bold]make demo-down[/]:
+
+  export KUBECONFIG={kubeconfig}
+  export PATH={tools}:{scripts}:$PATH
+  kubectl --namespace inference describe capres acme-small
+  kubectl tierfleet plan llama-8b --namespace inference
+  kubectl --namespace inference edit tpol standard          # a changed limit holds in seconds
+  curl {sidecar}/v1/chat/completions -H 'Authorization: Bearer demo-acme' \\
+    -d '{{"model": "llama-3.1-8b", "messages": [{{"role": "user", "content": "hi"}}]}}' -i
+  curl {admin}/metrics
+"""
+
+
+def up(console: Console) -> None:
+    """Run the whole demo; what it started stays for looking around."""
+    fleet.remove()
+    try:
+        cluster, processes = fleet.bring_up(console)
+        fleet.show(cluster, console)
+        console.print(
+            f"[bold]3[/] Fake nodes run no containers, so the two replicas of {replicas.POOL} run "
+            "here: a sidecar and a simulated engine each, fed from that pool's plan Secrets."
+        )
+        local = replicas.start(cluster, processes, count=2)
+        runs = {}
+        for name, urls in (
+            ("straight to the engine", [replica.engine for replica in local]),
+            ("through tierfleet", [replica.sidecar for replica in local]),
+        ):
+            seen = _run(console, f"[bold]4[/] Retail floods; {name}", urls, cluster)
+            runs[name] = report.summarise(seen, TIERS, warm_up=WARM_UP_SECONDS, seconds=SECONDS)
+            processes.check()
+    except BaseException:
+        fleet.remove()
+        raise
+    console.print()
+    console.print(report.render(runs))
+    console.print()
+    text = LOOK_AROUND.format(
+        kubeconfig=cluster.kubeconfig,
+        tools=cluster.tools["kubectl"].parent,
+        scripts=fleet.tierfleet().parent,
+        sidecar=local[0].sidecar,
+        admin=local[0].admin,
+    )
+    console.print(text, highlight=False, soft_wrap=True)
+
+
+def _run(console: Console, title: str, urls: list[str], cluster: Cluster) -> list[load.Seen]:
+    pool = cluster.get("tpool", replicas.POOL, "--namespace", fleet.NAMESPACE)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        progress.add_task(f"{title} ({SECONDS:g} s)")
+        return asyncio.run(
+            load.run(urls, pool["spec"]["model"]["name"], LOAD, seconds=SECONDS, seed=1)
+        )
+
+
+def down(console: Console) -> None:
+    """Remove the demo."""
+    existed = fleet.remove()
+    console.print("The demo is removed." if existed else "There is no demo to remove.")
+
+
+def main(arguments: list[str]) -> int:
+    """Do `up` or `down`; return the exit code."""
+    console = Console()
+    actions = {"up": up, "down": down}
+    if len(arguments) != 1 or arguments[0] not in actions:
+        console.print("usage: python -m e2e.demo up|down")
+        return 2
+    try:
+        actions[arguments[0]](console)
+    except (
+        PartDownError, KubectlError, BuildError, GoMissingError, fleet.DemoError, AssertionError,
+    ) as error:  # fmt: skip
+        console.print(str(error), markup=False, highlight=False)
+        return 1
+    except KeyboardInterrupt:
+        console.print("Interrupted; what was begun is removed.")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

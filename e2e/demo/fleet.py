@@ -1,0 +1,129 @@
+"""The demo's cluster: started, given GPU nodes, an operator and the examples."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from e2e import crds
+from e2e.cluster import Cluster, start
+from e2e.guard import tear_down
+from e2e.paths import REPOSITORY, state_folder
+from e2e.processes import lives, marked_environment
+from e2e.standing import FLEET
+from e2e.wait import wait_until
+
+NAME = "demo"
+NAMESPACE = "inference"
+SETTLE_SECONDS = 90.0
+
+
+class DemoError(RuntimeError):
+    """A part of the demo does not come up; the message says which, and shows its log."""
+
+
+def folder() -> Path:
+    """Where everything of the demo is kept, its processes' logs included."""
+    return state_folder() / NAME
+
+
+def remove() -> bool:
+    """Removes the demo's processes and files; False if there were none."""
+    existed = folder().exists()
+    tear_down(folder())
+    return existed
+
+
+class Processes:
+    """Processes that belong to the demo's cluster, and end with it at the latest."""
+
+    def __init__(self, workdir: Path) -> None:
+        self._workdir = workdir
+        self._started: list[tuple[str, int]] = []
+
+    def start(self, name: str, *command: str | Path) -> Path:
+        """Starts one in the background and returns its log file."""
+        log = self._workdir / f"{name}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                list(map(str, command)),
+                cwd=self._workdir,
+                env={**marked_environment(self._workdir), "PYTHONPATH": str(REPOSITORY)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._started.append((name, process.pid))
+        return log
+
+    def check(self) -> None:
+        """Returns if all of them live.
+
+        Raises:
+            DemoError: one has ended; with the end of its log.
+        """
+        for name, pid in self._started:
+            if not lives(pid):
+                said = (self._workdir / f"{name}.log").read_text()[-2000:]
+                raise DemoError(f"The {name} has ended:\n{said}")
+
+
+def tierfleet() -> Path:
+    """The command that this environment has installed."""
+    found = shutil.which("tierfleet", path=str(Path(sys.executable).parent))
+    if found is None:
+        raise DemoError("The command tierfleet is not installed here. Run: make venv")
+    return Path(found)
+
+
+def bring_up(console: Console) -> tuple[Cluster, Processes]:
+    """Starts the cluster and the operator, applies `examples/`, and waits until it has settled."""
+    console.print("[bold]1[/] A control plane with two H100 and two B200 nodes of 8 devices each.")
+    cluster = start(NAME, standing=folder(), console=console)
+    processes = Processes(cluster.workdir)
+    crds.install(cluster)
+    cluster.add_nodes(FLEET)
+
+    console.print("[bold]2[/] The operator, then [bold]kubectl apply -f examples/[/].")
+    processes.start(
+        "operator", tierfleet(), "operator", "--kubeconfig", cluster.kubeconfig, "--all-namespaces"
+    )
+    cluster.apply(REPOSITORY / "examples")
+
+    def settled() -> bool:
+        processes.check()
+        return all(
+            _is_true(item, "Ready")
+            for kind in ("tpol", "tpool", "capres")
+            for item in cluster.get(kind, "--namespace", NAMESPACE)["items"]
+        )
+
+    wait_until(settled, timeout=SETTLE_SECONDS, why="the examples to be Ready")
+    return cluster, processes
+
+
+def show(cluster: Cluster, console: Console) -> None:
+    """Prints what `kubectl get` says of the examples and of their pods."""
+    for title, arguments in (
+        ("kubectl get tpool,tpol,capres", ("get", "tpool,tpol,capres")),
+        ("kubectl get pods", ("get", "pods", f"--output=custom-columns={_POD_COLUMNS}")),
+    ):
+        console.print(f"\n[bold]$ {title} --namespace {NAMESPACE}[/]")
+        printed = cluster.kubectl(*arguments, "--namespace", NAMESPACE).stdout
+        console.print(printed.rstrip(), markup=False, highlight=False, soft_wrap=True)
+    console.print()
+
+
+_POD_COLUMNS = (
+    "POD:.metadata.name,ACCELERATOR:.metadata.labels.tierfleet\\.dev/accelerator,"
+    "NODE:.spec.nodeName,PHASE:.status.phase"
+)
+
+
+def _is_true(item: dict[str, object], condition: str) -> bool:
+    status = item.get("status")
+    conditions = status.get("conditions", []) if isinstance(status, dict) else []
+    return any(c["type"] == condition and c["status"] == "True" for c in conditions)

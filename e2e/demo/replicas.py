@@ -1,0 +1,72 @@
+"""The replicas of one pool as local processes: an engine and a sidecar each.
+
+Fake nodes run no containers, so the pool's two pods are played here: the same commands as in its
+pod template, the plan from its Secrets, loopback instead of a pod network.
+"""
+
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+
+from e2e.cluster import Cluster
+from e2e.demo.fleet import NAMESPACE, Processes, tierfleet
+from e2e.ports import free_ports
+from e2e.wait import wait_until
+
+POOL = "llama-8b"
+GROUP = "h100"
+SPEED = "0.5"
+"""The simulated engines run at half the pace, so that two cores carry two of them and the load."""
+READY_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Replica:
+    """Base URLs of one replica."""
+
+    engine: str
+    sidecar: str
+    admin: str
+
+
+def start(cluster: Cluster, processes: Processes, count: int) -> list[Replica]:
+    """Starts them and waits until each is ready to serve."""
+    pool = cluster.get("tpool", POOL, "--namespace", NAMESPACE)
+    seats = pool["spec"]["engine"]["maxSequences"]
+    model = pool["spec"]["model"]["name"]
+    mounted = cluster.workdir / "plan"
+    processes.start(
+        "plan-mount", sys.executable, "-m", "e2e.demo.mount",
+        cluster.kubeconfig, NAMESPACE, POOL, mounted,
+    )  # fmt: skip
+    mounted.mkdir(exist_ok=True)
+    ports = iter(free_ports(3 * count))
+    replicas = []
+    for number in range(count):
+        engine, data, admin = next(ports), next(ports), next(ports)
+        processes.start(
+            f"engine-{number}", tierfleet(), "engine", "--preset", "h100", "--model", model,
+            "--max-num-seqs", str(seats), "--speed", SPEED, "--port", str(engine),
+        )  # fmt: skip
+        processes.start(
+            f"sidecar-{number}", tierfleet(), "sidecar", "--plan", mounted, "--group", GROUP,
+            "--upstream", f"http://127.0.0.1:{engine}",
+            "--port", str(data), "--admin-port", str(admin),
+        )  # fmt: skip
+        replicas.append(Replica(*(f"http://127.0.0.1:{port}" for port in (engine, data, admin))))
+
+    def ready() -> bool:
+        processes.check()
+        return all(_answers(f"{replica.admin}/readyz") for replica in replicas)
+
+    wait_until(ready, timeout=READY_SECONDS, why="the local replicas to be ready")
+    return replicas
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - loopback http
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

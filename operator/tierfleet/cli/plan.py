@@ -1,0 +1,44 @@
+"""`tierfleet plan`: look at plan documents before a sidecar runs from them."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from tierfleet.admission.supported import unsupported
+from tierfleet.plan import PlanError, json_schema, parse, render
+
+plan = typer.Typer(name="plan", help="Look at plan documents.", no_args_is_help=True)
+
+
+@plan.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="A plan in YAML or JSON.", dir_okay=False)],
+) -> None:
+    """Say whether a sidecar would run from this plan; print it in full if so."""
+    try:
+        document = yaml.safe_load(path.read_text())
+        checked = parse(document)
+    except OSError as error:
+        raise _refused(f"Cannot read {path}: {error.strerror}.") from None
+    except yaml.YAMLError as error:
+        raise _refused(f"{path} is neither YAML nor JSON: {error}") from None
+    except PlanError as error:
+        raise _refused(f"{path} is not a plan: {error} See docs/plan-v1.md.") from None
+    missing = unsupported(checked)
+    if missing:
+        raise _refused(f"{path} asks for what is not built yet: {'; '.join(missing)}.")
+    typer.echo(yaml.safe_dump(render(checked), sort_keys=False).rstrip())
+
+
+@plan.command()
+def schema() -> None:
+    """Print the JSON Schema of a plan, for editors and for CI."""
+    typer.echo(json.dumps(json_schema(), indent=1))
+
+
+def _refused(sentence: str) -> typer.Exit:
+    typer.echo(sentence, err=True)
+    return typer.Exit(2)
