@@ -98,6 +98,7 @@ class ControlPlane:
                     *("--config", str(self.workdir / "kwokctl.yaml")),
                     *("--kubeconfig", str(self.workdir / "kwokctl.kubeconfig")),
                 ],
+                cwd=self.workdir,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

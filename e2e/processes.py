@@ -17,7 +17,7 @@ KILL_SECONDS = 10.0
 
 def marked_environment(workdir: Path) -> dict[str, str]:
     """Return our environment with the marker of the cluster in `workdir` added."""
-    return {**os.environ, MARKER: str(workdir)}
+    return {**os.environ, MARKER: str(workdir.resolve())}
 
 
 def running(workdir: Path) -> dict[int, str]:
@@ -77,7 +77,7 @@ def _belongs(pid: int, workdir: Path) -> bool:
     try:
         environment = (process / "environ").read_bytes()
         if environment:
-            return f"{MARKER}={workdir}".encode() in environment.split(b"\0")
+            return f"{MARKER}={workdir.resolve()}".encode() in environment.split(b"\0")
         return (process / "cwd").readlink().is_relative_to(workdir.resolve())
     except OSError:  # it has ended, or is another user's: not ours
         return False
