@@ -1,6 +1,7 @@
 """The test cluster does what tests of the operator rely on."""
 
 import itertools
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -95,17 +96,28 @@ def test_a_native_sidecar_keeps_running_and_an_init_container_has_ended(
     assert state["sidecar"]["ready"]
 
 
-def test_a_pod_with_a_load_duration_runs_at_once_and_is_ready_only_after_it(
-    cluster: Cluster, namespace: str
-) -> None:
+def test_a_pod_that_still_loads_runs_and_is_not_ready(cluster: Cluster, namespace: str) -> None:
     cluster.add_nodes([nodes.h100("h100-0")])
-    cluster.apply(in_namespace(namespace, deployment("slow", load="2s")))
+    cluster.apply(in_namespace(namespace, deployment("slow", load="1h")))
 
     (pod,) = wait_until(lambda: running(cluster, namespace), timeout=60, why="the pod to run")
+
     assert condition(pod, "Ready") == "False"
     assert not pod["status"]["containerStatuses"][0]["ready"]
 
+
+def test_a_pod_is_ready_once_its_load_duration_is_over(cluster: Cluster, namespace: str) -> None:
+    cluster.add_nodes([nodes.h100("h100-0")])
+    cluster.apply(in_namespace(namespace, deployment("slow", load="2s")))
+
     (pod,) = wait_until(lambda: ready(cluster, namespace), timeout=60, why="the pod to be ready")
+
+    (since,) = (
+        datetime.fromisoformat(c["lastTransitionTime"])
+        for c in pod["status"]["conditions"]
+        if c["type"] == "Ready"
+    )
+    assert since - datetime.fromisoformat(pod["status"]["startTime"]) >= timedelta(seconds=2)
     assert pod["status"]["containerStatuses"][0]["started"]
 
 
