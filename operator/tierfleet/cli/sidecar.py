@@ -1,0 +1,151 @@
+"""`tierfleet sidecar`: the data plane as a process. Options in, sentences out."""
+
+import logging
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from tierfleet.plan import PlanError
+
+
+class LogLevel(StrEnum):
+    """How much is said on standard error."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _upstream(url: str) -> tuple[str, int]:
+    example = "Give something like http://127.0.0.1:8000."
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise typer.BadParameter(f"{url!r} is not a URL: {error}. {example}") from None
+    if parts.scheme != "http" or not parts.hostname:
+        raise typer.BadParameter(f"{url!r} must be a plain HTTP URL with a host. {example}")
+    if parts.path not in {"", "/"} or parts.query or parts.username:
+        raise typer.BadParameter(f"{url!r} must have nothing after the port. {example}")
+    return parts.hostname, port or 80
+
+
+def sidecar(  # noqa: PLR0917 - one parameter per option
+    plan: Annotated[
+        Path,
+        typer.Option(
+            envvar="TIERFLEET_PLAN", help="Plan file (YAML or JSON), or a directory of its parts."
+        ),
+    ],
+    group: Annotated[
+        str,
+        typer.Option(envvar="TIERFLEET_GROUP", help="The plan's group that this replica is of."),
+    ],
+    upstream: Annotated[
+        str,
+        typer.Option(
+            envvar="TIERFLEET_UPSTREAM", help="The engine, such as http://127.0.0.1:8000."
+        ),
+    ],
+    host: Annotated[
+        str, typer.Option(envvar="TIERFLEET_HOST", help="Address of the data port.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            envvar="TIERFLEET_PORT", min=0, max=65535, help="Data port; 0 takes a free one."
+        ),
+    ] = 8080,
+    admin_host: Annotated[
+        str, typer.Option(envvar="TIERFLEET_ADMIN_HOST", help="Address of the admin port.")
+    ] = "127.0.0.1",
+    admin_port: Annotated[
+        int,
+        typer.Option(
+            envvar="TIERFLEET_ADMIN_PORT", min=0, max=65535, help="Admin port; 0 takes a free one."
+        ),
+    ] = 9090,
+    drain_timeout_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="TIERFLEET_DRAIN_TIMEOUT_SECONDS",
+            min=0,
+            help="A drain cuts what is unfinished after this time.",
+        ),
+    ] = 300.0,
+    drain_accept_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="TIERFLEET_DRAIN_ACCEPT_SECONDS",
+            min=0,
+            help="A draining sidecar goes on accepting for this time.",
+        ),
+    ] = 10.0,
+    log_level: Annotated[
+        LogLevel,
+        typer.Option(envvar="TIERFLEET_LOG_LEVEL", help="How much is said on standard error."),
+    ] = LogLevel.INFO,
+) -> None:
+    """Admit and proxy requests to one engine, by the plan. Needs nothing else.
+
+    The access log goes to standard output, one line of JSON per request; everything else to
+    standard error. SIGTERM drains and ends it, a second one ends it at once.
+    """
+    engine_host, engine_port = _upstream(upstream)
+    logging.basicConfig(
+        level=log_level.name, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        # Not at the top: `tierfleet --help` must work where the extra is not installed.
+        import uvloop  # noqa: PLC0415
+
+        from tierfleet.sidecar.config import Config, Upstream  # noqa: PLC0415
+        from tierfleet.sidecar.server import serve  # noqa: PLC0415
+    except ImportError as error:
+        typer.echo(
+            f"The sidecar needs {error.name}, which is not installed."
+            " Install it with: pip install 'tierfleet[sidecar]'",
+            err=True,
+        )
+        raise typer.Exit(1) from None
+    config = Config(
+        plan=plan,
+        group=group,
+        upstream=Upstream(engine_host, engine_port),
+        host=host,
+        port=port,
+        admin_host=admin_host,
+        admin_port=admin_port,
+        drain_timeout=drain_timeout_seconds,
+        drain_accept=drain_accept_seconds,
+    )
+
+    def announce(data: str, admin: str) -> None:
+        print(
+            f"tierfleet sidecar: serves on http://{data}, admin on http://{admin},"
+            f" engine at {config.upstream.url}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    try:
+        uvloop.run(serve(config, announce))
+    except PlanError as error:
+        typer.echo(f"The plan at {plan} cannot be used: {error} See docs/plan-v1.md.", err=True)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        # The loop wraps the reason of a failed bind in a sentence of its own.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror
+        typer.echo(
+            f"Cannot listen on {host}:{port} or {admin_host}:{admin_port}: {reason}."
+            " Choose other ports; 0 takes a free one.",
+            err=True,
+        )
+        raise typer.Exit(1) from None

@@ -1,0 +1,169 @@
+"""What the sidecar answers itself: errors in OpenAI's shape, with honest hints to retry. Pure.
+
+Sources: OpenAI's error object and `x-ratelimit-*` fields; llm-d's `x-llm-d-request-dropped-reason`;
+`retry-after-ms`, which the official SDKs read before `retry-after`.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from tierfleet.admission.types import Allowance, Headroom, Shed, ShedReason
+from tierfleet.plan import Model
+from tierfleet.sidecar.errors import ProtocolError
+
+_MS = 1_000_000
+_S = 1_000_000_000
+_JSON = b"content-type: application/json\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole response, but for what its connection adds.
+
+    Attributes:
+        status: of the response.
+        fields: header lines, each with its CRLF.
+        body: its Content-Length follows from it.
+        reason: for the log and the counters; empty when nothing was refused.
+    """
+
+    status: int
+    fields: bytes
+    body: bytes
+    reason: str = ""
+
+
+def error(
+    status: int,
+    message: str,
+    code: str,
+    *,
+    kind: str = "invalid_request_error",
+    param: str | None = None,
+    fields: bytes = b"",
+) -> Answer:
+    """An error in OpenAI's shape; `code` is what programs look at."""
+    detail = {"message": message, "type": kind, "param": param, "code": code}
+    return Answer(status, _JSON + fields, msgspec.json.encode({"error": detail}), code)
+
+
+def broken_request(problem: ProtocolError) -> Answer:
+    """To bytes that cannot be served."""
+    return error(problem.status, problem.message, "bad_request")
+
+
+def unknown_caller(message: str) -> Answer:
+    """401: nobody in the plan has the key, or there is none."""
+    return error(401, message, "invalid_api_key", fields=b"www-authenticate: Bearer\r\n")
+
+
+def no_access(tenant: str | None, pool: str) -> Answer:
+    """403: a tenant of the policy that may not use this pool."""
+    message = f"Tenant {tenant!r} has no access to {pool!r}; ask who runs it for access."
+    return error(403, message, "no_access", kind="permission_error")
+
+
+def no_such_model(name: str, model: Model) -> Answer:
+    """404: another model than the one that is served here."""
+    served = ", ".join((model.name, *model.aliases))
+    message = (
+        f"The model {name!r} does not exist or you do not have access to it. Served: {served}."
+    )
+    return error(404, message, "model_not_found", param="model")
+
+
+def no_such_path(method: str, path: str, served: str) -> Answer:
+    """404: nothing is served there."""
+    return error(404, f"There is no {method} {path} here. Served: {served}.", "unknown_url")
+
+
+def bad_body(message: str, param: str | None) -> Answer:
+    """400: the body is not one of the API's."""
+    return error(400, message, "invalid_value" if param else "invalid_json", param=param)
+
+
+def unavailable(message: str, reason: str, retry_after: int = _S) -> Answer:
+    """503: it is us, not the caller.
+
+    Args:
+        message: a sentence for the caller.
+        reason: in llm-d's words.
+        retry_after: nanoseconds.
+    """
+    fields = _retry_after(retry_after) + _dropped(reason)
+    return error(503, message, reason, kind="server_error", fields=fields)
+
+
+def engine_broke(message: str) -> Answer:
+    """502: the engine took the request and did not answer it."""
+    return error(502, message, "engine_failed", kind="server_error", fields=_retry_after(_S))
+
+
+_SHED = {
+    ShedReason.UNKNOWN_TENANT: (401, "invalid_api_key", "invalid_request_error", ""),
+    ShedReason.NO_ACCESS: (403, "no_access", "permission_error", ""),
+    ShedReason.TOO_MANY_SEATS: (400, "too_many_sequences", "invalid_request_error", ""),
+    ShedReason.REQUEST_LIMIT: (429, "rate_limit_exceeded", "requests", "rejected-rate-limit"),
+    ShedReason.TOKEN_LIMIT: (429, "rate_limit_exceeded", "tokens", "rejected-rate-limit"),
+    ShedReason.QUEUE_FULL: (503, "queue_full", "server_error", "rejected-saturated"),
+    ShedReason.EXPIRED: (503, "queue_timeout", "server_error", "rejected-ttl-expired"),
+    ShedReason.ENGINE_STALLED: (503, "engine_stalled", "server_error", "rejected-no-endpoints"),
+}
+
+
+def shed(decision: Shed) -> Answer:
+    """To a request that the core gives no seat: 429 for the caller's limit, 503 for ours."""
+    status, code, kind, dropped = _SHED[decision.reason]
+    fields = b""
+    if dropped:
+        fields = _dropped(dropped)
+        # Never without a hint: without one the SDKs try again after half a second.
+        if decision.retry_after is None:
+            fields += b"x-should-retry: false\r\n"
+        else:
+            fields += _retry_after(decision.retry_after)
+    answer = error(status, decision.message, code, kind=kind, fields=fields)
+    return Answer(answer.status, answer.fields, answer.body, decision.reason.value)
+
+
+def evicted() -> Answer:
+    """503: the seat was needed for what was promised to another, and nothing had been sent yet."""
+    return unavailable("The seat was needed for reserved capacity; try again.", "evicted-priority")
+
+
+def rate_limits(headroom: Headroom) -> bytes:
+    """The `x-ratelimit-*` lines of what a tenant may still send; none where nothing is limited."""
+    lines = b""
+    if headroom.requests is not None:
+        lines = _allowance(b"requests", headroom.requests)
+    if headroom.tokens is not None:
+        lines += _allowance(b"tokens", headroom.tokens)
+    return lines
+
+
+def _allowance(kind: bytes, allowance: Allowance) -> bytes:
+    return (
+        b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %b\r\n"
+        % (kind, allowance.limit, kind, allowance.remaining, kind, duration(allowance.reset))
+    )
+
+
+def duration(nanoseconds: int) -> bytes:
+    """As OpenAI writes resets: `12ms`, `1.5s`, `6m0s`; rounded up."""
+    milliseconds = -(-nanoseconds // _MS)
+    if milliseconds < 1000:
+        return b"%dms" % milliseconds
+    minutes, rest = divmod(milliseconds, 60_000)
+    seconds = f"{rest / 1000:.3f}".rstrip("0").rstrip(".")
+    return f"{minutes}m{seconds}s".encode() if minutes else f"{seconds}s".encode()
+
+
+def _retry_after(nanoseconds: int) -> bytes:
+    milliseconds = max(1, -(-nanoseconds // _MS))
+    seconds = -(-milliseconds // 1000)
+    return b"retry-after-ms: %d\r\nretry-after: %d\r\n" % (milliseconds, seconds)
+
+
+def _dropped(reason: str) -> bytes:
+    return b"x-llm-d-request-dropped-reason: %b\r\n" % reason.encode()

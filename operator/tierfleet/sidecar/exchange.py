@@ -1,0 +1,320 @@
+"""One inference request, from the moment it is known who asks for what until it is remembered.
+
+    WAITING   no seat yet          dispatched -> SENT     shed, client gone -> OVER
+    SENT      the engine has it    first byte -> FLOWING  end, break, client gone -> OVER
+                                   evicted -> WAITING (requeued) or OVER
+    FLOWING   the client has part  end, break, evicted, client gone -> OVER
+
+The head of an answer goes out with the first byte of its body: engines send the head before they
+have done anything, and until then a request can still be moved or answered with an error. After it,
+only the engine's own end looks like an end; anything else cuts the client's connection.
+
+It knows nothing of bytes on sockets, nor of how seats are given.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from tierfleet.admission.types import Arrival, Dispatch, Outcome, Shed
+from tierfleet.sidecar import answers
+from tierfleet.sidecar.answers import Answer
+from tierfleet.sidecar.client import ClientConnection
+from tierfleet.sidecar.gate import Gate
+from tierfleet.sidecar.headers import field_value, to_client
+from tierfleet.sidecar.http1 import Fields
+from tierfleet.sidecar.metrics import Metrics
+from tierfleet.sidecar.record import Record, RequestOutcome
+from tierfleet.sidecar.request import Inference
+from tierfleet.sidecar.rules import Rules
+from tierfleet.sidecar.upstream import Pool, UpstreamConnection
+from tierfleet.sidecar.usage import JsonMeter, Meter, StreamMeter
+
+_NS_PER_MS = 1e6
+_NS_PER_S = 1e9
+_CLIENT_GONE = 499
+"""nginx's status for the log; nobody receives it."""
+
+
+class Stage(Enum):
+    """See the table above."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    FLOWING = "flowing"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all exchanges use."""
+
+    gate: Gate
+    pool: Pool
+    metrics: Metrics
+    remember: Callable[[Record, int], None]
+    """Called once for every record, with the time at which its request came."""
+
+
+class Exchange:
+    """See above. Told what happens by its client, by the gate (as a ticket) and by the engine.
+
+    Attributes:
+        record: what is known of it so far.
+        arrived: when the whole request was there, monotonic nanoseconds.
+    """
+
+    __slots__ = (
+        "_asked", "_client", "_fields", "_length", "_meter", "_number", "_payload", "_retried",
+        "_rules", "_shared", "_stage", "_status", "_upstream", "arrived", "record",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        shared: Shared,
+        rules: Rules,
+        client: ClientConnection,
+        *,
+        record: Record,
+        asked: Inference,
+        payload: bytes,
+        arrived: int,
+    ) -> None:
+        self._shared = shared
+        self._rules = rules
+        self._client = client
+        self._asked = asked
+        self._payload = payload
+        self.record = record
+        self.arrived = arrived
+        self._number = shared.gate.next_id()
+        self._stage = Stage.WAITING
+        self._upstream: UpstreamConnection | None = None
+        self._retried = False
+        self._status = 0
+        self._fields: Fields = []
+        self._length: int | None = None
+        self._meter: Meter | None = None
+
+    def admit(self) -> None:
+        """Ask for a seat; it may have one, or be over, when this returns."""
+        asked = self._asked
+        arrival = Arrival(
+            self._number, self.record.tenant, asked.prompt_tokens, asked.max_tokens, asked.sequences
+        )
+        self._shared.gate.submit(self, arrival)
+
+    # From the gate
+
+    @property
+    def output_tokens(self) -> int:
+        """See `Ticket`."""
+        return self._meter.output_tokens if self._meter is not None else 0
+
+    def dispatched(self, decision: Dispatch) -> None:
+        """See `Ticket`."""
+        record = self.record
+        record.tier = decision.tier
+        record.partition = decision.partition.value
+        record.reservation = decision.reservation
+        record.wait_ms = decision.waited / _NS_PER_MS
+        self._shared.metrics.dispatched(
+            decision.tier, record.partition, decision.waited / _NS_PER_S
+        )
+        self._stage = Stage.SENT
+        self._upstream = self._shared.pool.send(self._payload, self)
+
+    def shed(self, decision: Shed) -> None:
+        """See `Ticket`."""
+        self.record.wait_ms = decision.waited / _NS_PER_MS
+        self._answer(answers.shed(decision), RequestOutcome.REFUSED)
+
+    def evicted(self, *, requeued: bool) -> None:
+        """See `Ticket`."""
+        if self._upstream is not None:
+            self._upstream.cancel()
+        self._upstream = None
+        if requeued:
+            self._meter = None
+            self._stage = Stage.WAITING
+        elif self._stage is Stage.FLOWING:
+            self._over(self._status, RequestOutcome.EVICTED, "evicted-priority")
+            self._client.cut()
+        else:
+            self._answer(answers.evicted(), RequestOutcome.EVICTED)
+
+    # From the client
+
+    def gone(self) -> None:
+        """See `Job`."""
+        if self._stage is Stage.OVER:
+            return
+        if self._upstream is not None:
+            self._upstream.cancel()
+        status = self._status if self._stage is Stage.FLOWING else _CLIENT_GONE
+        self._over(status, RequestOutcome.CLIENT_GONE, "")
+        self._shared.gate.abort(self._number)
+
+    def stop(self) -> None:
+        """See `Job`."""
+        if self._stage is Stage.OVER:
+            return
+        if self._upstream is not None:
+            self._upstream.cancel()
+        if self._stage is Stage.FLOWING:
+            self._over(self._status, RequestOutcome.STOPPED, "drain-deadline")
+            self._client.cut()
+        else:
+            message = "This replica is shutting down; another one will serve the request."
+            answer = answers.unavailable(message, "rejected-shutting-down")
+            self._answer(answer, RequestOutcome.STOPPED)
+        self._shared.gate.abort(self._number)
+
+    def pause(self) -> None:
+        """See `Job`."""
+        if self._upstream is not None:
+            self._upstream.pause()
+
+    def resume(self) -> None:
+        """See `Job`."""
+        if self._upstream is not None:
+            self._upstream.resume()
+
+    # From the engine
+
+    def on_head(self, status: int, fields: Fields, length: int | None) -> None:
+        """See `Receiver`."""
+        self._status = status
+        self._fields = fields
+        self._length = length
+        if any(name == b"content-type" and b"event-stream" in value for name, value in fields):
+            self._meter = StreamMeter(shows_usage=self._asked.shows_usage)
+            self._length = None
+        else:
+            self._meter = JsonMeter()
+
+    def on_body(self, data: bytes) -> None:
+        """See `Receiver`."""
+        if self._meter is not None:
+            data = self._meter.feed(data)
+        if not data:
+            return
+        if self._stage is Stage.SENT:
+            self._begin()
+            self._client.send(data)
+            self._shared.gate.first_byte(self._number)
+        else:
+            self._client.send(data)
+
+    def on_end(self) -> None:
+        """See `Receiver`."""
+        self._upstream = None
+        if self._stage is Stage.SENT:
+            self._begin()
+        rest = self._meter.close() if self._meter is not None else b""
+        if rest:
+            self._client.send(rest)
+        if self._status < 400:
+            self._over(self._status, RequestOutcome.SERVED, "")
+            self._leave(Outcome.COMPLETED)
+        else:
+            self._over(self._status, RequestOutcome.ENGINE_ERROR, "")
+            self._leave(Outcome.FAILED)
+        self._client.finish()
+
+    def on_refused(self, error: Exception) -> None:
+        """See `Receiver`."""
+        del error
+        message = "The engine behind this address cannot be reached; it may be starting."
+        self._answer(
+            answers.unavailable(message, "rejected-no-endpoints"), RequestOutcome.ENGINE_LOST
+        )
+        self._leave(Outcome.FAILED)
+
+    def on_stale(self) -> None:
+        """See `Receiver`. Inference changes nothing in the engine, so it may be sent twice."""
+        if self._retried:
+            self.on_lost("closed before an answer, twice")
+            return
+        self._retried = True
+        self._shared.metrics.retries += 1
+        self._upstream = self._shared.pool.send_afresh(self._payload, self)
+
+    def on_lost(self, reason: str) -> None:
+        """See `Receiver`."""
+        self._upstream = None
+        if self._stage is Stage.FLOWING:
+            self._over(self._status, RequestOutcome.ENGINE_LOST, reason)
+            self._client.cut()
+        else:
+            self._answer(
+                answers.engine_broke("The engine broke off before it answered."),
+                RequestOutcome.ENGINE_LOST,
+                reason,
+            )
+        self._leave(Outcome.FAILED)
+
+    # Inside
+
+    def _begin(self) -> None:
+        """The first byte of the answer: from here on the client has part of it."""
+        self._stage = Stage.FLOWING
+        self._payload = b""
+        record = self.record
+        waited = time.monotonic_ns() - self.arrived
+        record.ttft_ms = waited / _NS_PER_MS
+        if self._status < 400:
+            self._shared.metrics.first_byte(record.tier, record.partition, waited / _NS_PER_S)
+        self._client.start(self._status, to_client(self._fields) + self._own_fields(), self._length)
+        self._fields = []
+
+    def _own_fields(self) -> bytes:
+        record = self.record
+        fields = b"x-request-id: %b\r\n%b%b" % (
+            record.id.encode(),
+            self._rules.fields,
+            answers.rate_limits(self._shared.gate.headroom(record.tenant)),
+        )
+        if record.partition:
+            fields += b"x-tierfleet-tier: %b\r\nx-tierfleet-partition: %b\r\n" % (
+                field_value(record.tier),
+                record.partition.encode(),
+            )
+            if record.reservation is not None:
+                fields += b"x-tierfleet-reservation: %b\r\n" % field_value(record.reservation)
+        if record.wait_ms is not None:
+            fields += b"x-tierfleet-queue-wait-ms: %.1f\r\n" % record.wait_ms
+        return fields
+
+    def _answer(self, answer: Answer, outcome: RequestOutcome, reason: str = "") -> None:
+        """Answer in the engine's place."""
+        fields = self._own_fields()
+        self._over(answer.status, outcome, reason or answer.reason)
+        self._client.answer(answer, fields)
+
+    def _over(self, status: int, outcome: RequestOutcome, reason: str) -> None:
+        self._stage = Stage.OVER
+        self._payload = b""
+        record = self.record
+        record.status = status
+        record.outcome = outcome
+        record.reason = reason
+        if self._meter is not None:
+            usage = self._meter.usage
+            record.output_tokens = self._meter.output_tokens
+            record.prompt_tokens = usage.prompt_tokens if usage else self._asked.prompt_tokens
+            record.cached_tokens = usage.cached_tokens if usage else 0
+        self._shared.remember(record, self.arrived)
+
+    def _leave(self, outcome: Outcome) -> None:
+        usage = self._meter.usage if self._meter is not None else None
+        if usage is None:
+            self._shared.gate.finish(self._number, outcome)
+        else:
+            self._shared.gate.finish(
+                self._number,
+                outcome,
+                prompt_tokens=usage.prompt_tokens - self._asked.prompt_tokens,
+                cached_tokens=usage.cached_tokens,
+            )

@@ -1,0 +1,74 @@
+"""What people and the operator are shown of a running sidecar: plain documents. Pure.
+
+No key, no token, no hash of one, and no text of a prompt is in them.
+"""
+
+from datetime import UTC, datetime
+
+from tierfleet.plan import Plan, render
+from tierfleet.sidecar.exchange import Exchange
+from tierfleet.sidecar.gate import Gate
+
+_SHOWN = 1000
+_FROM_PLAN = ("pool", "model", "policy", "enforcement", "burndown", "tiers")
+
+
+def describe_plan(plan: Plan, group: str, since: float, last_error: str) -> dict[str, object]:
+    """The plan in force and this replica's part of its rates.
+
+    Args:
+        plan: in force.
+        group: of this replica.
+        since: when it was taken, seconds since the epoch.
+        last_error: why what is on disk now is not in force; empty when it is.
+    """
+    document = render(plan)
+    share = plan.share(group)
+    members = [tenant.tier for tenant in plan.tenants]
+    return {
+        "version": plan.version,
+        "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds"),
+        "lastError": last_error,
+        "group": group,
+        "share": f"{share.numerator}/{share.denominator}",
+        "maxSequences": plan.group(group).max_sequences,
+        "serviceTokensPerSecond": plan.group(group).service_tokens_per_second,
+        **{name: document[name] for name in _FROM_PLAN if name in document},
+        "reservations": [
+            {
+                "name": reservation.name,
+                "tenants": reservation.tenants,
+                "granted": reservation.granted,
+                "grantedHere": float(reservation.granted * share),
+                "start": _time(reservation.term.start),
+                "end": _time(reservation.term.end),
+            }
+            for reservation in plan.reservations
+        ],
+        "tenantsByTier": {tier.name: members.count(tier.name) for tier in plan.tiers},
+    }
+
+
+def describe_queue(gate: Gate, now: int) -> dict[str, object]:
+    """Who waits, the longest first, and how many of each tier wait and run."""
+    waiting = [ticket for ticket in gate.waiting() if isinstance(ticket, Exchange)]
+    return {
+        "load": [
+            {"tier": tier.tier, "queued": tier.queued, "inFlight": tier.in_flight}
+            for tier in gate.load()
+        ],
+        "waiting": [
+            {
+                "id": exchange.record.id,
+                "tenant": exchange.record.tenant,
+                "tier": exchange.record.tier,
+                "waitedMilliseconds": round((now - exchange.arrived) / 1e6, 1),
+            }
+            for exchange in waiting[:_SHOWN]
+        ],
+        "notShown": max(0, len(waiting) - _SHOWN),
+    }
+
+
+def _time(when: datetime | None) -> str | None:
+    return None if when is None else when.isoformat()

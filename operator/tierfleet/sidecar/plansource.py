@@ -1,0 +1,84 @@
+"""The plan on disk: one file, or a directory of parts as Kubernetes projects Secrets.
+
+It knows how the files change under us, and nothing of who wants the plan.
+"""
+
+import json
+from pathlib import Path
+
+import yaml
+
+from tierfleet.plan import MixedPartsError, Plan, PlanError, join, parse
+from tierfleet.plan.parts import NAMES
+
+# The kubelet writes a new directory and then moves this link to it, so what is read through one
+# resolved target is of one moment.
+_CURRENT = "..data"
+
+Signature = tuple[object, ...]
+"""Differs whenever the plan may have changed."""
+
+
+class PlanSource:
+    """A path that holds a plan now and then."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def signature(self) -> Signature:
+        """What the files look like from outside; cheap."""
+        if not self.path.is_dir():
+            return _looks(self.path)
+        folder = self._folder()
+        return (folder, *(_looks(folder / name) for name in NAMES))
+
+    def read(self) -> Plan:
+        """The plan as it is now.
+
+        Raises:
+            MixedPartsError: a directory is being filled or updated; read again in a moment.
+            PlanError: what is there is not a plan; the message is for the person who wrote it.
+        """
+        try:
+            if not self.path.is_dir():
+                return parse(_document(self.path))
+            folder = self._folder()
+            return join(
+                {name: (folder / name).read_bytes() for name in NAMES if (folder / name).exists()}
+            )
+        except FileNotFoundError as error:
+            if self.path.is_dir():
+                raise MixedPartsError("The parts were replaced while they were read.") from error
+            raise PlanError("nothing is there; check the path.") from error
+        except OSError as error:
+            raise PlanError(f"it cannot be read: {error.strerror}.") from error
+
+    def _folder(self) -> Path:
+        current = self.path / _CURRENT
+        return current.resolve() if current.is_symlink() else self.path
+
+
+def _looks(path: Path) -> Signature:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        return (error.errno,)
+    return (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+
+def _document(path: Path) -> object:
+    """A file as JSON or YAML. JSON first: it is what large plans come as, and much faster."""
+    text = path.read_bytes()
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        # Not the error's own text: it quotes the file.
+        raise PlanError(f"it is neither JSON nor YAML{where}.") from None
+    except UnicodeDecodeError:
+        raise PlanError("it is not text in UTF-8.") from None

@@ -1,0 +1,62 @@
+"""What is remembered of one request: its line in the access log and its part of the counters.
+
+Pure data. There is no place in it for a key or for text of a prompt or an answer.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class RequestOutcome(StrEnum):
+    """How a request ended."""
+
+    SERVED = "served"
+    REFUSED = "refused"
+    """By us, before the engine saw it; `reason` says why."""
+    ENGINE_ERROR = "engine-error"
+    """The engine answered with an error, which the caller got."""
+    ENGINE_LOST = "engine-lost"
+    """The engine could not be reached, or broke off."""
+    CLIENT_GONE = "client-gone"
+    STOPPED = "stopped"
+    """By us, at the deadline of a drain."""
+    EVICTED = "evicted"
+    """Its seat was needed for what was promised, after a part of the answer had been sent."""
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """One request. Times in milliseconds, tokens as the engine counts them or as estimated.
+
+    Attributes:
+        time: when it ended, UTC, RFC 3339.
+        id: the `x-request-id`.
+        status: of the answer; 499 when the client went before one.
+        outcome: see `RequestOutcome`.
+        reason: why it was refused, or what broke.
+        wait_ms: in our queue.
+        ttft_ms: from the whole request to the first byte of the answer's body.
+        plan: version of the plan that admitted it.
+        burndown: version of the rates that it is charged by.
+    """
+
+    time: str = ""
+    id: str
+    method: str
+    path: str
+    status: int = 0
+    outcome: RequestOutcome = RequestOutcome.SERVED
+    reason: str = ""
+    tenant: str | None = None
+    tier: str = ""
+    partition: str = ""
+    reservation: str | None = None
+    stream: bool = False
+    wait_ms: float | None = None
+    ttft_ms: float | None = None
+    duration_ms: float = 0.0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    plan: str = ""
+    burndown: str = ""

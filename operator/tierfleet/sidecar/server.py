@@ -1,0 +1,279 @@
+"""The process: puts the parts together, serves, drains, stops.
+
+startup → serve → drain → shutdown. It knows which part needs which; what they do is theirs.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from tierfleet.admission.core import Core
+from tierfleet.admission.interface import Admission
+from tierfleet.admission.supported import unsupported
+from tierfleet.admission.types import EngineLimits
+from tierfleet.plan import Plan, PlanError
+from tierfleet.sidecar import admin, overview, vllm
+from tierfleet.sidecar.client import ClientConnection
+from tierfleet.sidecar.config import Config
+from tierfleet.sidecar.engine import Engine, EngineUnavailableError
+from tierfleet.sidecar.exchange import Shared
+from tierfleet.sidecar.gate import Gate
+from tierfleet.sidecar.journal import Journal
+from tierfleet.sidecar.lifecycle import State
+from tierfleet.sidecar.metrics import Metrics
+from tierfleet.sidecar.plansource import PlanSource
+from tierfleet.sidecar.planwatch import PlanWatch
+from tierfleet.sidecar.rules import Rules
+from tierfleet.sidecar.service import DataPlane
+from tierfleet.sidecar.upstream import Pool
+
+_SWEEP_SECONDS = 1.0
+_ENGINE_SECONDS = 1.0
+_DRAIN_POLL_SECONDS = 0.05
+# What is left to send when the last request is over is in our buffers already.
+_FLUSH_SECONDS = 5.0
+_BACKLOG = 4096
+
+log = logging.getLogger(__name__)
+
+
+async def serve(config: Config, announce: Callable[[str, str], None]) -> None:
+    """Run a sidecar as this process; see `Server.run`."""
+
+    def write_log(lines: bytes) -> None:
+        sys.stdout.buffer.write(lines)
+        sys.stdout.buffer.flush()
+
+    await Server(config, Core, write_log).run(announce)
+
+
+class Server:
+    """One sidecar. Implements `admin.Overview`."""
+
+    def __init__(
+        self,
+        config: Config,
+        make_core: Callable[[Plan, EngineLimits], Admission],
+        write_log: Callable[[bytes], object],
+    ) -> None:
+        self._config = config
+        self._make_core = make_core
+        self._loop = asyncio.get_running_loop()
+        self._metrics = Metrics()
+        self._journal = Journal(write_log)
+        self._metrics.dropped_lines = lambda: self._journal.dropped
+        self.engine = Engine(config.upstream.url)
+        self._pool = Pool(config.upstream.host, config.upstream.port, self._loop)
+        self._data = DataPlane(
+            self.engine,
+            config.upstream.authority.encode(),
+            self._metrics,
+            self._journal,
+            read_limits=config.read_limits,
+            patience=config.patience,
+        )
+        self._watch = PlanWatch(PlanSource(config.plan), self._adopt, self._metrics)
+        self._gate: Gate | None = None
+        self._stop = asyncio.Event()
+        self._draining: asyncio.Task[None] | None = None
+
+    async def run(self, announce: Callable[[str, str], None]) -> None:
+        """Serve until a signal, then drain and stop.
+
+        Args:
+            announce: called once with the addresses of data and admin port when both listen.
+
+        Raises:
+            PlanError: there is no plan that can be put in force, nor one on its way.
+            OSError: an address cannot be listened on.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._close)
+            await self._watch.start()
+            data, admin_address = await self._listen(stack)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._loop.add_signal_handler(number, self._on_signal, number)
+            async with asyncio.TaskGroup() as tasks:
+                background = [
+                    tasks.create_task(work)
+                    for work in (
+                        self._journal.run(),
+                        self._watch.run(),
+                        self._sweep(),
+                        self._watch_engine(),
+                    )
+                ]
+                announce(_address(data.sockets[0].getsockname()), admin_address)
+                await self._stop.wait()
+                data.close()
+                await self._disconnect()
+                for task in background:
+                    task.cancel()
+
+    async def _listen(self, stack: contextlib.AsyncExitStack) -> tuple[asyncio.Server, str]:
+        """Open both ports; the data port's server and the admin port's address."""
+        config = self._config
+        runner = web.AppRunner(admin.application(self), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, config.admin_host, config.admin_port).start()
+        data = await self._loop.create_server(
+            lambda: ClientConnection(self._data, self._loop),
+            config.host,
+            config.port,
+            backlog=_BACKLOG,
+        )
+        stack.callback(data.close)
+        return data, _address(runner.addresses[0])
+
+    async def _close(self) -> None:
+        if self._gate is not None:
+            self._gate.close()
+        self._pool.close()
+        await self.engine.close()
+        await self._journal.flush()
+
+    # Draining
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._draining is not None:
+            self._stop.set()
+            return
+        # Ctrl-C comes from a person, not from a fleet whose load balancers lag behind.
+        accept = self._config.drain_accept if number is signal.SIGTERM else 0.0
+        log.info("%s: draining; once more to stop at once.", number.name)
+        self._draining = asyncio.create_task(self._drain_and_stop(accept))
+
+    async def _drain_and_stop(self, accept: float) -> None:
+        if not await self._drain(accept):
+            log.warning("Stopping with %d requests unfinished.", self._data.in_flight)
+        self._stop.set()
+
+    async def _drain(self, accept: float) -> bool:
+        lifecycle = self._data.lifecycle
+        lifecycle.drain(
+            time.monotonic(), accept_seconds=accept, timeout_seconds=self._config.drain_timeout
+        )
+        await _until(lambda: lifecycle.over(time.monotonic(), self._data.in_flight))
+        return self._data.in_flight == 0
+
+    async def _disconnect(self) -> None:
+        """Let go of the clients: give each what is buffered for it, and end what still runs."""
+        for connection in list(self._data.connections):
+            connection.stop()
+        deadline = self._loop.time() + _FLUSH_SECONDS
+        await _until(lambda: not self._data.connections or self._loop.time() >= deadline)
+        for connection in list(self._data.connections):
+            connection.cut()
+
+    # In the background
+
+    async def _sweep(self) -> None:
+        """Give up on peers whose time is over. One timer for all: most never expire."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            now = self._loop.time()
+            leaving = self._data.lifecycle.state(time.monotonic()) is State.REFUSING
+            for connection in list(self._data.connections):
+                if connection.deadline <= now:
+                    connection.expire()
+                elif leaving:
+                    connection.close_if_idle()
+            self._pool.trim()
+
+    async def _watch_engine(self) -> None:
+        """Give the core the engine's own view while there is work."""
+        while True:
+            await asyncio.sleep(_ENGINE_SECONDS)
+            gate = self._gate
+            if gate is None or not gate.in_flight:
+                continue
+            try:
+                metrics = await self.engine.metrics()
+            except EngineUnavailableError:
+                continue
+            reading = vllm.reading(metrics)
+            if reading is not None:
+                gate.engine(reading)
+            tokens = vllm.kv_tokens(metrics)
+            if tokens is not None and tokens != gate.limits.kv_tokens:
+                gate.replan(gate.plan, replace(gate.limits, kv_tokens=tokens))
+
+    # The plan
+
+    def _adopt(self, plan: Plan) -> None:
+        missing = unsupported(plan)
+        if missing:
+            raise PlanError(f"it asks for what is not built yet: {'; '.join(missing)}.")
+        name = self._config.group
+        seats = plan.group(name).max_sequences
+        rules = Rules(plan, int(time.time()))
+        if self._gate is None:
+            self._gate = Gate(self._make_core, plan, EngineLimits(name, seats))
+            self._data.shared = Shared(self._gate, self._pool, self._metrics, self._data.remember)
+            self._metrics.load = self._gate.load
+        else:
+            self._gate.replan(plan, replace(self._gate.limits, seats=seats))
+        self._data.rules = rules
+        self._metrics.plan_info = {
+            "version": plan.version,
+            "policy": plan.policy,
+            "pool": plan.pool.name,
+            "group": name,
+        }
+        log.info("Plan %s is in force.", plan.version)
+
+    # For the admin port
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """See `Overview`."""
+        return self._metrics.registry
+
+    @property
+    def plan(self) -> Plan | None:
+        """See `Overview`."""
+        return self._gate.plan if self._gate is not None else None
+
+    def not_ready(self) -> str:
+        """See `Overview`."""
+        if self._gate is None:
+            return f"There is no plan at {self._config.plan} yet."
+        return "" if self._data.lifecycle.serving else "Draining."
+
+    def describe_plan(self) -> dict[str, object]:
+        """See `Overview`."""
+        if self._gate is None:
+            return {}
+        return overview.describe_plan(
+            self._gate.plan, self._config.group, self._watch.since, self._watch.last_error
+        )
+
+    def describe_queue(self) -> dict[str, object]:
+        """See `Overview`."""
+        if self._gate is None:
+            return {}
+        return overview.describe_queue(self._gate, time.monotonic_ns())
+
+    async def drain(self) -> bool:
+        """See `Overview`."""
+        return await self._drain(self._config.drain_accept)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    # Drains are rare: better to look now and then than to tell somebody of each request's end.
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(_DRAIN_POLL_SECONDS)
+
+
+def _address(name: tuple[str, int]) -> str:
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

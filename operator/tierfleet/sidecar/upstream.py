@@ -1,0 +1,224 @@
+"""Connections to the engine, kept for the next request.
+
+Knows how a request is sent and a response comes back, and that the engine closes idle connections
+under us. What is in the messages, and who gets which seat, is somebody else's business.
+"""
+
+import asyncio
+from typing import Protocol, cast
+
+from tierfleet.sidecar.http1 import Fields
+from tierfleet.sidecar.response import ResponseError, ResponseReader
+
+# uvicorn, in front of vLLM and SGLang, closes connections that were idle for 5 s; one that it is
+# closing just now looks alive to us.
+_IDLE_SECONDS = 4.0
+_CONNECT_SECONDS = 5.0
+
+
+class Receiver(Protocol):
+    """Who a response is for. After one of the last four nothing more is called."""
+
+    def on_head(self, status: int, fields: Fields, length: int | None) -> None:
+        """The head is there; the length is of the body, None if it does not say."""
+        ...
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body."""
+        ...
+
+    def on_end(self) -> None:
+        """The response is complete."""
+        ...
+
+    def on_refused(self, error: Exception) -> None:
+        """No connection to the engine could be made."""
+        ...
+
+    def on_stale(self) -> None:
+        """A connection from the pool broke before any byte of the response came.
+
+        Most likely it was closed just when the request was sent: `Pool.send_afresh` does better.
+        """
+        ...
+
+    def on_lost(self, reason: str) -> None:
+        """The connection broke, or what came over it is not a response."""
+        ...
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection; carries one request at a time."""
+
+    __slots__ = (
+        "_head_told", "_payload", "_pool", "_reader", "_receiver", "_reused", "_transport",
+        "idle_since",
+    )  # fmt: skip
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+        self._transport: asyncio.Transport | None = None
+        self._reader = ResponseReader()
+        self._receiver: Receiver | None = None
+        self._payload = b""
+        self._head_told = False
+        self._reused = False
+        self.idle_since = 0.0
+
+    def send(self, payload: bytes, receiver: Receiver) -> None:
+        """Send a request, now or once the connection is made."""
+        self._receiver = receiver
+        self._payload = payload
+        self._head_told = False
+        self._reader.begin()
+        if self._transport is not None:
+            self._reused = True
+            self._payload = b""
+            self._transport.write(payload)
+
+    def cancel(self) -> None:
+        """Nobody wants the response any more: close at once, so that the engine frees the seat."""
+        self._receiver = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause(self) -> None:
+        """Read no more for a while."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Close an idle connection."""
+        if self._transport is not None:
+            self._transport.close()
+
+    @property
+    def closing(self) -> bool:
+        """True if no request can be sent any more."""
+        return self._transport is None or self._transport.is_closing()
+
+    def refused(self, error: Exception) -> None:
+        """No connection could be made."""
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.on_refused(error)
+
+    # From the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio."""
+        self._transport = cast("asyncio.Transport", transport)
+        if self._receiver is None:
+            self._transport.abort()
+        else:
+            self._transport.write(self._payload)
+            self._payload = b""
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        receiver, reader = self._receiver, self._reader
+        if receiver is None:
+            # Nothing was asked for.
+            self.cancel()
+            return
+        try:
+            body = reader.feed(data)
+        except ResponseError as error:
+            self.cancel()
+            receiver.on_lost(f"not an HTTP response: {error}")
+            return
+        if not self._head_told and reader.status:
+            self._head_told = True
+            receiver.on_head(reader.status, reader.fields, reader.length)
+        if body and self._receiver is not None:
+            receiver.on_body(body)
+        if reader.complete and self._receiver is not None:
+            self._ended(receiver)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio."""
+        self._pool.forget(self)
+        receiver, self._receiver = self._receiver, None
+        if receiver is None:
+            return
+        if self._reused and not self._reader.started:
+            receiver.on_stale()
+        elif exc is None and self._reader.ends_at_eof():
+            receiver.on_end()
+        else:
+            receiver.on_lost("reset" if exc is not None else "closed before the end")
+
+    def _ended(self, receiver: Receiver) -> None:
+        self._receiver = None
+        if self._reader.reusable:
+            self._pool.keep(self)
+        else:
+            self.close()
+        # Last: the seat that this frees may go to a request that takes this very connection.
+        receiver.on_end()
+
+
+class Pool:
+    """All connections to one engine."""
+
+    def __init__(self, host: str, port: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._host = host
+        self._port = port
+        self._loop = loop
+        self._idle: list[UpstreamConnection] = []
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    def send(self, payload: bytes, receiver: Receiver) -> UpstreamConnection:
+        """Send a request over a connection that is at hand, or over a new one."""
+        oldest = self._loop.time() - _IDLE_SECONDS
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closing and connection.idle_since >= oldest:
+                connection.send(payload, receiver)
+                return connection
+            connection.close()
+        return self.send_afresh(payload, receiver)
+
+    def send_afresh(self, payload: bytes, receiver: Receiver) -> UpstreamConnection:
+        """Send a request over a new connection."""
+        connection = UpstreamConnection(self)
+        connection.send(payload, receiver)
+        task = self._loop.create_task(self._connect(connection))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+        return connection
+
+    def keep(self, connection: UpstreamConnection) -> None:
+        """A connection that can carry another request."""
+        connection.idle_since = self._loop.time()
+        self._idle.append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """A connection that is closed."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def trim(self) -> None:
+        """Close what has been idle for too long; call it every second or so."""
+        oldest = self._loop.time() - _IDLE_SECONDS
+        for connection in [idle for idle in self._idle if idle.idle_since < oldest]:
+            connection.close()
+
+    def close(self) -> None:
+        """Close what is idle, and give up on connections that are being made."""
+        for connection in self._idle:
+            connection.close()
+        for task in self._connecting:
+            task.cancel()
+
+    async def _connect(self, connection: UpstreamConnection) -> None:
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await self._loop.create_connection(lambda: connection, self._host, self._port)
+        except (OSError, TimeoutError) as error:
+            connection.refused(error)

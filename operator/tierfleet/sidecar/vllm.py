@@ -1,0 +1,53 @@
+"""vLLM's metrics: their names, what the core wants of them, and how they are shown on. Pure.
+
+Engines without these names yield no reading, and the core goes by its own count.
+"""
+
+import re
+
+from tierfleet.admission.types import EngineReading
+
+_RUNNING = b"vllm:num_requests_running"
+_WAITING = b"vllm:num_requests_waiting"
+_KV_USED = b"vllm:kv_cache_usage_perc"
+_CACHE_CONFIG = re.compile(rb"^vllm:cache_config_info\{(.*)\}", re.MULTILINE)
+_LABEL = re.compile(rb'(block_size|num_gpu_blocks)="([0-9]+)"')
+_SAMPLE = re.compile(rb"^([a-zA-Z_:][\w:]*)(?:\{[^\n]*\})? (\S+)", re.MULTILINE)
+_WAITING_SAMPLE = re.compile(rb"^(vllm:num_requests_waiting(?:\{[^\n]*\})? )(\S+)", re.MULTILINE)
+
+
+def reading(metrics: bytes) -> EngineReading | None:
+    """What the engine says of itself; sums over its ranks, and the fullest cache."""
+    found: dict[bytes, list[float]] = {_RUNNING: [], _WAITING: [], _KV_USED: []}
+    for name, value in _SAMPLE.findall(metrics):
+        if name in found:
+            try:
+                found[name].append(float(value))
+            except ValueError:
+                return None
+    if not found[_RUNNING]:
+        return None
+    return EngineReading(
+        running=round(sum(found[_RUNNING])),
+        waiting=round(sum(found[_WAITING])),
+        kv_used_permille=min(1000, max(0, round(1000 * max(found[_KV_USED], default=0.0)))),
+    )
+
+
+def kv_tokens(metrics: bytes) -> int | None:
+    """Tokens that the KV cache holds, None if the engine does not say."""
+    config = _CACHE_CONFIG.search(metrics)
+    sizes = dict(_LABEL.findall(config[1])) if config else {}
+    if len(sizes) < 2:
+        return None
+    return int(sizes[b"block_size"]) * int(sizes[b"num_gpu_blocks"]) or None
+
+
+def with_queue(metrics: bytes, queued: int) -> bytes:
+    """The engine's metrics with our queue in front of its own, for endpoint pickers.
+
+    They take the number waiting as this pod's load, and most of it waits here.
+    """
+    return _WAITING_SAMPLE.sub(
+        lambda sample: b"%b%.1f" % (sample[1], float(sample[2]) + queued), metrics, count=1
+    )
