@@ -1,0 +1,136 @@
+"""Where the API server is and who we are: a kubeconfig from outside, a service account inside.
+
+Every mistake becomes one sentence with the next step. It must not know what the connection is for.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+import yaml
+from kubernetes.aio.client import Configuration, rest
+from kubernetes.aio.config import kube_config
+from kubernetes.aio.config.config_exception import ConfigException
+from kubernetes.aio.config.incluster_config import (
+    SERVICE_HOST_ENV_NAME,
+    SERVICE_TOKEN_FILENAME,
+    load_incluster_config,
+)
+
+DEFAULT_KUBECONFIG = Path("~/.kube/config")
+_UNLIMITED = 0
+
+
+class ConnectError(Exception):
+    """No usable credentials; the message is a sentence with the next step."""
+
+
+class Connection(NamedTuple):
+    """How to reach a cluster.
+
+    Attributes:
+        configuration: server, certificates, credentials.
+        namespace: of the kubeconfig's context, or of the pod that this process runs in.
+        in_cluster: this process runs in a pod, with its service account.
+        loader: keeps credentials fresh that come from a plugin; None where nothing has to be done.
+    """
+
+    configuration: Configuration
+    namespace: str
+    in_cluster: bool
+    loader: kube_config.KubeConfigLoader | None
+
+    async def session(self, user_agent: str, trace: aiohttp.TraceConfig) -> aiohttp.ClientSession:
+        """A session of its own to the same server, with the credentials as they are now."""
+        headers = {"User-Agent": user_agent}
+        # Refreshes a service account's token on the way.
+        token = await self.configuration.get_api_key_with_prefix("BearerToken")
+        if token is not None:
+            headers["Authorization"] = token
+        tls = rest.RESTClientObject(self.configuration).ssl_context
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_UNLIMITED, ssl=tls),
+            headers=headers,
+            proxy=self.configuration.proxy,
+            trust_env=True,
+            trace_configs=[trace],
+        )
+
+    async def keep_fresh(self) -> None:
+        """Refresh credentials from a plugin for ever; return at once if there are none."""
+        if self.loader is not None:
+            await kube_config.refresh_token(self.loader, self.configuration)
+
+
+async def connect(kubeconfig: Path | None = None, context: str | None = None) -> Connection:
+    """The connection to use, looked for as kubectl does.
+
+    In this order: `kubeconfig`, the files in `KUBECONFIG`, `~/.kube/config`, the service account
+    of the pod that this process runs in.
+
+    Raises:
+        ConnectError: none of them is there, or the one that is cannot be used.
+    """
+    configuration = Configuration()
+    # One watch per resource and namespace stays open, beside the requests.
+    configuration.connection_pool_maxsize = _UNLIMITED
+    paths = _kubeconfig_paths(kubeconfig)
+    if paths is None:
+        return _in_cluster(configuration)
+    try:
+        loader = await kube_config.load_kube_config(
+            config_file=paths,
+            context=context,
+            client_configuration=configuration,
+            persist_config=False,
+        )
+    except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError) as error:
+        reason = " ".join(str(error).split()) or error.__class__.__name__
+        raise ConnectError(
+            f"The kubeconfig {paths} cannot be used: {reason.rstrip('.')}. "
+            "Check it with `kubectl config view`, or name another one with --kubeconfig."
+        ) from error
+    namespace = loader.current_context["context"].get("namespace") or "default"
+    plugin = "exec" in (_user_of(loader) or {})
+    return Connection(configuration, namespace, False, loader if plugin else None)
+
+
+def _kubeconfig_paths(kubeconfig: Path | None) -> str | None:
+    """What to load, in the form of `KUBECONFIG`; None to use the service account."""
+    named = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG", "")
+    if named:
+        if not any(Path(path).expanduser().is_file() for path in named.split(os.pathsep) if path):
+            raise ConnectError(
+                f"There is no kubeconfig at {named}. "
+                "Name an existing file with --kubeconfig or in KUBECONFIG."
+            )
+        return named
+    default = DEFAULT_KUBECONFIG.expanduser()
+    if default.is_file():
+        return str(default)
+    if os.environ.get(SERVICE_HOST_ENV_NAME):
+        return None
+    raise ConnectError(
+        f"There is no kubeconfig: {DEFAULT_KUBECONFIG} does not exist, KUBECONFIG is not set, and "
+        "this process does not run in a pod. Name a file with --kubeconfig."
+    )
+
+
+def _in_cluster(configuration: Configuration) -> Connection:
+    try:
+        load_incluster_config(configuration)
+        namespace = Path(SERVICE_TOKEN_FILENAME).with_name("namespace").read_text().strip()
+    except (ConfigException, OSError) as error:
+        raise ConnectError(
+            f"The service account of this pod cannot be used: {str(error).rstrip('.')}. "
+            "Set automountServiceAccountToken to true in the pod, or name a file with --kubeconfig."
+        ) from error
+    return Connection(configuration, namespace, True, None)
+
+
+def _user_of(loader: kube_config.KubeConfigLoader) -> dict[str, object] | None:
+    config = loader._config.value
+    name = loader.current_context["context"].get("user")
+    users = (user.value for user in config.get("users", []))
+    return next((user["user"] for user in users if user["name"] == name), None)

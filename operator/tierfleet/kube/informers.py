@@ -1,0 +1,137 @@
+"""Keeps a cache equal to the objects of a query: list once, then follow the watch.
+
+Reflector semantics as in client-go: a broken or ended watch goes on from the last version seen,
+bookmarks included; a version that is too old (410) means a new list, which is compared with the
+cache, so what was deleted meanwhile is removed and reported. While nothing changes, the only
+request is a watch that is opened again every few minutes.
+
+Why not the official `kubernetes.informer`: it asks for no bookmarks, so a quiet watch runs into
+410; it waits for ever on a dead connection; it tries again without backing off; it keeps whole
+typed objects; and it needs a thread per watch.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from typing import Generic, TypeVar
+
+from tierfleet.kube.cache import Cache
+from tierfleet.kube.cluster import ClusterError, GoneError, Query, Watched
+from tierfleet.kube.resources import Key, Raw, ResourceType, key_of, version_of
+
+T = TypeVar("T")
+
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 30.0
+
+logger = logging.getLogger(__name__)
+
+
+async def relist(cluster: Watched, query: Query, cache: Cache[T]) -> str:
+    """Make the cache equal to the list of the query; returns the list's version."""
+    token, listed = "", set[Key]()
+    while True:
+        page = await cluster.page(query, token)
+        for raw in page.items:
+            listed.add(key_of(raw))
+            cache.put(raw)
+        token = page.token
+        if not token:
+            cache.sweep(listed, int(page.resource_version), query.namespace)
+            return page.resource_version
+
+
+class Reflector(Generic[T]):
+    """Follows one query into a cache."""
+
+    def __init__(self, cluster: Watched, query: Query, cache: Cache[T]) -> None:
+        self.synced = asyncio.Event()
+        self._cluster = cluster
+        self._query = query
+        self._cache = cache
+        self._followed = 0
+
+    def observe(self, raw: Raw) -> None:
+        """Take in the answer to a write of ours: the watch is later than our next look.
+
+        Unless the watch has come as far already: then it has told of this object, or of its end.
+        """
+        if version_of(raw) > self._followed:
+            self._cache.put(raw)
+
+    async def run(self) -> None:
+        """Follow the query for ever."""
+        pause = FIRST_PAUSE_SECONDS
+        version = ""
+        while True:
+            try:
+                if not version:
+                    version = await relist(self._cluster, self._query, self._cache)
+                    self._followed = int(version)
+                    self.synced.set()
+                async with aclosing(self._follow(version)) as versions:
+                    async for seen in versions:
+                        version = seen
+                        pause = FIRST_PAUSE_SECONDS
+            except GoneError:
+                version = ""
+            except ClusterError as error:
+                logger.warning("Watching %s: %s Trying again.", self._query.type.plural, error)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - a jitter
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _follow(self, version: str) -> AsyncGenerator[str]:
+        """Take in what the watch tells, and yield the version after each event."""
+        async with aclosing(self._cluster.watch(self._query, version)) as events:
+            async for event in events:
+                seen = version_of(event.object)
+                match event.type:
+                    case "ADDED" | "MODIFIED":
+                        self._cache.put(event.object)
+                    case "DELETED":
+                        self._cache.remove(key_of(event.object), seen)
+                    case "BOOKMARK":
+                        pass
+                self._followed = seen
+                yield str(seen)
+
+
+class Informer(Generic[T]):
+    """Follows one query in several namespaces into one cache."""
+
+    def __init__(
+        self,
+        cluster: Watched,
+        type_: ResourceType,
+        cache: Cache[T],
+        *,
+        namespaces: Iterable[str] | None = None,
+        labels: str = "",
+        fields: str = "",
+    ) -> None:
+        """Without `namespaces`: all of them, or objects that are in none."""
+        self.cache = cache
+        self._reflectors = {
+            namespace: Reflector(cluster, Query(type_, namespace, labels, fields), cache)
+            for namespace in (namespaces if namespaces is not None else [None])
+        }
+
+    def observe(self, raw: Raw) -> None:
+        """Take in the answer to a write of ours."""
+        namespace = key_of(raw)[0]
+        reflector = self._reflectors.get(namespace) or self._reflectors.get(None)
+        if reflector is not None:
+            reflector.observe(raw)
+
+    async def synced(self) -> None:
+        """Return once every namespace has been listed."""
+        for reflector in self._reflectors.values():
+            await reflector.synced.wait()
+
+    async def run(self) -> None:
+        """Follow the query in every namespace, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            for reflector in self._reflectors.values():
+                tasks.create_task(reflector.run())

@@ -1,0 +1,190 @@
+"""From what the API server sends to what planning uses: raw dicts to the types of a snapshot. Pure.
+
+Done as objects are decoded, so that nothing else is ever kept: no key in clear, no container of a
+stranger's pod. What cannot be read is reported as a problem or left out, never raised: one odd
+object of somebody else must not stop the operator.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+from tierfleet.api.common import POLICY_LABEL, TENANT_LABEL, TIER_LABEL, WEIGHT_ANNOTATION
+from tierfleet.kube.resources import Raw, key_of
+from tierfleet.manifests import labels
+from tierfleet.plan import sha256_hex
+from tierfleet.planning.snapshot import Node, Pod, Taint, TenantSecret
+
+NOT_FINISHED = "status.phase!=Succeeded,status.phase!=Failed"
+"""Field selector: a pod that has ended holds no devices."""
+
+_HASHED = re.compile(r"sha256:([0-9a-f]{64})")
+_LONGEST_WEIGHT = 10_000
+_SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "Ki": 2**10, "Mi": 2**20}
+
+
+def node(raw: Raw) -> Node:
+    """The node, with its devices."""
+    spec, status = raw.get("spec", {}), raw.get("status", {})
+    return Node(
+        name=raw["metadata"]["name"],
+        labels=dict(raw["metadata"].get("labels", {})),
+        taints=tuple(
+            Taint(taint["key"], taint["effect"], taint.get("value", ""))
+            for taint in spec.get("taints", [])
+        ),
+        ready=_condition(status, "Ready").get("status") == "True",
+        schedulable=not spec.get("unschedulable", False),
+        allocatable=_devices(status.get("allocatable", {})),
+    )
+
+
+def pod(raw: Raw) -> Pod | None:
+    """The pod if it is a replica of ours or asks for devices; else None."""
+    metadata, spec, status = raw["metadata"], raw.get("spec", {}), raw.get("status", {})
+    namespace, name = key_of(raw)
+    own = metadata.get("labels", {})
+    pool = own.get(labels.POOL)
+    requests = _requests(spec)
+    if pool is None and not requests:
+        return None
+    scheduled = _condition(status, "PodScheduled")
+    return Pod(
+        namespace=namespace,
+        name=name,
+        uid=metadata["uid"],
+        node=spec.get("nodeName"),
+        pool=(namespace, pool) if pool is not None else None,
+        accelerator=own.get(labels.ACCELERATOR),
+        requests=requests,
+        ready=_condition(status, "Ready").get("status") == "True",
+        terminating="deletionTimestamp" in metadata,
+        finished=status.get("phase") in {"Succeeded", "Failed"},
+        unschedulable=scheduled.get("reason") == "Unschedulable",
+        message=scheduled.get("message", ""),
+    )
+
+
+def tenant(raw: Raw) -> TenantSecret:
+    """The tenant that a labelled Secret makes known, with its keys as hashes."""
+    metadata = raw["metadata"]
+    own = metadata.get("labels", {})
+    problems = [
+        f"has no label {label}" for label in (TENANT_LABEL, TIER_LABEL) if not own.get(label)
+    ]
+    weight = metadata.get("annotations", {}).get(WEIGHT_ANNOTATION, "1")
+    if not (weight.isdecimal() and 1 <= int(weight) <= _LONGEST_WEIGHT):
+        problems.append(f"has annotation {WEIGHT_ANNOTATION}, which must be 1 to {_LONGEST_WEIGHT}")
+        weight = "1"
+    keys = []
+    for entry, encoded in sorted((raw.get("data") or {}).items()):
+        key = _key(encoded)
+        if key is None:
+            problems.append(f"has entry {entry}, which must be a key or sha256: and 64 hex digits")
+        else:
+            keys.append(key)
+    return TenantSecret(
+        namespace=metadata.get("namespace", ""),
+        name=metadata["name"],
+        created=created(raw),
+        policy=own.get(POLICY_LABEL, ""),
+        tenant=own.get(TENANT_LABEL, ""),
+        tier=own.get(TIER_LABEL, ""),
+        weight=int(weight),
+        labels=dict(own),
+        keys=tuple(dict.fromkeys(keys)),
+        problems=tuple(problems),
+    )
+
+
+def created(raw: Raw) -> datetime:
+    """When the object was created."""
+    text = raw["metadata"].get("creationTimestamp")
+    return datetime.fromisoformat(text) if text else datetime.fromtimestamp(0, UTC)
+
+
+def decoded(raw: Raw) -> dict[str, bytes]:
+    """The entries of a Secret; those that are not base64 are left out."""
+    found = {}
+    for entry, encoded in (raw.get("data") or {}).items():
+        try:
+            found[entry] = base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            continue
+    return found
+
+
+def _key(encoded: str) -> str | None:
+    """SHA-256 of a key; the line end that `echo` adds does not belong to it."""
+    try:
+        text = base64.b64decode(encoded, validate=True).decode().strip()
+    except ValueError:
+        return None
+    if text.startswith("sha256:"):
+        hashed = _HASHED.fullmatch(text)
+        return hashed[1] if hashed else None
+    return sha256_hex(text) if text else None
+
+
+def _condition(status: Raw, type_: str) -> Raw:
+    conditions: list[Raw] = status.get("conditions", [])
+    return next((condition for condition in conditions if condition.get("type") == type_), {})
+
+
+def _requests(spec: Raw) -> dict[str, int]:
+    """Devices of a pod as the scheduler counts them (KEP-753).
+
+    Containers and sidecars run together; an init container runs with the sidecars before it.
+    """
+    together: dict[str, int] = {}
+    most: dict[str, int] = {}
+    for container in spec.get("initContainers", []):
+        asked = _asked(container)
+        if container.get("restartPolicy") == "Always":
+            _add(together, asked)
+        else:
+            _raise(most, asked, together)
+    for container in spec.get("containers", []):
+        _add(together, _asked(container))
+    _raise(most, {}, together)
+    return most
+
+
+def _asked(container: Raw) -> dict[str, int]:
+    resources = container.get("resources", {})
+    return _devices(resources.get("limits") or {}) | _devices(resources.get("requests") or {})
+
+
+def _add(into: dict[str, int], asked: Mapping[str, int]) -> None:
+    for resource, count in asked.items():
+        into[resource] = into.get(resource, 0) + count
+
+
+def _raise(most: dict[str, int], asked: Mapping[str, int], beside: Mapping[str, int]) -> None:
+    for resource in {**asked, **beside}:
+        count = asked.get(resource, 0) + beside.get(resource, 0)
+        most[resource] = max(most.get(resource, 0), count)
+
+
+def _devices(resources: Mapping[str, str]) -> dict[str, int]:
+    """Extended resources: those with a domain of their own, and at least one."""
+    found = {}
+    for resource, quantity in resources.items():
+        if "/" in resource and not resource.startswith(("kubernetes.io/", "requests.")):
+            count = _count(quantity)
+            if count > 0:
+                found[resource] = count
+    return found
+
+
+def _count(quantity: str | int) -> int:
+    """A whole number as resource.Quantity writes it; 0 for what is none."""
+    text = str(quantity)
+    number = text.rstrip("kKMGTPEi")
+    try:
+        return int(Decimal(number) * _SUFFIXES[text[len(number) :]])
+    except (InvalidOperation, KeyError, OverflowError):
+        return 0

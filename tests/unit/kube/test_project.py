@@ -1,0 +1,124 @@
+import base64
+
+import pytest
+
+from tierfleet.kube import project
+from tierfleet.kube.resources import Raw
+from tierfleet.plan import sha256_hex
+from tierfleet.planning.snapshot import Taint
+
+GPU = "nvidia.com/gpu"
+
+
+def container(devices: int, **more: str) -> Raw:
+    return {"resources": {"limits": {GPU: str(devices)}, "requests": {"cpu": "1"}}, **more}
+
+
+def pod(spec: Raw, labels: dict[str, str] | None = None, **more: Raw) -> Raw:
+    metadata = {"namespace": "n", "name": "p", "uid": "u", "labels": labels or {}}
+    return {"metadata": metadata, "spec": spec, **more}
+
+
+def secret(data: dict[str, str], **metadata: Raw) -> Raw:
+    own = {
+        "tierfleet.dev/policy": "standard",
+        "tierfleet.dev/tenant": "acme",
+        "tierfleet.dev/tier": "pro",
+    }
+    return {
+        "metadata": {
+            "namespace": "n",
+            "name": "s",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": own,
+            **metadata,
+        },
+        "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
+    }
+
+
+def test_a_node_is_its_labels_taints_and_devices() -> None:
+    found = project.node(
+        {
+            "metadata": {"name": "h100", "labels": {"product": "H100"}},
+            "spec": {"unschedulable": True, "taints": [{"key": GPU, "effect": "NoSchedule"}]},
+            "status": {
+                "conditions": [{"type": "Ready", "status": "True"}],
+                "allocatable": {"cpu": "192", "ephemeral-storage": "28Ti", GPU: "8"},
+            },
+        }
+    )
+    assert (found.name, found.ready, found.schedulable) == ("h100", True, False)
+    assert found.taints == (Taint(GPU, "NoSchedule"),)
+    assert found.allocatable == {GPU: 8}
+
+
+def test_a_node_that_has_said_nothing_yet_is_not_ready() -> None:
+    assert not project.node({"metadata": {"name": "new"}}).ready
+
+
+def test_pods_of_strangers_count_only_if_they_use_devices() -> None:
+    assert project.pod(pod({"containers": [container(0)]})) is None
+    found = project.pod(pod({"containers": [container(2)], "nodeName": "h100"}))
+    assert found is not None
+    assert (found.node, found.pool, found.requests) == ("h100", None, {GPU: 2})
+
+
+def test_our_own_pods_count_in_any_case() -> None:
+    own = {"tierfleet.dev/pool": "llama", "tierfleet.dev/accelerator": "h100"}
+    conditions = [
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no"}
+    ]
+    found = project.pod(pod({"containers": [{}]}, own, status={"conditions": conditions}))
+    assert found is not None
+    assert (found.pool, found.accelerator) == (("n", "llama"), "h100")
+    assert (found.unschedulable, found.message, found.ready) == (True, "no", False)
+
+
+def test_devices_are_counted_as_the_scheduler_counts_them() -> None:
+    spec = {
+        "initContainers": [
+            container(6),
+            container(1, restartPolicy="Always"),
+            container(5),
+        ],
+        "containers": [container(2), container(2)],
+    }
+    found = project.pod(pod(spec))
+    assert found is not None
+    assert found.requests == {GPU: 6}
+    spec["initContainers"][2] = container(7)
+    found = project.pod(pod(spec))
+    assert found is not None
+    assert found.requests == {GPU: 8}
+
+
+@pytest.mark.parametrize(("written", "count"), [("8", 8), ("1k", 1000), ("2Ki", 2048), ("x", 0)])
+def test_quantities_of_devices_are_whole_numbers(written: str, count: int) -> None:
+    found = project.node({"metadata": {"name": "n"}, "status": {"allocatable": {GPU: written}}})
+    assert found.allocatable.get(GPU, 0) == count
+
+
+def test_keys_are_kept_as_hashes_whether_given_in_clear_or_not() -> None:
+    hashed = sha256_hex("other")
+    found = project.tenant(secret({"a": "secret", "b": f"sha256:{hashed}", "c": "secret\n"}))
+    assert found.keys == (sha256_hex("secret"), hashed)
+    assert found.problems == ()
+    assert "secret" not in repr(found).replace("TenantSecret", "")
+
+
+def test_a_tenant_with_faults_keeps_what_is_right() -> None:
+    raw = secret(
+        {"good": "secret", "bad": "sha256:abc", "none": " "},
+        annotations={"tierfleet.dev/weight": "0"},
+    )
+    del raw["metadata"]["labels"]["tierfleet.dev/tier"]
+    found = project.tenant(raw)
+    assert found.keys == (sha256_hex("secret"),)
+    assert found.weight == 1
+    assert [problem.split(",")[0] for problem in found.problems] == [
+        "has no label tierfleet.dev/tier",
+        "has annotation tierfleet.dev/weight",
+        "has entry bad",
+        "has entry none",
+    ]
