@@ -23,6 +23,11 @@ LOAD = (
     load.Clients("retail", "demo-hooli", concurrent=60),
 )
 
+TITLES = {
+    "straight": "Retail floods, everybody straight to the engines",
+    "tierfleet": "The same through the sidecars",
+}
+
 LOOK_AROUND = """\
 Look around; everything stays up until [bold]make demo-down[/]:
 
@@ -48,12 +53,12 @@ def up(console: Console) -> None:
             "here: a sidecar and a simulated engine each, fed from that pool's plan Secrets."
         )
         local = replicas.start(cluster, processes, count=2)
-        runs = {}
+        runs: dict[str, dict[str, report.TierReport]] = {}
         for name, urls in (
-            ("straight to the engine", [replica.engine for replica in local]),
-            ("through tierfleet", [replica.sidecar for replica in local]),
+            ("straight", [replica.engine for replica in local]),
+            ("tierfleet", [replica.sidecar for replica in local]),
         ):
-            seen = _run(console, f"[bold]4[/] Retail floods; {name}", urls, cluster)
+            seen = _run(console, f"[bold]4[/] {TITLES[name]}", urls, cluster)
             runs[name] = report.summarise(seen, TIERS, warm_up=WARM_UP_SECONDS, seconds=SECONDS)
             processes.check()
     except BaseException:

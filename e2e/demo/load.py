@@ -32,7 +32,8 @@ class Clients:
         concurrent: that many flood, each with one request at a time; 0: none does.
         per_second: requests a second that are sent regardless (Poisson); 0: none.
         prompt_words: length of each prompt.
-        max_tokens: length of each answer.
+        tokens: shortest and longest answer. Answers of one length would end all at once, and the
+            next free seat would be as far away as it can be.
     """
 
     tier: str
@@ -40,7 +41,7 @@ class Clients:
     concurrent: int = 0
     per_second: float = 0.0
     prompt_words: int = 120
-    max_tokens: int = 48
+    tokens: tuple[int, int] = (16, 80)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ async def run(
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), timeout=timeout
     ) as session:
-        load = _Load(session, list(urls), model, started, seen)
+        load = _Load(session, list(urls), model, started, seen, chance)
         async with asyncio.TaskGroup() as callers:
             tasks = [
                 callers.create_task(load.flood(group), name=group.tier)
@@ -84,7 +85,7 @@ async def run(
                 for _ in range(group.concurrent)
             ]
             tasks += [
-                callers.create_task(load.arrivals(group, chance), name=group.tier)
+                callers.create_task(load.arrivals(group), name=group.tier)
                 for group in groups
                 if group.per_second
             ]
@@ -95,19 +96,21 @@ async def run(
 
 
 class _Load:
-    def __init__(
+    def __init__(  # noqa: PLR0917 - used once, right above
         self,
         session: aiohttp.ClientSession,
         urls: list[str],
         model: str,
         started: float,
         seen: list[Seen],
+        chance: random.Random,
     ) -> None:
         self._session = session
         self._urls = urls
         self._model = model
         self._started = started
         self._seen = seen
+        self._chance = chance
         self._turn = 0
 
     async def flood(self, group: Clients) -> None:
@@ -116,16 +119,17 @@ class _Load:
             if pause:
                 await asyncio.sleep(min(pause, LONGEST_PAUSE_SECONDS))
 
-    async def arrivals(self, group: Clients, chance: random.Random) -> None:
+    async def arrivals(self, group: Clients) -> None:
         async with asyncio.TaskGroup() as requests:
             while True:
-                await asyncio.sleep(chance.expovariate(group.per_second))
+                await asyncio.sleep(self._chance.expovariate(group.per_second))
                 requests.create_task(self._send(group))
 
     async def _send(self, group: Clients) -> float:
         """One request; the seconds that its answer asks to wait before the next."""
         self._turn += 1
         url = self._urls[self._turn % len(self._urls)]
+        wanted = self._chance.randint(*group.tokens)
         sent = self._now()
         status, first, tokens = NO_ANSWER, None, 0
         try:
@@ -135,8 +139,8 @@ class _Load:
                 json={
                     "model": self._model,
                     "messages": [{"role": "user", "content": "word " * group.prompt_words}],
-                    "max_tokens": group.max_tokens,
-                    "min_tokens": group.max_tokens,
+                    "max_tokens": wanted,
+                    "min_tokens": wanted,
                     "stream": True,
                 },
             ) as response:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from e2e.demo.load import NO_ANSWER, REFUSED, Seen
 
-BAR_WIDTH = 44
+BAR_WIDTH = 40
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,18 @@ def percentile(ordered: Sequence[float], percent: int) -> float | None:
 
 def render(runs: Mapping[str, Mapping[str, TierReport]]) -> RenderableType:
     """A table with a row per tier and run, then bars of the p99 time to first token."""
-    table = Table(title="The same load, twice")
-    for heading, justify in (
-        ("", "left"), ("tier", "left"), ("requests", "right"), ("TTFT p50", "right"),
-        ("TTFT p99", "right"), ("share of tokens", "right"), ("refused", "right"),
-        ("failed", "right"), ("still waiting", "right"),
+    table = Table(
+        title="The same load, twice (TTFT: time to first token)",
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+    )
+    table.add_column("")
+    table.add_column("tier")
+    for heading in (
+        "sent", "TTFT p50", "TTFT p99", "tokens", "refused", "failed", "waiting",
     ):  # fmt: skip
-        table.add_column(heading, justify="left" if justify == "left" else "right")
+        table.add_column(heading, justify="right")
     for name, tiers in runs.items():
         for index, report in enumerate(tiers.values()):
             table.add_row(
