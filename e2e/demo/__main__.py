@@ -8,12 +8,14 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from e2e.cluster import Cluster, KubectlError
 from e2e.demo import fleet, load, replicas, report
+from e2e.demo.processes import ProcessEndedError, tierfleet
 from e2e.health import PartDownError
 from e2e.toolchain import BuildError
 from e2e.tools.golang import GoMissingError
 
 WARM_UP_SECONDS = 8.0
 SECONDS = 30.0
+POOL = "llama-8b"
 TIERS = ("enterprise", "pro", "retail")
 
 LOAD = (
@@ -49,10 +51,10 @@ def up(console: Console) -> None:
         cluster, processes = fleet.bring_up(console)
         fleet.show(cluster, console)
         console.print(
-            f"[bold]3[/] Fake nodes run no containers, so the two replicas of {replicas.POOL} run "
+            f"[bold]3[/] Fake nodes run no containers, so the two replicas of {POOL} run "
             "here: a sidecar and a simulated engine each, fed from that pool's plan Secrets."
         )
-        local = replicas.start(cluster, processes, count=2)
+        local = replicas.start(cluster, processes, namespace=fleet.NAMESPACE, pool=POOL, count=2)
         runs: dict[str, dict[str, report.TierReport]] = {}
         for name, urls in (
             ("straight", [replica.engine for replica in local]),
@@ -70,7 +72,7 @@ def up(console: Console) -> None:
     text = LOOK_AROUND.format(
         kubeconfig=cluster.kubeconfig,
         tools=cluster.tools["kubectl"].parent,
-        scripts=fleet.tierfleet().parent,
+        scripts=tierfleet().parent,
         sidecar=local[0].sidecar,
         admin=local[0].admin,
     )
@@ -78,7 +80,7 @@ def up(console: Console) -> None:
 
 
 def _run(console: Console, title: str, urls: list[str], cluster: Cluster) -> list[load.Seen]:
-    pool = cluster.get("tpool", replicas.POOL, "--namespace", fleet.NAMESPACE)
+    pool = cluster.get("tpool", POOL, "--namespace", fleet.NAMESPACE)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         progress.add_task(f"{title} ({SECONDS:g} s)")
@@ -103,7 +105,8 @@ def main(arguments: list[str]) -> int:
     try:
         actions[arguments[0]](console)
     except (
-        PartDownError, KubectlError, BuildError, GoMissingError, fleet.DemoError, AssertionError,
+        PartDownError, KubectlError, BuildError, GoMissingError, ProcessEndedError,
+        FileNotFoundError, AssertionError,
     ) as error:  # fmt: skip
         console.print(str(error), markup=False, highlight=False)
         return 1

@@ -1,27 +1,20 @@
 """The demo's cluster: started, given GPU nodes, an operator and the examples."""
 
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from rich.console import Console
 
 from e2e import crds
 from e2e.cluster import Cluster, start
+from e2e.demo.processes import Processes, tierfleet
 from e2e.guard import tear_down
 from e2e.paths import REPOSITORY, state_folder
-from e2e.processes import lives, marked_environment
 from e2e.standing import FLEET
 from e2e.wait import wait_until
 
 NAME = "demo"
 NAMESPACE = "inference"
 SETTLE_SECONDS = 90.0
-
-
-class DemoError(RuntimeError):
-    """A part of the demo does not come up; the message says which, and shows its log."""
 
 
 def folder() -> Path:
@@ -34,49 +27,6 @@ def remove() -> bool:
     existed = folder().exists()
     tear_down(folder())
     return existed
-
-
-class Processes:
-    """Processes that belong to the demo's cluster, and end with it at the latest."""
-
-    def __init__(self, workdir: Path) -> None:
-        self._workdir = workdir
-        self._started: list[tuple[str, int]] = []
-
-    def start(self, name: str, *command: str | Path) -> Path:
-        """Starts one in the background and returns its log file."""
-        log = self._workdir / f"{name}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                list(map(str, command)),
-                cwd=self._workdir,
-                env={**marked_environment(self._workdir), "PYTHONPATH": str(REPOSITORY)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        self._started.append((name, process.pid))
-        return log
-
-    def check(self) -> None:
-        """Returns if all of them live.
-
-        Raises:
-            DemoError: one has ended; with the end of its log.
-        """
-        for name, pid in self._started:
-            if not lives(pid):
-                said = (self._workdir / f"{name}.log").read_text()[-2000:]
-                raise DemoError(f"The {name} has ended:\n{said}")
-
-
-def tierfleet() -> Path:
-    """The command that this environment has installed."""
-    found = shutil.which("tierfleet", path=str(Path(sys.executable).parent))
-    if found is None:
-        raise DemoError("The command tierfleet is not installed here. Run: make venv")
-    return Path(found)
 
 
 def bring_up(console: Console) -> tuple[Cluster, Processes]:

@@ -10,12 +10,10 @@ import urllib.request
 from dataclasses import dataclass
 
 from e2e.cluster import Cluster
-from e2e.demo.fleet import NAMESPACE, Processes, tierfleet
+from e2e.demo.processes import Processes, tierfleet
 from e2e.ports import free_ports
 from e2e.wait import wait_until
 
-POOL = "llama-8b"
-GROUP = "h100"
 SPEED = "0.5"
 """The simulated engines run at half the pace, so that two cores carry two of them and the load."""
 READY_SECONDS = 60.0
@@ -30,17 +28,18 @@ class Replica:
     admin: str
 
 
-def start(cluster: Cluster, processes: Processes, count: int) -> list[Replica]:
-    """Starts them and waits until each is ready to serve."""
-    pool = cluster.get("tpool", POOL, "--namespace", NAMESPACE)
-    seats = pool["spec"]["engine"]["maxSequences"]
-    model = pool["spec"]["model"]["name"]
-    mounted = cluster.workdir / "plan"
+def start(
+    cluster: Cluster, processes: Processes, *, namespace: str, pool: str, count: int
+) -> list[Replica]:
+    """Starts replicas of the pool's first accelerator and waits until each is ready to serve."""
+    spec = cluster.get("tpool", pool, "--namespace", namespace)["spec"]
+    seats, model = spec["engine"]["maxSequences"], spec["model"]["name"]
+    mounted = cluster.workdir / "plan" / namespace / pool
+    mounted.mkdir(parents=True, exist_ok=True)
     processes.start(
         "plan-mount", sys.executable, "-m", "e2e.demo.mount",
-        cluster.kubeconfig, NAMESPACE, POOL, mounted,
+        cluster.kubeconfig, namespace, pool, mounted,
     )  # fmt: skip
-    mounted.mkdir(exist_ok=True)
     ports = iter(free_ports(3 * count))
     replicas = []
     for number in range(count):
@@ -50,9 +49,11 @@ def start(cluster: Cluster, processes: Processes, count: int) -> list[Replica]:
             "--max-num-seqs", str(seats), "--speed", SPEED, "--port", str(engine),
         )  # fmt: skip
         processes.start(
-            f"sidecar-{number}", tierfleet(), "sidecar", "--plan", mounted, "--group", GROUP,
+            f"sidecar-{number}", tierfleet(), "sidecar", "--plan", mounted,
+            "--group", spec["accelerators"][0]["name"],
             "--upstream", f"http://127.0.0.1:{engine}",
             "--port", str(data), "--admin-port", str(admin),
+            "--drain-accept-seconds", "0",  # nobody on loopback learns late that it drains
         )  # fmt: skip
         replicas.append(Replica(*(f"http://127.0.0.1:{port}" for port in (engine, data, admin))))
 
