@@ -106,6 +106,7 @@ _SHED = {
     ShedReason.TOO_MANY_SEATS: (400, "too_many_sequences", "invalid_request_error", ""),
     ShedReason.REQUEST_LIMIT: (429, "rate_limit_exceeded", "requests", "rejected-rate-limit"),
     ShedReason.TOKEN_LIMIT: (429, "rate_limit_exceeded", "tokens", "rejected-rate-limit"),
+    ShedReason.OVER_GUARANTEE: (429, "over_guarantee", "tokens", "rejected-rate-limit"),
     ShedReason.QUEUE_FULL: (503, "queue_full", "server_error", "rejected-saturated"),
     ShedReason.EXPIRED: (503, "queue_timeout", "server_error", "rejected-ttl-expired"),
     ShedReason.ENGINE_STALLED: (503, "engine_stalled", "server_error", "rejected-no-endpoints"),

@@ -113,7 +113,7 @@ class ClientConnection(asyncio.Protocol):
         self._chunked = False
         self._close_after = False
         # What the bytes that come next belong to.
-        self._expects = Phase.HEAD
+        self._expects: Phase | None = Phase.HEAD
         self._advancing = False
         self._reading = True
         self._stuck = False
@@ -170,7 +170,7 @@ class ClientConnection(asyncio.Protocol):
         if self._busy or self._stuck or self._done or self._reader.phase is Phase.IDLE:
             self._transport.abort()
         else:
-            part = self._expects.value
+            part = self._reader.phase.value
             self._refuse(ProtocolError(408, f"The {part} of the request took too long."))
 
     # From whoever serves the request
@@ -263,7 +263,7 @@ class ClientConnection(asyncio.Protocol):
         self._http11 = request.http11
         self._sends_body = request.method != b"HEAD"
         self._close_after = not request.keep_alive
-        self._expects = Phase.IDLE
+        self._expects = None
         self._give(_FOREVER)
         job = self._service.handle(request, self)
         if self._busy and not self._done:

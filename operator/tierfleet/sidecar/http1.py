@@ -20,7 +20,7 @@ Fields = list[tuple[bytes, bytes]]
 
 # httptools takes any run of spaces, other protocols (RTSP, ICE) and versions for a request line.
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,20}) ([!\"$-~]+) HTTP/1\.([01])\r\n")
-_OTHER_VERSION = re.compile(rb"[A-Z]+ [!-~]+ HTTP/[0-9](?:\.[0-9])?\r\n")
+_OTHER_VERSION = re.compile(rb"[A-Z]+ [!-~]+ HTTP/(?!1\.[01]\r)[0-9](?:\.[0-9])?\r\n")
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]+")
 # Two of these would let two readers of one request pick different ones.

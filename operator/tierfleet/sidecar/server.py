@@ -38,21 +38,24 @@ from tierfleet.sidecar.upstream import Pool
 _SWEEP_SECONDS = 1.0
 _ENGINE_SECONDS = 1.0
 _DRAIN_POLL_SECONDS = 0.05
-# What is left to send when the last request is over is in our buffers already.
-_FLUSH_SECONDS = 5.0
 _BACKLOG = 4096
 
 log = logging.getLogger(__name__)
 
 
 async def serve(config: Config, announce: Callable[[str, str], None]) -> None:
-    """Run a sidecar as this process; see `Server.run`."""
+    """Run a sidecar as this process, until a signal; see `Server.run`."""
 
     def write_log(lines: bytes) -> None:
         sys.stdout.buffer.write(lines)
         sys.stdout.buffer.flush()
 
-    await Server(config, Core, write_log).run(announce)
+    server = Server(config, Core, write_log)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, server.shut_down, config.drain_accept)
+    # Ctrl-C comes from a person, not from a fleet whose load balancers lag behind.
+    loop.add_signal_handler(signal.SIGINT, server.shut_down, 0.0)
+    await server.run(announce)
 
 
 class Server:
@@ -86,7 +89,7 @@ class Server:
         self._draining: asyncio.Task[None] | None = None
 
     async def run(self, announce: Callable[[str, str], None]) -> None:
-        """Serve until a signal, then drain and stop.
+        """Serve until `shut_down`.
 
         Args:
             announce: called once with the addresses of data and admin port when both listen.
@@ -99,8 +102,6 @@ class Server:
             stack.push_async_callback(self._close)
             await self._watch.start()
             data, admin_address = await self._listen(stack)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._loop.add_signal_handler(number, self._on_signal, number)
             async with asyncio.TaskGroup() as tasks:
                 background = [
                     tasks.create_task(work)
@@ -143,14 +144,17 @@ class Server:
 
     # Draining
 
-    def _on_signal(self, number: signal.Signals) -> None:
-        if self._draining is not None:
+    def shut_down(self, accept_seconds: float) -> None:
+        """Drain, then stop; asked again, stop at once.
+
+        Args:
+            accept_seconds: for which new requests are still accepted.
+        """
+        if self._draining is None:
+            log.info("Draining; ask once more to stop at once.")
+            self._draining = asyncio.create_task(self._drain_and_stop(accept_seconds))
+        else:
             self._stop.set()
-            return
-        # Ctrl-C comes from a person, not from a fleet whose load balancers lag behind.
-        accept = self._config.drain_accept if number is signal.SIGTERM else 0.0
-        log.info("%s: draining; once more to stop at once.", number.name)
-        self._draining = asyncio.create_task(self._drain_and_stop(accept))
 
     async def _drain_and_stop(self, accept: float) -> None:
         if not await self._drain(accept):
@@ -169,7 +173,7 @@ class Server:
         """Let go of the clients: give each what is buffered for it, and end what still runs."""
         for connection in list(self._data.connections):
             connection.stop()
-        deadline = self._loop.time() + _FLUSH_SECONDS
+        deadline = self._loop.time() + self._data.patience.linger
         await _until(lambda: not self._data.connections or self._loop.time() >= deadline)
         for connection in list(self._data.connections):
             connection.cut()

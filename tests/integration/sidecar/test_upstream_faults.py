@@ -1,0 +1,223 @@
+"""What the client sees when the engine breaks: an honest error, or a connection that is cut."""
+
+import asyncio
+
+import pytest
+
+from tests.integration.sidecar.inside import ANSWER, Call, Inside, Script, ScriptedEngine
+from tests.integration.sidecar.wire import request
+from tests.unit.sidecar.waiting import until
+
+TOKEN = b'data: {"choices":[{"text":"a"}]}\n\n'
+USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}\n\n'
+DONE = b"data: [DONE]\n\n"
+
+
+async def resets_at_once(call: Call) -> None:
+    call.reset()
+
+
+async def closes_at_once(call: Call) -> None:
+    call.close()
+
+
+async def resets_after_the_head(call: Call) -> None:
+    await call.begin_stream()
+    call.reset()
+
+
+async def talks_nonsense(call: Call) -> None:
+    await call.send(b"SSH-2.0-OpenSSH_9.6\r\n")
+
+
+async def resets_in_the_stream(call: Call) -> None:
+    await call.begin_stream()
+    await call.chunk(TOKEN)
+    await asyncio.sleep(0.05)
+    call.reset()
+
+
+async def closes_in_the_stream(call: Call) -> None:
+    await call.begin_stream()
+    await call.chunk(TOKEN)
+    call.close()
+
+
+async def closes_in_a_chunk(call: Call) -> None:
+    await call.begin_stream()
+    await call.chunk(TOKEN)
+    await call.send(b"ff\r\ndata: half")
+    call.close()
+
+
+async def sends_a_broken_chunk(call: Call) -> None:
+    await call.begin_stream()
+    await call.chunk(TOKEN)
+    await asyncio.sleep(0.05)
+    await call.send(b"xyz\r\n")
+
+
+async def closes_before_its_length(call: Call) -> None:
+    await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + TOKEN)
+    call.close()
+
+
+async def test_an_engine_that_does_not_listen_is_a_503_that_says_when_to_come_back(
+    scripted: ScriptedEngine, inside: Inside
+) -> None:
+    scripted.refuse()
+    async with inside.connect() as wire:
+        answer = await wire.ask(request())
+        assert answer.status == 503
+        assert answer.error["type"] == "server_error"
+        assert answer.fields["retry-after-ms"] == "1000"
+        assert answer.fields["x-llm-d-request-dropped-reason"] == "rejected-no-endpoints"
+    (line,) = await inside.lines(1)
+    assert (line["outcome"], line["status"], line["tenant"]) == ("engine-lost", 503, "hobby")
+    assert inside.server._data.in_flight == 0
+
+
+@pytest.mark.parametrize(
+    "script", [resets_at_once, closes_at_once, resets_after_the_head, talks_nonsense]
+)
+async def test_an_engine_that_breaks_before_the_first_byte_is_a_502(
+    scripted: ScriptedEngine, inside: Inside, script: Script
+) -> None:
+    scripted.script = script
+    async with inside.connect() as wire:
+        answer = await wire.ask(request(stream=True))
+        assert answer.status == 502
+        assert answer.error["code"] == "engine_failed"
+        scripted.script = lambda call: call.answer()
+        assert (await wire.ask(request())).body == ANSWER, "the connection is still good"
+    first, _ = await inside.lines(2)
+    assert first["outcome"] == "engine-lost"
+    assert first["reason"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        resets_in_the_stream,
+        closes_in_the_stream,
+        closes_in_a_chunk,
+        sends_a_broken_chunk,
+        closes_before_its_length,
+    ],
+)
+async def test_an_answer_that_breaks_off_never_looks_complete(
+    scripted: ScriptedEngine, inside: Inside, script: Script
+) -> None:
+    scripted.script = script
+    async with inside.connect() as wire:
+        answer = await wire.ask(request(stream=True))
+        assert answer.status == 200
+        assert answer.body == TOKEN
+        assert not answer.complete
+    (line,) = await inside.lines(1)
+    assert (line["outcome"], line["status"]) == ("engine-lost", 200)
+    await until(lambda: inside.server._data.in_flight == 0)
+
+
+async def test_a_pooled_connection_that_died_meanwhile_is_replaced_unnoticed(
+    scripted: ScriptedEngine, inside: Inside
+) -> None:
+    async def closes_once(call: Call) -> None:
+        scripted.script = lambda call: call.answer()
+        call.close()
+
+    async with inside.connect() as wire:
+        await wire.ask(request())
+        scripted.script = closes_once
+        assert (await wire.ask(request())).body == ANSWER
+    assert len(scripted.calls) == 3
+    assert scripted.connections == 2
+    assert "tierfleet_sidecar_upstream_retries_total 1.0" in (await inside.admin("/metrics"))[1]
+
+
+async def test_a_request_is_sent_again_only_once(scripted: ScriptedEngine, inside: Inside) -> None:
+    async with inside.connect() as wire:
+        await wire.ask(request())
+        scripted.script = closes_at_once
+        assert (await wire.ask(request())).status == 502
+    assert len(scripted.calls) == 3
+
+
+async def test_a_request_whose_answer_has_begun_is_not_sent_again(
+    scripted: ScriptedEngine, inside: Inside
+) -> None:
+    async with inside.connect() as wire:
+        await wire.ask(request())
+        scripted.script = resets_after_the_head
+        assert (await wire.ask(request())).status == 502
+    assert len(scripted.calls) == 2
+
+
+async def test_connections_to_the_engine_are_kept(scripted: ScriptedEngine, inside: Inside) -> None:
+    async with inside.connect() as wire:
+        for _ in range(5):
+            assert (await wire.ask(request())).status == 200
+    assert scripted.connections == 1
+
+
+async def test_more_than_one_response_to_a_request_ends_the_connection(
+    scripted: ScriptedEngine, inside: Inside
+) -> None:
+    async def answers_twice(call: Call) -> None:
+        await call.answer()
+        await call.answer(b'{"stolen":true}')
+
+    scripted.script = answers_twice
+    async with inside.connect() as wire:
+        for _ in range(3):
+            assert b"stolen" not in (await wire.ask(request())).body
+
+
+async def test_an_answer_that_ends_with_its_connection_ends_properly(
+    scripted: ScriptedEngine, inside: Inside
+) -> None:
+    async def until_eof(call: Call) -> None:
+        await call.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + ANSWER)
+        call.close()
+
+    scripted.script = until_eof
+    async with inside.connect() as wire:
+        answer = await wire.ask(request())
+        assert (answer.body, answer.complete) == (ANSWER, True)
+    (line,) = await inside.lines(1)
+    assert (line["outcome"], line["output_tokens"]) == ("served", 1)
+
+
+async def test_an_error_of_the_engine_reaches_the_caller(
+    scripted: ScriptedEngine, inside: Inside
+) -> None:
+    scripted.script = lambda call: call.answer(b'{"error":{}}', "400 Bad Request")
+    async with inside.connect() as wire:
+        answer = await wire.ask(request())
+    assert (answer.status, answer.body) == (400, b'{"error":{}}')
+    (line,) = await inside.lines(1)
+    assert (line["outcome"], line["output_tokens"]) == ("engine-error", 0)
+
+
+async def test_each_event_is_passed_on_before_the_next_one_is_there(
+    scripted: ScriptedEngine, inside: Inside
+) -> None:
+    seen = asyncio.Event()
+
+    async def one_by_one(call: Call) -> None:
+        await call.begin_stream()
+        for event in (TOKEN, TOKEN, USAGE + DONE):
+            await call.chunk(event)
+            await seen.wait()
+            seen.clear()
+        await call.send(b"0\r\n\r\n")
+
+    scripted.script = one_by_one
+    async with inside.connect() as wire:
+        wire.send(request(stream=True))
+        await wire.head()
+        for expected in (TOKEN, TOKEN, DONE, b""):
+            assert await wire.chunk() == expected
+            seen.set()
+    (line,) = await inside.lines(1)
+    assert (line["prompt_tokens"], line["output_tokens"]) == (3, 1)

@@ -1,0 +1,66 @@
+"""The sidecar's own metrics."""
+
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tierfleet.admission.types import TierLoad
+from tierfleet.sidecar.metrics import Metrics
+from tierfleet.sidecar.record import Record, RequestOutcome
+
+PREFIX = "tierfleet_sidecar_"
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, frozenset[str]], float]:
+    text = generate_latest(metrics.registry).decode()
+    found = [one for family in text_string_to_metric_families(text) for one in family.samples]
+    return {key(one.name[len(PREFIX) :], *one.labels.values()): one.value for one in found}
+
+
+def key(name: str, *labels: str) -> tuple[str, frozenset[str]]:
+    return name, frozenset(labels)
+
+
+def record(outcome: RequestOutcome, **fields: object) -> Record:
+    return Record(id="1", method="POST", path="/", outcome=outcome, tier="retail", **fields)  # type: ignore[arg-type]
+
+
+def test_requests_are_counted_by_outcome_and_refusals_by_reason() -> None:
+    metrics = Metrics()
+    metrics.ended(record(RequestOutcome.SERVED, prompt_tokens=8, cached_tokens=3, output_tokens=5))
+    metrics.ended(record(RequestOutcome.SERVED, prompt_tokens=2))
+    metrics.ended(record(RequestOutcome.REFUSED, reason="queue-full"))
+    found = samples(metrics)
+    assert found[key("requests_total", "retail", "served")] == 2
+    assert found[key("requests_total", "retail", "refused")] == 1
+    assert found[key("refused_total", "retail", "queue-full")] == 1
+    assert found[key("tokens_total", "retail", "prompt")] == 10
+    assert found[key("tokens_total", "retail", "cached")] == 3
+    assert found[key("tokens_total", "retail", "output")] == 5
+
+
+def test_waits_are_distributed_by_tier_and_partition() -> None:
+    metrics = Metrics()
+    for seconds in (0.0005, 0.1, 0.2, 99.0):
+        metrics.dispatched("retail", "shared", seconds)
+    metrics.first_byte("retail", "shared", 0.3)
+    found = samples(metrics)
+    labels = ("retail", "shared")
+    assert found[key("queue_wait_seconds_bucket", *labels, "0.001")] == 1
+    assert found[key("queue_wait_seconds_bucket", *labels, "0.1")] == 2
+    assert found[key("queue_wait_seconds_bucket", *labels, "60.0")] == 3
+    assert found[key("queue_wait_seconds_bucket", *labels, "+Inf")] == 4
+    assert found[key("queue_wait_seconds_count", *labels)] == 4
+    assert found[key("time_to_first_token_seconds_sum", *labels)] == 0.3
+
+
+def test_a_scrape_sees_the_queue_and_the_plan_of_that_moment() -> None:
+    metrics = Metrics()
+    metrics.load = lambda: [TierLoad("retail", 7, 2)]
+    metrics.plan_info = {"version": "abc", "group": "h100"}
+    metrics.reloaded(ok=False)
+    found = samples(metrics)
+    assert found[key("waiting", "retail")] == 7
+    assert found[key("running", "retail")] == 2
+    assert found[key("plan_info", "abc", "h100")] == 1
+    assert found[key("plan_reloads_total", "failed")] == 1
+    assert found[key("plan_reloads_total", "ok")] == 0

@@ -1,0 +1,42 @@
+"""vLLM's metrics."""
+
+from tierfleet.admission.types import EngineReading
+from tierfleet.sidecar import vllm
+
+METRICS = b"""\
+# HELP vllm:num_requests_running Number of requests in model execution batches.
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{engine="0",model_name="m"} 3.0
+vllm:num_requests_running{engine="1",model_name="m"} 4.0
+# TYPE vllm:num_requests_waiting gauge
+vllm:num_requests_waiting{engine="0",model_name="m"} 2.0
+vllm:kv_cache_usage_perc{engine="0",model_name="m"} 0.25
+vllm:kv_cache_usage_perc{engine="1",model_name="m"} 0.5004
+vllm:cache_config_info{block_size="16",cache_dtype="auto",num_gpu_blocks="1000"} 1.0
+"""
+
+
+def test_the_reading_sums_over_ranks_and_takes_the_fullest_cache() -> None:
+    assert vllm.reading(METRICS) == EngineReading(running=7, waiting=2, kv_used_permille=500)
+
+
+def test_an_engine_without_these_names_gives_no_reading() -> None:
+    assert vllm.reading(b"python_info 1.0\n") is None
+    assert vllm.reading(b"vllm:num_requests_running oops\n") is None
+    assert vllm.reading(b"") is None
+
+
+def test_the_size_of_the_cache_is_in_tokens() -> None:
+    assert vllm.kv_tokens(METRICS) == 16_000
+    assert vllm.kv_tokens(b'vllm:cache_config_info{block_size="16"} 1.0\n') is None
+    unknown = b'vllm:cache_config_info{block_size="16",num_gpu_blocks="None"} 1.0\n'
+    assert vllm.kv_tokens(unknown) is None
+    assert vllm.kv_tokens(b"") is None
+
+
+def test_the_queue_is_added_to_what_waits_in_the_engine_and_nothing_else_changes() -> None:
+    shown = vllm.with_queue(METRICS, 5)
+    assert shown == METRICS.replace(
+        b'waiting{engine="0",model_name="m"} 2.0', b'waiting{engine="0",model_name="m"} 7.0'
+    )
+    assert vllm.with_queue(b"python_info 1.0\n", 5) == b"python_info 1.0\n"
