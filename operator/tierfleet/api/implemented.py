@@ -6,7 +6,10 @@ next step. Building a behaviour means deleting its row. Pure: it must not know h
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, NamedTuple
+
+from pydantic.alias_generators import to_snake
 
 from tierfleet.api.common import Resource
 
@@ -159,12 +162,11 @@ def not_implemented(obj: Resource) -> tuple[Unbuilt, ...]:
 
     Empty for an object that can be done as it is written.
     """
-    raw = obj.model_dump(mode="json", by_alias=True)
     return tuple(
         Unbuilt(path, row.reason, row.message)
         for row in TABLE
-        if row.kind == raw["kind"]
-        for path, value in _find(raw, row.path.split("."))
+        if row.kind == obj.definition.kind
+        for path, value in _find(obj, row.path.split("."))
         if row.unbuilt(value)
     )
 
@@ -176,10 +178,14 @@ def _find(value: Any, steps: list[str], path: str = "") -> Iterator[tuple[str, A
     elif value is not None:
         step, *rest = steps
         name = step.removesuffix("[*]")
-        child = value[name]
+        child = getattr(value, _attribute(name))
         path = f"{path}.{name}" if path else name
         if step == name:
             yield from _find(child, rest, path)
         else:
             for entry in child:
-                yield from _find(entry, rest, f"{path}[{entry['name']}]")
+                yield from _find(entry, rest, f"{path}[{entry.name}]")
+
+
+_attribute = cache(to_snake)
+"""The attribute of a field; cached, because every plan asks for every row."""

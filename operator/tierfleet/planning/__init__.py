@@ -9,6 +9,7 @@
     capacity.py      what the placed replicas can serve, survive and promise
     promises.py      sums of promises over time
     reservations.py  which reservations are accepted, and what each is granted
+    translate.py     from the words of the kinds to those of the plan
     tenants.py       who may call, from a policy's Secrets
     pool.py          all of it for one pool: the plan document
     status.py        what a person is told about each kind

@@ -8,6 +8,7 @@ from datetime import datetime
 from tierfleet import plan
 from tierfleet.api import CapacityReservation
 from tierfleet.planning import promises
+from tierfleet.planning.translate import to_plan
 
 
 def of(
@@ -25,15 +26,15 @@ def of(
         uid=reservation.metadata.uid,
         name=reservation.metadata.name,
         tenants=tuple(sorted(spec.tenants)),
-        declared=plan.Guarantee.model_validate(spec.guarantee.to_raw()),
+        declared=to_plan(spec.guarantee, plan.Guarantee),
         granted=0,
         rank=before.rank if before else rank,
         accepted_at=before.accepted_at if before else now.replace(microsecond=0),
         burst_window_milliseconds=spec.burst.window_milliseconds,
         max_wait_milliseconds=spec.max_wait_milliseconds,
-        spillover=plan.Spillover.model_validate(spec.spillover.to_raw()),
-        lending=plan.Lending.model_validate(spec.lending.to_raw()),
-        term=plan.Term.model_validate(spec.term.to_raw()),
+        spillover=to_plan(spec.spillover, plan.Spillover),
+        lending=to_plan(spec.lending, plan.Lending),
+        term=to_plan(spec.term, plan.Term),
     )
 
 

@@ -22,7 +22,13 @@ Free = MutableMapping[str, int]
 
 @dataclass(slots=True)
 class _Site:
-    """The nodes of an accelerator, as pods of one kind of template see them."""
+    """The nodes of an accelerator, as pods of one kind of template see them.
+
+    Attributes:
+        names: those that take new pods and may have free devices; once used, the fullest first.
+        carrying: how many have the product.
+        closed: how many of these take no new pods.
+    """
 
     names: list[str]
     carrying: int
@@ -65,7 +71,8 @@ class Inventory:
             frozenset(accelerator.products),
             frozenset(accelerator.node_selector.items()),
             accelerator.resource,
-            template.model_dump_json(include={"tolerations", "affinity"}),
+            template.tolerations,
+            nodes.required(template),
         )
         if alike not in self._sites:
             carrying = [n for n in self._snapshot.nodes.values() if nodes.carries(n, accelerator)]
@@ -133,20 +140,26 @@ class Offer:
 
     def _grow(self, count: int) -> int:
         """Fullest node first, so that whole nodes stay free for larger replicas."""
-        self._site.names = [name for name in self._site.names if name in self._free]
+        if not count:
+            return 0
+        names = [name for name in self._site.names if name in self._free]
+        names.sort(key=self._free.__getitem__)
+        self._site.names = names
         grown = 0
-        for room, name in sorted((self._room(name), name) for name in self._site.names):
-            here = min(count - grown, room // self._each)
-            own = min(self._seats.get(name, 0), here * self._each)
-            if own:
-                self._seats[name] -= own
-            self._free[name] -= here * self._each - own
-            if not self._free[name]:
-                del self._free[name]
-            grown += here
-            if grown == count:
-                break
+        for name in names:
+            own = self._seats.get(name, 0)
+            here = min(count - grown, (self._free[name] + own) // self._each)
+            if here:
+                self._use(name, here * self._each)
+                grown += here
+                if grown == count:
+                    break
         return grown
 
-    def _room(self, name: str) -> int:
-        return self._free[name] + self._seats.get(name, 0)
+    def _use(self, name: str, devices: int) -> None:
+        own = min(self._seats.get(name, 0), devices)
+        if own:
+            self._seats[name] -= own
+        self._free[name] -= devices - own
+        if not self._free[name]:
+            del self._free[name]

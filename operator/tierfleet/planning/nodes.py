@@ -65,12 +65,16 @@ def _tolerates(toleration: Toleration, taint: Taint) -> bool:
     return toleration.key is not None and (toleration.value or "") == taint.value
 
 
-def _affine(node: Node, template: PodTemplate) -> bool:
+def required(template: PodTemplate) -> tuple[NodeSelectorTerm, ...] | None:
+    """The node affinity that pods must have, as alternatives; None if there is none."""
     affinity = template.affinity.node_affinity
-    required = affinity and affinity.required_during_scheduling_ignored_during_execution
-    if not required:
-        return True
-    return any(_matches(node, term) for term in required.node_selector_terms)
+    selector = affinity and affinity.required_during_scheduling_ignored_during_execution
+    return selector.node_selector_terms if selector else None
+
+
+def _affine(node: Node, template: PodTemplate) -> bool:
+    terms = required(template)
+    return terms is None or any(_matches(node, term) for term in terms)
 
 
 def _matches(node: Node, term: NodeSelectorTerm) -> bool:

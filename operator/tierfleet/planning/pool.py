@@ -20,6 +20,7 @@ from tierfleet.planning.placement import Placement
 from tierfleet.planning.refusals import Market
 from tierfleet.planning.reservations import Verdict
 from tierfleet.planning.snapshot import PoolKey, Snapshot
+from tierfleet.planning.translate import to_plan
 
 
 class TokenHashes(NamedTuple):
@@ -147,13 +148,12 @@ class _Rules(NamedTuple):
 
 
 def _rules(policy: TierPolicy) -> _Rules:
-    """The kinds and the plan name the same things alike, so the JSON form of one reads as other."""
     spec = policy.spec
-    anonymous = plan.Anonymous.model_validate(spec.identification.anonymous.to_raw())
+    anonymous = to_plan(spec.identification.anonymous, plan.Anonymous)
     return _Rules(
-        burndown=plan.Burndown.model_validate(spec.burndown.to_raw()),
+        burndown=to_plan(spec.burndown, plan.Burndown),
         identification=plan.Identification(anonymous=anonymous),
-        tiers=tuple(plan.Tier.model_validate(tier.to_raw()) for tier in spec.tiers),
+        tiers=tuple(to_plan(tier, plan.Tier) for tier in spec.tiers),
     )
 
 

@@ -155,6 +155,8 @@ def _burst_not_backed(
     market: Market,
 ) -> Refusal | None:
     rate, wait = market.amount(wanted), wanted.max_wait_milliseconds
+    if not rate:
+        return None
     fleet = burst.Fleet(
         replicas=market.replicas,
         total=market.capacity.total,
@@ -163,7 +165,7 @@ def _burst_not_backed(
     )
     at_once = burst.requests(fleet, rate, wanted.burst_window_milliseconds)
     startable = burst.startable(fleet, wait)
-    if not rate or at_once <= startable:
+    if at_once <= startable:
         return None
     largest = burst.largest_window_milliseconds(fleet, rate, wait)
     return Refusal(

@@ -122,10 +122,13 @@ def _within_bounds(
     tenants: Sequence[plan.Tenant],
 ) -> tuple[list[plan.Tenant], list[plan.Tenant]]:
     """The tenants that a plan has room for, the oldest first, and the others."""
+    at_most = sum(_entry_bytes(tenant) + _KEY_BYTES * len(tenant.keys) for tenant in tenants)
+    if at_most <= SHARD_BYTES:
+        return list(tenants), []
     used: Counter[str] = Counter()
     kept, dropped = [], []
     for tenant in tenants:
-        entry = len(tenant.name) + len(tenant.tier) + _ENTRY_BYTES
+        entry = _entry_bytes(tenant)
         keys = Counter(key[0] for key in tenant.keys) or {plan.sha256_hex(tenant.name)[0]: 0}
         size = {shard: entry + count * _KEY_BYTES for shard, count in keys.items()}
         if all(used[shard] + more <= SHARD_BYTES for shard, more in size.items()):
@@ -136,8 +139,11 @@ def _within_bounds(
     return kept, dropped
 
 
-_ENTRY_BYTES = 80
-"""Upper bound of a tenant's line in a part, without its name, its tier and its keys."""
+def _entry_bytes(tenant: plan.Tenant) -> int:
+    """Upper bound of a tenant's line in a part, without its keys."""
+    return 80 + len(tenant.name) + len(tenant.tier)
+
+
 _KEY_BYTES = 68
 """64 hex digits, two quotes, a comma and a space."""
 

@@ -60,7 +60,7 @@ def summarise_pool(snapshot: Snapshot, pool_plan: PoolPlan) -> InferencePoolStat
         accelerators=_accelerators(pool, placement, ready),
         capacity=_capacity(pool_plan),
         partitions=_partitions(pool_plan),
-        plan=PlanStatus(version=version) if version else None,
+        plan=PlanStatus(version=version, enforced_replicas=0) if version else None,
     )
 
 

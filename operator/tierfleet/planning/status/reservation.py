@@ -18,6 +18,7 @@ from tierfleet.planning import contracts
 from tierfleet.planning.pool import PoolPlan
 from tierfleet.planning.reservations import Verdict
 from tierfleet.planning.snapshot import Snapshot
+from tierfleet.planning.translate import to_plan
 
 _FOR_A_PERSON = {ReservationReason.INVALID, ReservationReason.NOT_IMPLEMENTED}
 """Reasons that do not heal by themselves: the spec has to change."""
@@ -131,7 +132,7 @@ def _nothing_promised() -> Judgement:
 def _guarantee(reservation: CapacityReservation) -> str | None:
     """As text; None for a guarantee that is none, which only an object of another version has."""
     try:
-        guarantee = plan.Guarantee.model_validate(reservation.spec.guarantee.to_raw())
+        guarantee = to_plan(reservation.spec.guarantee, plan.Guarantee)
     except ValidationError:
         return None
     return contracts.text(guarantee)

@@ -1,0 +1,196 @@
+"""The device grant: what must hold whatever the world looks like."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from random import Random
+from typing import TypeVar
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tests.property.planning.worlds import snapshots
+from tests.unit.planning.world import B200, GPU, H100, bound, placements, plans, written
+from tierfleet.api import InferencePool
+from tierfleet.planning import acceptance, nodes
+from tierfleet.planning.placement import Placement
+from tierfleet.planning.snapshot import PoolKey, Snapshot
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+EXAMPLES = settings(max_examples=100, deadline=None)
+
+
+def accepted(snapshot: Snapshot) -> dict[PoolKey, InferencePool]:
+    return {
+        key: pool
+        for key, pool in snapshot.pools.items()
+        if acceptance.of_pool(snapshot, pool).status == "True"
+    }
+
+
+def desired(found: Mapping[PoolKey, Placement]) -> dict[tuple[PoolKey, str], int]:
+    return {(key, name): n for key, p in found.items() for name, n in p.desired.items() if n}
+
+
+@EXAMPLES
+@given(snapshots())
+def test_never_more_replicas_than_asked_for_or_allowed(snapshot: Snapshot) -> None:
+    found = placements(snapshot)
+    for key, pool in accepted(snapshot).items():
+        assert found[key].total <= pool.spec.replicas
+        for accelerator in pool.spec.accelerators:
+            most = accelerator.max_replicas
+            assert most is None or found[key].desired[accelerator.name] <= most
+
+
+@EXAMPLES
+@given(snapshots(), st.booleans())
+def test_every_planned_replica_of_a_pool_alone_finds_its_devices(
+    snapshot: Snapshot, spread: bool
+) -> None:
+    """However the scheduler spreads them: replicas of one size never get in each other's way.
+
+    Bound: the devices that are free, plus those of the pool's own pods.
+    """
+    key, pool = next(iter(snapshot.pools.items()))
+    alone = replace(snapshot, pools={key: pool.model_copy(update={"spec": one_kind(pool)})})
+    assume(key in accepted(alone))
+    after = bound(alone, placements(alone), spread=spread)
+    in_the_way = [
+        pod
+        for pod in alone.pods_of(key)
+        if not pod.finished and (pod.accelerator != names(alone, key)[0] or pod.terminating)
+    ]
+    assume(not in_the_way)
+    assert all(pod.node is not None for pod in after.pods_of(key))
+
+
+def names(snapshot: Snapshot, key: PoolKey) -> list[str]:
+    return [accelerator.name for accelerator in snapshot.pools[key].spec.accelerators]
+
+
+def one_kind(pool: InferencePool) -> object:
+    first = pool.spec.accelerators[0]
+    return pool.spec.model_copy(update={"accelerators": (first,)})
+
+
+@EXAMPLES
+@given(snapshots())
+def test_never_more_devices_than_there_are(snapshot: Snapshot) -> None:
+    """Per product, over all pools: what is granted and what others use is at most what exists."""
+    found, ours = placements(snapshot), accepted(snapshot)
+    for product in (B200, H100):
+        here = [n for n in snapshot.nodes.values() if product in n.labels.values()]
+        used_by_others = sum(
+            pod.requests.get(GPU, 0)
+            for node in here
+            for pod in snapshot.pods_on(node.name)
+            if not pod.finished and pod.pool not in ours
+        )
+        granted = sum(
+            found[key].desired[accelerator.name] * accelerator.devices_per_replica
+            for key, pool in ours.items()
+            for accelerator in pool.spec.accelerators
+            if product in accelerator.products
+        )
+        assert granted + used_by_others <= sum(node.allocatable[GPU] for node in here)
+
+
+@EXAMPLES
+@given(snapshots())
+def test_nothing_is_planned_beyond_what_stands_there_and_what_open_nodes_have_free(
+    snapshot: Snapshot,
+) -> None:
+    found = placements(snapshot)
+    for key, pool in accepted(snapshot).items():
+        for accelerator in pool.spec.accelerators:
+            live = sum(
+                pod.accelerator == accelerator.name
+                and not pod.finished
+                and not pod.terminating
+                and pod.node in snapshot.nodes
+                for pod in snapshot.pods_of(key)
+            )
+            room = sum(
+                node.allocatable[GPU] // accelerator.devices_per_replica
+                for node in snapshot.nodes.values()
+                if nodes.takes(node, accelerator, pool.spec.template)
+            )
+            assert found[key].desired[accelerator.name] <= live + room
+
+
+@EXAMPLES
+@given(snapshots(), st.randoms(use_true_random=False))
+def test_the_order_of_input_does_not_matter(snapshot: Snapshot, random: Random) -> None:
+    def shuffled(mapping: Mapping[_K, _V]) -> dict[_K, _V]:
+        return dict(random.sample(list(mapping.items()), len(mapping)))
+
+    snapshot = written(snapshot)
+    other = replace(
+        snapshot,
+        pods=tuple(random.sample(snapshot.pods, len(snapshot.pods))),
+        tenants=snapshot.tenants[::-1],
+        pools=shuffled(snapshot.pools),
+        nodes=shuffled(snapshot.nodes),
+        reservations=shuffled(snapshot.reservations),
+    )
+    assert placements(other) == placements(snapshot)
+    assert plans(other) == plans(snapshot)
+
+
+@EXAMPLES
+@given(snapshots(), st.booleans())
+def test_the_plan_of_the_planned_state_of_a_pool_alone_is_the_same_plan(
+    snapshot: Snapshot, spread: bool
+) -> None:
+    assume(accepted(snapshot))
+    key = next(iter(accepted(snapshot)))
+    alone = replace(written(settled(snapshot)), pools={key: snapshot.pools[key]})
+    after = bound(alone, placements(alone), spread=spread)
+    assert desired(placements(after)) == desired(placements(alone))
+    before, later = plans(alone)[key].plan, plans(written(after))[key].plan
+    assert before is not None
+    assert later is not None
+    assert later.version == before.version
+
+
+@EXAMPLES
+@given(snapshots(), st.booleans())
+def test_pools_that_compete_settle_and_stay_settled(snapshot: Snapshot, spread: bool) -> None:
+    """The scheduler may put replicas where a larger one of another pool was to go.
+
+    What finds no node then is taken back, and a smaller one may get its place. Every step but the
+    last binds or gives up a replica for good, so there are at most as many as replicas.
+    """
+    state = settled(snapshot)
+    for _ in range(1 + sum(pool.spec.replicas for pool in snapshot.pools.values())):
+        wanted = placements(state)
+        state = bound(state, {key: wanted[key] for key in accepted(state)}, spread=spread)
+        if desired(placements(state)) == desired(wanted):
+            return
+    raise AssertionError("the plan does not settle")
+
+
+def settled(snapshot: Snapshot) -> Snapshot:
+    """Without pods that are about to go by themselves."""
+    return replace(snapshot, pods=tuple(pod for pod in snapshot.pods if not pod.terminating))
+
+
+@EXAMPLES
+@given(snapshots(), st.data())
+def test_a_pool_alone_never_gets_more_replicas_by_losing_a_node(
+    snapshot: Snapshot, data: st.DataObject
+) -> None:
+    """Competitors may: a larger replica that fits nowhere any more leaves room for smaller ones."""
+    assume(snapshot.nodes)
+    key, pool = next(iter(snapshot.pools.items()))
+    alone = replace(snapshot, pools={key: pool})
+    assume(key in accepted(alone))
+    lost = data.draw(st.sampled_from(sorted(snapshot.nodes)))
+    without = replace(
+        alone,
+        nodes={name: node for name, node in alone.nodes.items() if name != lost},
+        pods=tuple(pod for pod in alone.pods if pod.node != lost),
+    )
+    assert placements(without)[key].total <= placements(alone)[key].total

@@ -1,0 +1,147 @@
+"""Contracts: what must hold whatever was agreed and whatever was lost."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tests.property.planning.worlds import contracts, snapshots
+from tests.unit.planning.world import NOW, plans, written
+from tierfleet import plan
+from tierfleet.planning import promises
+from tierfleet.planning.pool import PoolPlan
+from tierfleet.planning.reservations import Verdict
+from tierfleet.planning.snapshot import Snapshot
+
+EXAMPLES = settings(max_examples=100, deadline=None)
+CHANGES = st.sampled_from(["lose nodes", "time passes", "more contracts", "edits"])
+
+
+def agreed(found: PoolPlan) -> list[plan.Reservation]:
+    return [v.contract for v in found.reservations.values() if v.contract is not None]
+
+
+def instants(found: PoolPlan, now: datetime) -> list[datetime]:
+    edges = [e for c in agreed(found) for e in (c.term.start, c.term.end) if e is not None]
+    return [now, *(edge for edge in edges if edge >= now)]
+
+
+def history(data: st.DataObject, snapshot: Snapshot) -> Snapshot:
+    """A world in which some things happened after the first plans were written."""
+    for change in data.draw(st.lists(CHANGES, max_size=3)):
+        snapshot = written(snapshot)
+        if change == "lose nodes":
+            snapshot = without_nodes(data, snapshot)
+        elif change == "time passes":
+            snapshot = replace(snapshot, now=snapshot.now + timedelta(days=2))
+        else:
+            numbers = range(10, 13) if change == "more contracts" else range(3)
+            added = [data.draw(contracts(number)) for number in numbers]
+            snapshot = replace(
+                snapshot, reservations={**snapshot.reservations, **{r.key: r for r in added}}
+            )
+    return snapshot
+
+
+@EXAMPLES
+@given(snapshots(), st.data())
+def test_never_is_more_granted_than_can_be_sold_at_any_instant(
+    snapshot: Snapshot, data: st.DataObject
+) -> None:
+    """Bound: sellable, of what survives the loss of the spare replicas."""
+    for found in plans(history(data, snapshot)).values():
+        if found.plan is None:
+            continue
+        for instant in instants(found, snapshot.now):
+            granted = sum(c.granted for c in agreed(found) if c.term.holds_at(instant))
+            assert granted <= found.capacity.sellable
+
+
+@EXAMPLES
+@given(snapshots(), st.data())
+def test_a_contract_is_granted_at_most_what_it_asks_for(
+    snapshot: Snapshot, data: st.DataObject
+) -> None:
+    for found in plans(history(data, snapshot)).values():
+        for verdict in found.reservations.values():
+            if found.plan is not None and verdict.contract is not None:
+                amount = promises.amount(verdict.contract.declared, found.capacity.total)
+                assert verdict.contract.granted <= amount == verdict.owed
+
+
+@EXAMPLES
+@given(snapshots())
+def test_what_is_accepted_for_the_first_time_is_granted_in_full(snapshot: Snapshot) -> None:
+    for found in plans(snapshot).values():
+        for verdict in found.reservations.values():
+            if verdict.contract is not None:
+                assert verdict.contract.granted == verdict.owed > 0
+
+
+@EXAMPLES
+@given(snapshots(), st.data())
+def test_what_was_accepted_stays_accepted_until_its_term_is_over(
+    snapshot: Snapshot, data: st.DataObject
+) -> None:
+    before = written(snapshot)
+    after = plans(history(data, before))
+    for key, recorded in before.recorded.items():
+        kept = {c.uid: c for c in agreed(after[key])}
+        for contract in recorded.reservations:
+            ended = contract.term.end is not None and contract.term.end <= NOW + timedelta(days=6)
+            if not ended:
+                assert contract.uid in kept
+                assert kept[contract.uid].rank == contract.rank
+                assert kept[contract.uid].accepted_at == contract.accepted_at
+
+
+@EXAMPLES
+@given(snapshots(), st.data())
+def test_a_tenant_never_has_two_contracts_in_a_pool_at_once(
+    snapshot: Snapshot, data: st.DataObject
+) -> None:
+    for found in plans(history(data, snapshot)).values():
+        for instant in instants(found, snapshot.now):
+            here = [t for c in agreed(found) if c.term.holds_at(instant) for t in c.tenants]
+            assert len(here) == len(set(here))
+
+
+@EXAMPLES
+@given(snapshots(reservations=8), st.data())
+def test_losing_nodes_raises_no_grant_that_was_kept_in_full(
+    snapshot: Snapshot, data: st.DataObject
+) -> None:
+    """Of a pool alone with one accelerator: what moves to a faster one may be worth more."""
+    full = alone_on_one_accelerator(snapshot)
+    assume(all(v.contract.granted == v.owed for v in promised(full).values() if v.contract))
+    lost = without_nodes(data, full)
+    before, after = promised(full), promised(lost)
+    assert set(after) == set(before)
+    for uid, verdict in after.items():
+        assert granted(verdict) <= granted(before[uid])
+
+
+def alone_on_one_accelerator(snapshot: Snapshot) -> Snapshot:
+    key, pool = min(snapshot.pools.items())
+    spec = pool.spec.model_copy(update={"accelerators": pool.spec.accelerators[:1]})
+    return written(replace(snapshot, pools={key: pool.model_copy(update={"spec": spec})}))
+
+
+def without_nodes(data: st.DataObject, snapshot: Snapshot) -> Snapshot:
+    kept = data.draw(st.sets(st.sampled_from(sorted(snapshot.nodes) or ["none"])))
+    return replace(
+        snapshot,
+        nodes={name: node for name, node in snapshot.nodes.items() if name in kept},
+        pods=tuple(pod for pod in snapshot.pods if pod.node in kept),
+    )
+
+
+def promised(snapshot: Snapshot) -> dict[str, Verdict]:
+    (found,) = plans(snapshot).values()
+    return {uid: v for uid, v in found.reservations.items() if v.contract is not None}
+
+
+def granted(verdict: Verdict) -> int:
+    assert verdict.contract is not None
+    return verdict.contract.granted

@@ -1,0 +1,183 @@
+"""The plan document of a pool."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.planning.world import (
+    B200,
+    B200_THEN_H100,
+    H100,
+    NAMESPACE,
+    NOW,
+    TOKENS,
+    changed,
+    nodes,
+    plan_of,
+    policy,
+    pool,
+    reservation,
+    secret,
+    world,
+    written,
+)
+from tierfleet import plan
+from tierfleet.api.conditions import Status
+from tierfleet.planning import record
+from tierfleet.planning.snapshot import Recorded, Snapshot
+
+
+def document(snapshot: Snapshot) -> plan.Plan:
+    found = plan_of(snapshot).plan
+    assert found is not None
+    return found
+
+
+FLEET = nodes(B200, 2) | nodes(H100, 2)
+
+
+def test_the_plan_carries_the_policy_the_groups_the_contracts_and_the_tenants() -> None:
+    tiers = (
+        {
+            "name": "enterprise",
+            "priority": 100,
+            "objectives": {"queueP99Milliseconds": 100, "ttftP99Milliseconds": 500},
+            "limits": {"requestsPerMinute": 10000},
+            "queue": {"maxRequests": 2000, "maxWaitMilliseconds": 20000},
+            "price": {"inputPerMillion": "1.50", "outputPerMillion": "3.00"},
+        },
+        {"name": "retail", "priority": 0},
+    )
+    rules = policy(
+        *tiers,
+        burndown={"version": "2026-11", "output": "5"},
+        identification={"anonymous": {"action": "Tier", "tier": "retail"}},
+    )
+    serving = pool(
+        "pool",
+        {**B200_THEN_H100[0], "engine": {"maxSequences": 128}},
+        B200_THEN_H100[1],
+        replicas=6,
+        model={"name": "llama", "source": "hf://a/b", "aliases": ["default"]},
+    )
+    contract = reservation("acme", "30%", maxWaitMilliseconds=200, spillover={"action": "Reject"})
+    found = document(world(rules, serving, contract, nodes=FLEET))
+    assert plan.render(found) == {
+        "schemaVersion": "v1",
+        "version": found.version,
+        "pool": {"namespace": NAMESPACE, "name": "pool"},
+        "policy": "standard",
+        "model": {"name": "llama", "aliases": ["default"]},
+        "engineType": "VLLM",
+        "burndown": {"version": "2026-11", "output": "5"},
+        "identification": {"anonymous": {"action": "Tier", "tier": "retail"}},
+        "adminTokenSha256": TOKENS.admin,
+        "hookTokenSha256": TOKENS.hook,
+        "tiers": [
+            {**tiers[0], "price": {"currency": "USD", **tiers[0]["price"]}},  # type: ignore[dict-item]
+            {"name": "retail", "priority": 0},
+        ],
+        "groups": [
+            {
+                "name": "b200",
+                "accelerator": "b200",
+                "desired": 4,
+                "serviceTokensPerSecond": 24000,
+                "maxSequences": 128,
+            },
+            {"name": "h100", "accelerator": "h100", "desired": 2, "serviceTokensPerSecond": 14000},
+        ],
+        "reservations": [
+            {
+                "uid": "uid-acme",
+                "name": "acme",
+                "tenants": ["acme"],
+                "declared": {"percent": 30},
+                "granted": 37200,
+                "acceptedAt": "2026-06-01T12:00:00Z",
+                "maxWaitMilliseconds": 200,
+                "spillover": {"action": "Reject"},
+            }
+        ],
+        "tenants": [{"name": "acme", "tier": "enterprise", "keys": [plan.sha256_hex("key-acme")]}],
+    }
+
+
+def test_an_accelerator_without_replicas_stays_a_group_for_its_last_pods() -> None:
+    groups = document(world(pool("pool", *B200_THEN_H100), nodes=nodes(H100, 2))).groups
+    assert [(group.name, group.desired) for group in groups] == [("b200", 0), ("h100", 1)]
+
+
+def test_tenants_that_the_pool_does_not_select_are_known_without_access() -> None:
+    only = {"tenantSelector": {"matchLabels": {"team": "x"}}}
+    people = (secret("in", labels={"team": "x"}), secret("out", labels={"team": "y"}))
+    found = document(world(pool(access=only), nodes=FLEET, tenants=people))
+    assert {tenant.name: tenant.access for tenant in found.tenants} == {"in": True, "out": False}
+
+
+def test_the_same_facts_in_another_order_make_the_same_version() -> None:
+    people = tuple(secret(name, "pro", f"{name}1", f"{name}2") for name in "abc")
+    fleet = world(pool(), nodes=FLEET, tenants=people)
+    backwards = changed(
+        fleet, tenants=people[::-1], nodes=dict(reversed(list(fleet.nodes.items())))
+    )
+    assert document(fleet).version == document(backwards).version
+
+
+def test_what_is_written_and_read_back_makes_the_same_plan_later() -> None:
+    fleet = written(
+        world(pool(replicas=4), reservation("a", "30%"), reservation("b", 900), nodes=FLEET)
+    )
+    index = plan.split(document(fleet))[plan.parts.INDEX]
+    later = changed(
+        fleet, now=NOW.replace(day=2), recorded={(NAMESPACE, "pool"): record.read(index)}
+    )
+    assert document(later) == document(fleet)
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b"{}", b'{"version": 1, "reservations": [7]}'])
+def test_a_damaged_record_is_read_as_none(damage: bytes) -> None:
+    assert record.read(damage) == Recorded()
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason", "said"),
+    [
+        (
+            {"policyRef": {"name": "gone"}},
+            "PolicyNotFound",
+            "There is no TierPolicy 'gone' in namespace 'inference'.",
+        ),
+        (
+            {"policyRef": {"name": "shadow"}},
+            "PolicyNotAccepted",
+            "TierPolicy 'shadow' is not accepted: spec.enforcement: ",
+        ),
+        ({"partitioning": {"mode": "Dedicated"}}, "RoutingRequired", "spec.partitioning.mode: "),
+        (
+            {"scaling": {"mode": "Automatic", "maxReplicas": 3}},
+            "NotImplemented",
+            "spec.scaling.mode: ",
+        ),
+    ],
+)
+def test_a_pool_that_cannot_be_accepted_is_held_and_says_why(
+    spec: dict[str, Any], reason: str, said: str
+) -> None:
+    fleet = world(pool(**spec), policy(), policy(name="shadow", enforcement="Shadow"), nodes=FLEET)
+    held = plan_of(fleet)
+    assert held.plan is None
+    assert (held.accepted.status, held.accepted.reason) == (Status.FALSE, reason)
+    assert held.accepted.message.startswith(said)
+
+
+def test_problems_of_single_tenants_do_not_hold_a_pool() -> None:
+    people = (secret("a", "gold"), secret("b", "pro", "k"), secret("c", "pro", "k"))
+    assert plan_of(world(pool(), nodes=FLEET, tenants=people)).accepted.reason == "Accepted"
+
+
+def test_a_policy_that_no_plan_can_be_made_of_holds_the_pool() -> None:
+    odd = policy(identification={"anonymous": {"action": "Tier", "tier": "nobody"}})
+    held = plan_of(world(pool(), odd, nodes=FLEET))
+    assert (held.plan, held.accepted.reason) == (None, "Invalid")
+    assert "anonymous callers are given tier 'nobody'" in held.accepted.message

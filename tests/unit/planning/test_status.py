@@ -1,0 +1,395 @@
+"""What people are told: conditions, numbers, and the next step."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.unit.planning.world import (
+    B200,
+    B200_THEN_H100,
+    H100,
+    NAMESPACE,
+    NOW,
+    accelerator,
+    bound,
+    changed,
+    nodes,
+    placements,
+    plan_of,
+    policy,
+    pool,
+    replica,
+    reservation,
+    secret,
+    stranger,
+    world,
+    written,
+)
+from tierfleet.api.conditions import Condition
+from tierfleet.planning.snapshot import Snapshot
+from tierfleet.planning.status import summarise_policy, summarise_pool, summarise_reservation
+
+POOL = (NAMESPACE, "pool")
+POLICY = (NAMESPACE, "standard")
+FLEET = nodes(B200, 2) | nodes(H100, 2)
+
+
+def of_pool(snapshot: Snapshot) -> Any:
+    return summarise_pool(snapshot, plan_of(snapshot))
+
+
+def of_reservation(snapshot: Snapshot, name: str = "acme") -> Any:
+    known = POOL in snapshot.pools
+    return summarise_reservation(snapshot, (NAMESPACE, name), plan_of(snapshot) if known else None)
+
+
+def said(conditions: tuple[Condition, ...]) -> dict[str, tuple[str, str]]:
+    return {condition.type: (condition.status, condition.reason) for condition in conditions}
+
+
+def message(conditions: tuple[Condition, ...], type_: str) -> str:
+    return next(c.message for c in conditions if c.type == type_)
+
+
+def running(snapshot: Snapshot) -> Snapshot:
+    return bound(snapshot, placements(snapshot), spread=True)
+
+
+def preferring_b200(**spec: Any) -> Snapshot:
+    return world(pool("pool", *B200_THEN_H100, **{"replicas": 6} | spec), nodes=FLEET)
+
+
+def test_a_pool_that_runs_as_declared_is_ready() -> None:
+    status = of_pool(running(preferring_b200()))
+    assert said(status.conditions) == {
+        "Accepted": ("True", "Accepted"),
+        "Placed": ("True", "Placed"),
+        "CapacityKnown": ("True", "Declared"),
+        "Enforced": ("Unknown", "NoReports"),
+        "Ready": ("True", "Ready"),
+    }
+    assert message(status.conditions, "Placed") == "6 replicas placed: b200:4 h100:2."
+    raw = status.to_raw()
+    del raw["conditions"], raw["plan"]
+    assert raw == {
+        "observedGeneration": 1,
+        "replicas": 6,
+        "readyReplicas": 6,
+        "selector": "tierfleet.dev/pool=pool",
+        "readySummary": "6/6",
+        "placementSummary": "b200:4 h100:2",
+        "endpoints": [{"partition": "Sliced", "url": "http://pool.inference.svc:8080"}],
+        "accelerators": [
+            {
+                "name": "b200",
+                "desired": 4,
+                "ready": 4,
+                "message": "maxReplicas is 4; 6 were wanted.",
+            },
+            {"name": "h100", "desired": 2, "ready": 2},
+        ],
+        "capacity": {
+            "source": "Declared",
+            "total": 124000,
+            "survivable": 100000,
+            "sellable": 90000,
+            "promised": 0,
+            "shared": 124000,
+        },
+        "partitions": [
+            {"name": "Reserved", "serviceTokensPerSecond": 0},
+            {"name": "Shared", "serviceTokensPerSecond": 124000},
+        ],
+    }
+
+
+def test_a_pool_that_starts_says_how_far_it_is() -> None:
+    starting = of_pool(preferring_b200())
+    assert said(starting.conditions)["Ready"] == ("False", "Starting")
+    assert said(starting.conditions)["Reconciling"] == ("True", "Starting")
+    half = running(preferring_b200())
+    half = changed(half, pods=tuple(p for p in half.pods if p.accelerator == "b200"))
+    status = of_pool(half)
+    assert said(status.conditions)["Ready"] == ("False", "ReplicasNotReady")
+    assert message(status.conditions, "Ready").startswith("4 of 6 replicas are ready")
+    assert (status.ready_summary, status.replicas) == ("4/6", 4)
+
+
+def test_replicas_that_are_going_are_not_counted() -> None:
+    leaving = replica("pool", "h100", "nvidia-h100-80gb-hbm3-0", 1, ready=True, terminating=True)
+    status = of_pool(world(pool(), nodes=FLEET, pods=(leaving,)))
+    assert (status.replicas, status.ready_replicas) == (0, 0)
+
+
+def test_a_replica_where_none_is_planned_does_not_make_up_for_a_missing_one() -> None:
+    surplus = tuple(
+        replica("pool", "h100", "nvidia-h100-80gb-hbm3-0", 4, ready=True, name=f"p{i}")
+        for i in range(2)
+    )
+    status = of_pool(changed(preferring_b200(replicas=2), pods=surplus))
+    assert status.placement_summary == "b200:2"
+    assert said(status.conditions)["Ready"] == ("False", "Starting")
+
+
+def test_missing_devices_are_told_with_what_was_wanted_and_found() -> None:
+    found = preferring_b200()
+    busy = changed(
+        found,
+        nodes=nodes(B200, 2, schedulable=False) | nodes(H100, 2),
+        pods=(stranger("nvidia-h100-80gb-hbm3-0", 5),),
+    )
+    status = of_pool(busy)
+    assert said(status.conditions)["Placed"] == ("False", "InsufficientDevices")
+    assert said(status.conditions)["Ready"] == ("False", "InsufficientDevices")
+    assert message(status.conditions, "Placed") == (
+        "2 of 6 replicas placed: h100:2. "
+        "b200: 4 replicas wanted with 2 nvidia.com/gpu on one node each, room found for 0. "
+        "2 nodes take no new pods (not ready, cordoned or tainted). "
+        "h100: 6 replicas wanted with 4 nvidia.com/gpu on one node each, room found for 2. "
+        "3 free are on nodes that have too few left. "
+        "Free devices, add nodes, or lower spec.replicas."
+    )
+
+
+def test_an_accelerator_that_no_node_has_is_named_with_its_label() -> None:
+    selected = accelerator(nodeSelector={"zone": "a"})
+    status = of_pool(world(pool("pool", selected), nodes=FLEET))
+    assert said(status.conditions)["Placed"] == ("False", "NoSuchAccelerator")
+    assert message(status.conditions, "Placed") == (
+        "0 of 1 replica placed: none. h100: No node has "
+        "nvidia.com/gpu.product=NVIDIA-H100-80GB-HBM3 and zone=a; 1 replica wanted. "
+        "Add such nodes, or correct products."
+    )
+
+
+def test_replicas_beyond_every_maximum_are_no_lack_of_devices() -> None:
+    status = of_pool(world(pool("pool", accelerator(maxReplicas=1), replicas=2), nodes=FLEET))
+    assert said(status.conditions)["Placed"] == ("False", "MaxReplicas")
+    assert message(status.conditions, "Placed").endswith(
+        "Raise maxReplicas, or lower spec.replicas."
+    )
+
+
+def test_a_pool_scaled_to_zero_is_ready() -> None:
+    status = of_pool(world(pool(replicas=0), nodes=FLEET))
+    assert said(status.conditions)["Placed"] == ("True", "ScaledToZero")
+    assert said(status.conditions)["Ready"] == ("True", "Ready")
+    assert status.placement_summary == "none"
+
+
+def test_a_pod_that_the_scheduler_refuses_although_devices_are_free_is_named() -> None:
+    refused = replica(
+        "pool", "h100", None, 1, name="p1", unschedulable=True, message="Insufficient memory."
+    )
+    fleet = world(pool(), nodes=FLEET, pods=(refused,))
+    status = of_pool(fleet)
+    assert said(status.conditions)["Placed"] == ("False", "Unschedulable")
+    assert message(status.conditions, "Placed") == (
+        "There are devices for h100, but the scheduler finds no node for pod p1: "
+        "Insufficient memory."
+    )
+
+
+@pytest.mark.parametrize("beside", [{"terminating": True}, {}])
+def test_a_pod_that_waits_for_its_predecessor_or_is_surplus_is_no_problem(
+    beside: dict[str, Any],
+) -> None:
+    waiting = replica("pool", "h100", None, 1, name="p1", unschedulable=True)
+    other = replica("pool", "h100", "nvidia-h100-80gb-hbm3-0", 1, name="p0", **beside)
+    fleet = world(pool(), nodes=FLEET, pods=(waiting, other))
+    assert said(of_pool(fleet).conditions)["Placed"] == ("True", "Placed")
+
+
+def test_an_unknown_capacity_is_said_and_keeps_nobody_from_serving() -> None:
+    status = of_pool(running(world(pool("pool", accelerator(rate=None)), nodes=FLEET)))
+    assert said(status.conditions)["CapacityKnown"] == ("False", "NotDeclared")
+    assert said(status.conditions)["Ready"] == ("True", "Ready")
+
+
+def test_a_pool_whose_policy_is_deleted_says_so_and_shows_what_still_runs() -> None:
+    fleet = written(running(preferring_b200()))
+    gone = changed(
+        fleet, policies={}, replicas={POOL: {"b200": 4, "h100": 2}}, now=NOW + timedelta(days=1)
+    )
+    status = of_pool(gone)
+    assert said(status.conditions)["Accepted"] == ("False", "PolicyNotFound")
+    assert said(status.conditions)["Placed"] == ("True", "Placed")
+    assert said(status.conditions)["Ready"] == ("False", "PolicyNotFound")
+    assert "Stalled" not in said(status.conditions)
+    assert status.plan.version == fleet.recorded_of(POOL).version
+    assert status.ready_summary == "6/6"
+
+
+def test_a_new_pool_without_its_policy_waits_for_it() -> None:
+    status = of_pool(world(pool(policyRef={"name": "later"}), nodes=FLEET))
+    assert said(status.conditions)["Placed"] == ("Unknown", "Pending")
+    assert message(status.conditions, "Placed") == (
+        "0 of 1 replica placed; nothing is added before the pool is accepted."
+    )
+    assert status.plan is None
+
+
+def test_what_only_a_person_can_change_is_stalled() -> None:
+    status = of_pool(world(pool(partitioning={"mode": "Dedicated"}), nodes=FLEET))
+    assert said(status.conditions)["Stalled"] == ("True", "RoutingRequired")
+
+
+def test_a_status_does_not_change_while_the_facts_do_not() -> None:
+    fleet = written(
+        running(world(pool(replicas=2), policy(), reservation("acme", "30%"), nodes=FLEET))
+    )
+
+    def with_status(snapshot: Snapshot, **more: Any) -> Snapshot:
+        pools = {POOL: snapshot.pools[POOL].model_copy(update={"status": of_pool(snapshot)})}
+        acme = (NAMESPACE, "acme")
+        contract = snapshot.reservations[acme].model_copy(
+            update={"status": of_reservation(snapshot)}
+        )
+        rules = snapshot.policies[POLICY].model_copy(
+            update={"status": summarise_policy(snapshot, POLICY)}
+        )
+        return changed(
+            snapshot, pools=pools, policies={POLICY: rules}, reservations={acme: contract}, **more
+        )
+
+    first = with_status(fleet)
+    later = changed(first, now=NOW + timedelta(days=3), pods=first.pods[::-1])
+    assert of_pool(later) == first.pools[POOL].status
+    assert of_reservation(later) == first.reservations[(NAMESPACE, "acme")].status
+    assert summarise_policy(later, POLICY) == first.policies[POLICY].status
+
+
+def test_a_reservation_that_is_kept_tells_its_numbers() -> None:
+    status = of_reservation(
+        world(pool(replicas=10), reservation("acme", "30%"), nodes=nodes(H100, 2))
+    )
+    assert said(status.conditions) == {
+        "Accepted": ("True", "Fits"),
+        "Active": ("True", "InTerm"),
+        "Enforced": ("Unknown", "NoReports"),
+        "Degraded": ("False", "CapacitySufficient"),
+        "Ready": ("True", "Ready"),
+    }
+    assert (status.guarantee, status.granted, status.requested, status.short_by) == (
+        "30%",
+        3000,
+        3000,
+        0,
+    )
+
+
+def test_a_reservation_that_does_not_fit_is_not_ready_and_promises_nothing() -> None:
+    status = of_reservation(
+        world(pool(replicas=10), reservation("acme", 9000), nodes=nodes(H100, 2))
+    )
+    assert said(status.conditions) == {
+        "Accepted": ("False", "InsufficientCapacity"),
+        "Active": ("True", "InTerm"),
+        "Enforced": ("False", "NotAccepted"),
+        "Degraded": ("False", "NotAccepted"),
+        "Ready": ("False", "InsufficientCapacity"),
+    }
+    assert (status.guarantee, status.granted, status.short_by) == ("9000/s", 0, 900)
+
+
+def test_a_reservation_before_and_after_its_term_is_ready_and_not_active() -> None:
+    term = {"start": NOW + timedelta(days=1), "end": NOW + timedelta(days=2)}
+    fleet = world(pool(replicas=10), reservation("acme", 900, term=term), nodes=nodes(H100, 2))
+    before = of_reservation(fleet)
+    assert said(before.conditions)["Active"] == ("False", "NotStarted")
+    assert message(before.conditions, "Active") == "Its term starts at 2026-06-02T12:00:00Z."
+    assert said(before.conditions)["Ready"] == ("True", "Ready")
+    during = of_reservation(changed(fleet, now=term["start"]))
+    assert said(during.conditions)["Active"] == ("True", "InTerm")
+    after = of_reservation(changed(fleet, now=term["end"]))
+    assert said(after.conditions)["Active"] == ("False", "Expired")
+
+
+def test_a_reservation_in_a_pool_that_lost_replicas_is_degraded_with_numbers() -> None:
+    full = written(
+        world(
+            pool(replicas=10),
+            reservation("acme", "30%"),
+            reservation("globex", 5000),
+            nodes=nodes(H100, 10, devices=1),
+        )
+    )
+    lost = changed(full, nodes=nodes(H100, 6, devices=1))
+    share, fixed = of_reservation(lost), of_reservation(lost, "globex")
+    assert said(share.conditions)["Degraded"] == ("True", "CapacityLost")
+    assert message(share.conditions, "Degraded") == (
+        "30% of the pool is 1800 service tokens/s, because only 6 of its 10 replicas are placed."
+    )
+    assert message(fixed.conditions, "Degraded") == (
+        "The pool has lost capacity: 2700 of 5000 service tokens/s are guaranteed until it is back."
+    )
+    assert said(fixed.conditions)["Accepted"] == ("True", "Fits")
+
+
+def test_a_reservation_of_no_pool_says_which_is_missing() -> None:
+    status = of_reservation(world(reservation("acme", 100)))
+    assert said(status.conditions)["Accepted"] == ("False", "PoolNotFound")
+    assert message(status.conditions, "Accepted") == (
+        "There is no InferencePool 'pool' in namespace 'inference'. Create it, or make a new "
+        "reservation that names another one."
+    )
+
+
+def test_a_reservation_that_is_not_built_is_stalled() -> None:
+    status = of_reservation(
+        world(pool(), reservation("acme", 100, lending={"reclaim": "Abort"}), nodes=FLEET)
+    )
+    assert said(status.conditions)["Stalled"] == ("True", "NotImplemented")
+
+
+def test_a_policy_counts_tenants_and_keys_and_says_who_uses_it() -> None:
+    people = (secret("a", "pro", "1", "2"), secret("b", "pro"), secret("c", "retail"))
+    fleet = world(
+        pool("one"),
+        pool("two", partitioning={"mode": "Dedicated"}),
+        pool("else", policyRef={"name": "other"}),
+        policy(),
+        tenants=people,
+    )
+    status = summarise_policy(fleet, POLICY)
+    assert said(status.conditions) == {
+        "Accepted": ("True", "Accepted"),
+        "Ready": ("True", "Ready"),
+    }
+    assert (status.tenant_count, status.key_count, status.ancestor_count) == (3, 4, 2)
+    assert [(t.name, t.tenants, t.keys) for t in status.tiers] == [
+        ("enterprise", 0, 0),
+        ("pro", 2, 3),
+        ("retail", 1, 1),
+    ]
+    assert [(a.name, said(a.conditions)["Accepted"]) for a in status.ancestors] == [
+        ("one", ("True", "Accepted")),
+        ("two", ("False", "RoutingRequired")),
+    ]
+
+
+def test_a_policy_lists_the_first_sixteen_pools_and_counts_all() -> None:
+    status = summarise_policy(world(*(pool(f"p{i:02}") for i in range(20))), POLICY)
+    assert status.ancestor_count == 20
+    assert [a.name for a in status.ancestors] == [f"p{i:02}" for i in range(16)]
+
+
+def test_a_policy_with_wrong_tenants_says_so_and_is_not_stalled() -> None:
+    people = (secret("a", "pro", "k"), secret("b", "pro", "k"))
+    status = summarise_policy(world(policy(), tenants=people), POLICY)
+    assert said(status.conditions) == {
+        "Accepted": ("False", "DuplicateKey"),
+        "Ready": ("False", "DuplicateKey"),
+    }
+    many = tuple(secret(f"t{i}", "gold") for i in range(8))
+    told = summarise_policy(world(policy(), tenants=many), POLICY)
+    assert message(told.conditions, "Accepted").endswith(
+        "3 more problems follow once these are solved."
+    )
+
+
+def test_a_policy_that_is_not_built_is_stalled() -> None:
+    status = summarise_policy(world(policy(enforcement="Shadow")), POLICY)
+    assert said(status.conditions)["Accepted"] == ("False", "NotImplemented")
+    assert said(status.conditions)["Stalled"] == ("True", "NotImplemented")
