@@ -1,0 +1,95 @@
+"""`tierfleet operator`: the control loop as a process. Options in, sentences out."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MISTAKE = 2
+"""Exit status for what a person can mend: options, credentials, rights, ports."""
+
+
+def operator(  # noqa: PLR0917 - one parameter per option
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            help="Kubeconfig to use. Default: KUBECONFIG, ~/.kube/config, or the pod's own account."
+        ),
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="Context in the kubeconfig. Default: the current one.")
+    ] = None,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--namespace", "-n", help="Namespace to serve; repeat for several. Default: our own."
+        ),
+    ] = None,
+    all_namespaces: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="Serve every namespace.")
+    ] = False,
+    leader_elect: Annotated[
+        bool, typer.Option(help="Wait for a Lease, so that of several only one acts.")
+    ] = True,
+    metrics_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of /metrics; 0 is off.")
+    ] = 0,
+    health_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of /healthz; 0 is off.")
+    ] = 0,
+    verbose: Annotated[bool, typer.Option(help="Log every retry.")] = False,
+) -> None:
+    """Make the cluster be as InferencePools, TierPolicies and CapacityReservations say.
+
+    Works from anywhere with a kubeconfig, and in a pod. One line tells when it is ready; SIGTERM or
+    Ctrl-C ends it. What it has set up goes on serving without it.
+    """
+    if namespace and all_namespaces:
+        raise typer.BadParameter("Give either --namespace or --all-namespaces.")
+    try:
+        # Not at the top: `tierfleet --help` must work where the extra is not installed.
+        from tierfleet.controllers.preflight import PreflightError  # noqa: PLC0415
+        from tierfleet.controllers.shell import (  # noqa: PLC0415
+            LeadershipLostError,
+            Options,
+            serve,
+        )
+        from tierfleet.kube.connect import ConnectError  # noqa: PLC0415
+    except ImportError as error:
+        typer.echo(
+            f"The operator needs {error.name}, which is not installed."
+            " Install it with: pip install 'tierfleet[operator]'",
+            err=True,
+        )
+        raise typer.Exit(MISTAKE) from None
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    for chatty in ("asyncio", "kubernetes"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    options = Options(
+        kubeconfig=kubeconfig,
+        context=context,
+        namespaces=None if all_namespaces else tuple(namespace or ()),
+        leader_elect=leader_elect,
+        metrics_port=metrics_port,
+        health_port=health_port,
+    )
+    try:
+        asyncio.run(serve(options, lambda line: print(line, flush=True)))
+    except (ConnectError, PreflightError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(MISTAKE) from None
+    except LeadershipLostError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        typer.echo(
+            f"Cannot listen: {error.strerror or error}. "
+            "Choose another --metrics-port or --health-port; 0 switches it off.",
+            err=True,
+        )
+        raise typer.Exit(MISTAKE) from None

@@ -1,0 +1,130 @@
+"""What is kept of the objects that the operator makes: enough to tell whether they are as planned.
+
+Not the objects themselves: a thousand pools have twenty thousand children. What was applied last
+is told by a hash in an annotation, and whether it is still there by who owns the fields. Pure.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tierfleet.api import GROUP, Key
+from tierfleet.kube import ownership
+from tierfleet.kube.ownership import Fields, Foreign
+from tierfleet.kube.project import decoded
+from tierfleet.kube.resources import DEPLOYMENTS, SECRETS, Raw, ResourceType, key_of
+from tierfleet.manifests import labels, names
+
+MANAGER = "tierfleet"
+"""Field manager of children."""
+
+APPLIED = f"{GROUP}/applied"
+"""Annotation of a child: the stamp of the manifest that was applied last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """An object that we made, as it is.
+
+    Attributes:
+        owner: uid of its controller, empty if it has none.
+        pool: the pool whose label it carries.
+        applied: stamp of the manifest that was applied last; empty if somebody changed even that.
+        fields: what we own of it.
+        foreign: what others set in its spec or data.
+        replicas: of a Deployment's spec.
+        rolling: a Deployment whose pods are not what its spec says yet.
+        data: entries of a Secret that the operator reads back.
+        version: its resourceVersion, which alone makes no difference.
+    """
+
+    type: ResourceType
+    key: Key
+    uid: str
+    owner: str
+    pool: Key
+    applied: str
+    fields: Fields
+    foreign: tuple[Foreign, ...]
+    replicas: int = 0
+    rolling: bool = False
+    data: Mapping[str, bytes] = field(default_factory=dict)
+    version: str = field(default="", compare=False)
+
+    @property
+    def pods_stamp(self) -> str:
+        """Of a Deployment: which pods it has, as `pods_stamp` of a manifest tells."""
+        return self.applied.partition(".")[2]
+
+
+def projection(type_: ResourceType) -> Callable[[Raw], Child]:
+    """The projection of a type of child, for its cache."""
+    return lambda raw: project(type_, raw)
+
+
+def project(type_: ResourceType, raw: Raw) -> Child:
+    """What to keep of an object of that type."""
+    metadata, spec = raw["metadata"], raw.get("spec", {})
+    key = key_of(raw)
+    pool = metadata.get("labels", {}).get(labels.POOL, "")
+    read_back = type_ == SECRETS and key[1] in {names.plan_index(pool), names.tokens(pool)}
+    fields = ownership.applied(raw, MANAGER)
+    stamped_by_us = f"f:{APPLIED}" in fields.get("f:metadata", {}).get("f:annotations", {})
+    return Child(
+        type=type_,
+        key=key,
+        uid=metadata["uid"],
+        owner=_controller(metadata),
+        pool=(key[0], pool),
+        applied=metadata.get("annotations", {}).get(APPLIED, "") if stamped_by_us else "",
+        fields=fields,
+        foreign=ownership.foreign(raw, MANAGER, root_of(type_)),
+        replicas=spec.get("replicas", 0) if type_ == DEPLOYMENTS else 0,
+        rolling=type_ == DEPLOYMENTS and _rolling(raw),
+        data=decoded(raw) if read_back else {},
+        version=metadata.get("resourceVersion", ""),
+    )
+
+
+def root_of(type_: ResourceType) -> str:
+    """The part of an object that is ours alone."""
+    return "data" if type_ == SECRETS else "spec"
+
+
+def stamp(manifest: Raw) -> str:
+    """What tells one manifest from another: a hash of it, and for a Deployment one of its pods."""
+    whole = _digest(manifest)
+    return f"{whole}.{pods_stamp(manifest)}" if manifest["kind"] == DEPLOYMENTS.kind else whole
+
+
+def pods_stamp(deployment: Raw) -> str:
+    """What tells one pod template from another: if it differs, every pod is replaced."""
+    return _digest(deployment["spec"]["template"])
+
+
+def stamped(manifest: Raw) -> Raw:
+    """The manifest as it is applied: with its own stamp in an annotation."""
+    metadata = manifest["metadata"]
+    annotations = metadata.get("annotations", {}) | {APPLIED: stamp(manifest)}
+    return manifest | {"metadata": metadata | {"annotations": annotations}}
+
+
+def _digest(content: object) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _controller(metadata: Raw) -> str:
+    owners = metadata.get("ownerReferences", [])
+    return next((owner["uid"] for owner in owners if owner.get("controller")), "")
+
+
+def _rolling(deployment: Raw) -> bool:
+    """As `kubectl rollout status` tells it."""
+    status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
+    return bool(
+        status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0)
+        or status.get("updatedReplicas", 0) < wanted
+        or status.get("availableReplicas", 0) < wanted
+    )

@@ -1,0 +1,138 @@
+"""The one place that grants devices: serialized, for a whole group of pools at once.
+
+Two pools that want the same devices are planned together, never side by side from two snapshots.
+A grant is an intention until a Deployment says so, and until then older intentions hold as well: so
+a pool may take over what another one gives up only when that has been written (`ceiling`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from tierfleet.api import InferencePool, Key
+from tierfleet.controllers.store import Store
+from tierfleet.controllers.worker import DONE, Result, at_next_edge
+from tierfleet.planning.devices import device_groups, grant
+from tierfleet.planning.placement import Placement
+from tierfleet.planning.snapshot import Node
+
+Product = tuple[str, str]
+"""A node label and its value."""
+
+
+class Grant(NamedTuple):
+    """What a pool got, and the pool that asked: its uid and generation then."""
+
+    uid: str
+    generation: int
+    placement: Placement
+
+
+class Devices:
+    """The grants in force, and the reconcile that makes them."""
+
+    def __init__(self, store: Store, wake: Callable[[Key], None]) -> None:
+        """`wake` is called with each pool whose grant, or whose ceiling, may have changed."""
+        self._store = store
+        self._wake = wake
+        self._granted: dict[Key, Grant] = {}
+        self._writing: dict[Key, Placement] = {}
+        self._waiting: set[Key] = set()
+        self._group_of: dict[Key, frozenset[Key]] | None = None
+
+    def granted(self, pool: InferencePool) -> Placement | None:
+        """The placement of the pool as it is now; None until it has been granted one."""
+        found = self._granted.get(pool.key)
+        if found is None or found[:2] != (pool.metadata.uid, pool.metadata.generation):
+            return None
+        return found.placement
+
+    def regroup(self) -> None:
+        """A pool came, went or wants other products."""
+        self._group_of = None
+
+    def members(self, pool: Key) -> frozenset[Key]:
+        """The pools that share products with this one, itself too; none if there is no such."""
+        return self._groups().get(pool, frozenset())
+
+    def group(self, pool: Key) -> Key | None:
+        """What the group of the pool is called; None if there is no such pool."""
+        return min(self.members(pool), default=None)
+
+    def groups_on(self, node: Node) -> set[Key]:
+        """The groups that have pools which may run on the node."""
+        pools = (
+            own.object.key
+            for label in node.labels.items()
+            for own in self._store.pools.where(("product", *label))
+        )
+        return {group for pool in pools if (group := self.group(pool)) is not None}
+
+    async def reconcile(self, group: Key) -> Result:
+        """Grant devices to the group of that name."""
+        keys = self.members(group)
+        pools = [own.object for key in sorted(keys) if (own := self._store.pools.get(key))]
+        for gone in [key for key in self._granted if self._store.pools.get(key) is None]:
+            del self._granted[gone]
+        if not pools:
+            return DONE
+        snapshot = self._store.of_group(pools)
+        for key, placement in grant(snapshot, keys).items():
+            metadata = snapshot.pools[key].metadata
+            granted = Grant(metadata.uid, metadata.generation, placement)
+            if self._granted.get(key) != granted:
+                self._granted[key] = granted
+                self._wake(key)
+        for key in self._waiting & keys:
+            self._waiting.discard(key)
+            self._wake(key)
+        # Precedence between pools follows their promises, which begin and end.
+        contracts = (c for key in keys for c in snapshot.recorded_of(key).reservations)
+        return at_next_edge((contract.term for contract in contracts), snapshot.now)
+
+    @contextmanager
+    def writing(self, pool: Key, placement: Placement) -> Iterator[None]:
+        """While a placement is being written it holds, even if another one has been granted."""
+        self._writing[pool] = placement
+        try:
+            yield
+        finally:
+            del self._writing[pool]
+
+    def ceiling(self, pool: InferencePool, accelerator: str) -> int | None:
+        """The most replicas to ask for now; None if the grant can be taken as it is.
+
+        As long as another pool still asks for more than it was granted of a product, nobody else
+        grows on that product.
+        """
+        products = _products(pool)[accelerator]
+        for other in self.members(pool.key) - {pool.key}:
+            own = self._store.pools.get(other)
+            if own is not None and self._exceeds(own.object, products):
+                self._waiting.add(pool.key)
+                return self._store.replicas_of(pool).get(accelerator, 0)
+        return None
+
+    def _exceeds(self, pool: InferencePool, products: frozenset[Product]) -> bool:
+        granted = self._granted.get(pool.key)
+        desired = granted.placement.desired if granted else {}
+        asked = self._store.replicas_of(pool)
+        writing = self._writing[pool.key].desired if pool.key in self._writing else {}
+        return any(
+            not own.isdisjoint(products)
+            and max(asked.get(name, 0), writing.get(name, 0)) > desired.get(name, 0)
+            for name, own in _products(pool).items()
+        )
+
+    def _groups(self) -> Mapping[Key, frozenset[Key]]:
+        if self._group_of is None:
+            groups = device_groups(own.object for _, own in self._store.pools.items())
+            self._group_of = {key: group for group in groups for key in group}
+        return self._group_of
+
+
+def _products(pool: InferencePool) -> Mapping[str, frozenset[Product]]:
+    return {
+        accelerator.name: frozenset((accelerator.product_label, p) for p in accelerator.products)
+        for accelerator in pool.spec.accelerators
+    }

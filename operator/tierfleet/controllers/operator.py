@@ -1,0 +1,222 @@
+"""The operator without a shell: caches, controllers, and what connects them.
+
+Knows nothing of kopf, signals or the command line, so it runs against any `Cluster`.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Collection, Iterable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from tierfleet.api import CapacityReservation, InferencePool, Key, TierPolicy
+from tierfleet.api.common import Resource
+from tierfleet.controllers import metrics
+from tierfleet.controllers.apply import Applier
+from tierfleet.controllers.child import Child
+from tierfleet.controllers.devices import Devices
+from tierfleet.controllers.events import Events
+from tierfleet.controllers.own import Own
+from tierfleet.controllers.policy import Policies
+from tierfleet.controllers.pool import Pools
+from tierfleet.controllers.reservation import Reservations
+from tierfleet.controllers.status import StatusWriter
+from tierfleet.controllers.store import Store
+from tierfleet.controllers.tokens import TokenKeeper
+from tierfleet.controllers.worker import Controller
+from tierfleet.kube.cluster import Cluster
+from tierfleet.planning.snapshot import Node, Pod, TenantSecret
+
+RESYNC_SECONDS = 600.0
+"""Everything is looked at again this often, in case an edge is missing. It costs no request."""
+
+_WORKERS = 4
+"""Of each controller but devices. They wait for the API server most of their time."""
+
+T = TypeVar("T", bound=Resource)
+
+
+class Operator:
+    """All controllers over one store. Its methods named after a kind are the store's edges.
+
+    Which change concerns which key is decided here and nowhere else:
+
+        policy         its own status, the pools that name it, and their devices
+        tenant Secret  its policy's status, the pools that name the policy
+        reservation    its own status, its pool's plan, its pool's devices (precedence)
+        pool           itself, its devices, its policy's status, its reservations
+        child          its pool; devices too, if it is a Deployment or the plan's record
+        node, pod      the devices of the groups that may use the node; its own pool
+
+    A key too many costs a pass without a request; a key too few is a fault.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespaces: Collection[str] | None,
+        instance: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`namespaces` None serves all of them; `instance` tells this process from others."""
+        self._groups = Controller[Key]("devices")
+        self._pools = Controller[Key]("inferencepool")
+        self._policies = Controller[Key]("tierpolicy")
+        self._reservations = Controller[Key]("capacityreservation")
+        self.store = Store(cluster, self, namespaces, clock)
+        events = Events(cluster, instance)
+        self._statuses = StatusWriter(cluster, events)
+        self._applier = Applier(cluster, self.store, events)
+        self._devices = Devices(self.store, wake=self._pools.add)
+        self._reconciles_pools = Pools(
+            self.store,
+            self._devices,
+            TokenKeeper(cluster, self.store),
+            self._applier,
+            self._statuses,
+            wake_reservation=self._reservations.add,
+        )
+
+    async def follow(self) -> None:
+        """Keep the caches equal to the cluster, for ever. Writes nothing."""
+        await self.store.run()
+
+    async def lead(self) -> None:
+        """Make the cluster as it should be, for ever; once the caches are complete."""
+        pools = self._reconciles_pools
+        policies = Policies(self.store, self._statuses)
+        reservations = Reservations(self.store, pools, self._statuses)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._groups.run(self._devices.reconcile))
+            tasks.create_task(self._pools.run(pools.reconcile, _WORKERS))
+            tasks.create_task(self._policies.run(policies.reconcile, _WORKERS))
+            tasks.create_task(self._reservations.run(reservations.reconcile, _WORKERS))
+            tasks.create_task(self._resync())
+
+    async def _resync(self) -> None:
+        self._add_all(0.0)
+        while True:
+            self._add_all(RESYNC_SECONDS)
+            await asyncio.sleep(RESYNC_SECONDS)
+
+    def _add_all(self, within: float) -> None:
+        """Have everything looked at, at a random time within that many seconds."""
+        store = self.store
+        pools = {key for key, _ in store.pools.items()}
+        for controller, keys in (
+            (self._groups, {min(self._devices.members(key)) for key in pools}),
+            (self._pools, pools),
+            (self._policies, {key for key, _ in store.policies.items()}),
+            (self._reservations, {key for key, _ in store.reservations.items()}),
+        ):
+            for key in keys:
+                delay = random.uniform(0, within)  # noqa: S311 - a jitter
+                controller.add_after(key, delay)
+
+    def pool(
+        self, key: Key, old: Own[InferencePool] | None, new: Own[InferencePool] | None
+    ) -> None:
+        """A pool has changed."""
+        metrics.noticed()
+        self._pools.add(key)
+        if _same_spec(old, new):
+            return
+        touched = self._devices.members(key) | {key}
+        self._devices.regroup()
+        self._grant({self._devices.group(pool) for pool in touched})
+        for own in (old, new):
+            if own is not None:
+                self._policies.add((key[0], own.object.spec.policy_ref.name))
+        for reservation in self.store.reservations.where(("pool", key)):
+            self._reservations.add(reservation.object.key)
+
+    def policy(self, key: Key, old: Own[TierPolicy] | None, new: Own[TierPolicy] | None) -> None:
+        """A policy has changed."""
+        metrics.noticed()
+        self._policies.add(key)
+        if not _same_spec(old, new):
+            for own in self.store.pools.where(("policy", key)):
+                self._pools.add(own.object.key)
+                self._grant({self._devices.group(own.object.key)})
+
+    def reservation(
+        self,
+        key: Key,
+        old: Own[CapacityReservation] | None,
+        new: Own[CapacityReservation] | None,
+    ) -> None:
+        """A reservation has changed."""
+        metrics.noticed()
+        self._reservations.add(key)
+        if _same_spec(old, new):
+            return
+        for own in (old, new):
+            if own is not None:
+                pool = (key[0], own.object.spec.pool_ref.name)
+                self._pools.add(pool)
+                self._grant({self._devices.group(pool)})
+
+    def tenant(self, key: Key, old: TenantSecret | None, new: TenantSecret | None) -> None:
+        """A tenant's Secret has changed."""
+        metrics.noticed()
+        for secret in (old, new):
+            if secret is not None:
+                policy = (key[0], secret.policy)
+                self._policies.add(policy)
+                for own in self.store.pools.where(("policy", policy)):
+                    self._pools.add(own.object.key)
+
+    def child(self, key: Key, old: Child | None, new: Child | None) -> None:  # noqa: ARG002
+        """An object that we made has changed."""
+        metrics.noticed()
+        if old is not None and new is None:
+            self._applier.lost(old)
+        for found in (old, new):
+            if found is not None:
+                self._pools.add(found.pool)
+        if _of_devices(old) != _of_devices(new):
+            for found in (old, new):
+                if found is not None:
+                    self._grant({self._devices.group(found.pool)})
+
+    def node(self, key: Key, old: Node | None, new: Node | None) -> None:  # noqa: ARG002
+        """A node has changed."""
+        metrics.noticed()
+        for node in (old, new):
+            if node is not None:
+                self._grant(self._devices.groups_on(node))
+
+    def pod(self, key: Key, old: Pod | None, new: Pod | None) -> None:  # noqa: ARG002
+        """A replica of ours has changed, or a pod that uses devices."""
+        metrics.noticed()
+        for pod in (old, new):
+            if pod is None:
+                continue
+            if pod.pool is not None:
+                self._pools.add(pod.pool)
+                self._grant({self._devices.group(pod.pool)})
+            node = self.store.nodes.get(("", pod.node)) if pod.node is not None else None
+            if node is not None:
+                self._grant(self._devices.groups_on(node))
+
+    def _grant(self, groups: Iterable[Key | None]) -> None:
+        for group in groups:
+            if group is not None:
+                self._groups.add(group)
+
+
+def _same_spec(old: Own[Any] | None, new: Own[Any] | None) -> bool:
+    """True if only the status, or what is written about the status, differs."""
+    if old is None or new is None:
+        return False
+    before, after = old.object.metadata, new.object.metadata
+    return (before.uid, before.generation, before.deletion_timestamp) == (
+        after.uid,
+        after.generation,
+        after.deletion_timestamp,
+    )
+
+
+def _of_devices(found: Child | None) -> tuple[object, ...]:
+    """What of a child the device grant goes by: replicas, and the record of promises."""
+    return (found.replicas, found.data) if found else ()

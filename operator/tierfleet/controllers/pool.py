@@ -1,0 +1,154 @@
+"""The reconcile of an InferencePool: its plan, its children, its status.
+
+Order matters: the plan with its record of promises is written before anything that relies on it,
+what is not planned any more is deleted last, and the status tells what has been done.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from tierfleet import manifests
+from tierfleet.api import InferencePool, Key
+from tierfleet.api.conditions import READY, Judgement, Status, judged, stalled
+from tierfleet.api.poolstatus import InferencePoolStatus
+from tierfleet.controllers.apply import Applier, NotOursError, type_of
+from tierfleet.controllers.devices import Devices
+from tierfleet.controllers.rollout import next_steps
+from tierfleet.controllers.status import StatusWriter
+from tierfleet.controllers.store import Store
+from tierfleet.controllers.tokens import TokenKeeper
+from tierfleet.controllers.worker import DONE, RequeueAfter, Result
+from tierfleet.kube.resources import DEPLOYMENTS, POOLS, Raw, key_of
+from tierfleet.manifests import labels, names
+from tierfleet.plan import sha256_hex
+from tierfleet.planning.pool import PoolPlan, TokenHashes, plan_pool
+from tierfleet.planning.snapshot import Snapshot
+from tierfleet.planning.status import summarise_pool
+
+NAME_TAKEN = "NameTaken"
+"""Reason while an object of somebody else has the name of a child."""
+
+
+class Planned(NamedTuple):
+    """The last plan of a pool, and which generation of each reservation (by uid) it has seen."""
+
+    plan: PoolPlan
+    seen: Mapping[str, int]
+
+
+class Pools:
+    """Reconciles pools, and keeps the last plan of each."""
+
+    def __init__(
+        self,
+        store: Store,
+        devices: Devices,
+        tokens: TokenKeeper,
+        applier: Applier,
+        statuses: StatusWriter,
+        *,
+        wake_reservation: Callable[[Key], None],
+    ) -> None:
+        """`wake_reservation` is called with each reservation when there is a new plan for it."""
+        self._store = store
+        self._devices = devices
+        self._tokens = tokens
+        self._applier = applier
+        self._statuses = statuses
+        self._wake_reservation = wake_reservation
+        self._planned: dict[Key, Planned] = {}
+
+    def planned(self, pool: Key) -> Planned | None:
+        """The last plan of the pool, once it is written."""
+        return self._planned.get(pool)
+
+    async def reconcile(self, key: Key) -> Result:
+        """Make the pool's children and its status be as planned."""
+        own = self._store.pools.get(key)
+        if own is None:
+            self._forget(key)
+            return DONE
+        pool = own.object
+        placement = self._devices.granted(pool)
+        if pool.metadata.deletion_timestamp is not None or placement is None:
+            return DONE
+        tokens = await self._tokens.of(pool)
+        hashes = TokenHashes(sha256_hex(tokens.admin), sha256_hex(tokens.hook))
+        snapshot = self._store.of_pool(pool)
+        plan = plan_pool(snapshot, key, placement, hashes)
+        taken = ""
+        if plan.plan is not None:
+            with self._devices.writing(key, placement):
+                taken = await self._write(pool, manifests.children(pool, plan, tokens))
+        self._remember(snapshot, plan)
+        status = summarise_pool(snapshot, plan)
+        if taken:
+            status = _with_name_taken(pool, status, taken, snapshot.now)
+        await self._statuses.write(POOLS, own, status)
+        if plan.next_change is None:
+            return DONE
+        return RequeueAfter((plan.next_change - snapshot.now).total_seconds())
+
+    async def _write(self, pool: InferencePool, children: Sequence[Raw]) -> str:
+        """Make the children be as planned; returns why one of them cannot be, as a sentence."""
+        taken = ""
+        for manifest in self._in_order(pool, children):
+            index = manifest["metadata"]["name"] == names.plan_index(pool.metadata.name)
+            try:
+                await self._applier.ensure(pool, manifest, unchanged=index)
+            except NotOursError as error:
+                taken = taken or str(error)
+        planned = {(type_of(manifest), key_of(manifest)) for manifest in children}
+        for live in list(self._store.children_of(pool.key)):
+            if live.owner == pool.metadata.uid and (live.type, live.key) not in planned:
+                await self._applier.remove(live)
+        self._applier.settled(pool.key)
+        return taken
+
+    def _in_order(self, pool: InferencePool, children: Sequence[Raw]) -> Iterator[Raw]:
+        yield from (manifest for manifest in children if type_of(manifest) != DEPLOYMENTS)
+        deployments = [
+            self._within_ceiling(pool, manifest)
+            for manifest in children
+            if type_of(manifest) == DEPLOYMENTS
+        ]
+        yield from next_steps(deployments, lambda m: self._store.child(DEPLOYMENTS, key_of(m)))
+
+    def _within_ceiling(self, pool: InferencePool, deployment: Raw) -> Raw:
+        """The Deployment with as many replicas as it may ask for now."""
+        spec = deployment["spec"]
+        accelerator = deployment["metadata"]["labels"][labels.ACCELERATOR]
+        ceiling = self._devices.ceiling(pool, accelerator)
+        if ceiling is None or spec["replicas"] <= ceiling:
+            return deployment
+        return deployment | {"spec": spec | {"replicas": ceiling}}
+
+    def _remember(self, snapshot: Snapshot, plan: PoolPlan) -> None:
+        reservations = list(snapshot.reservations_of(plan.key))
+        seen = {r.metadata.uid: r.metadata.generation for r in reservations}
+        before, self._planned[plan.key] = self._planned.get(plan.key), Planned(plan, seen)
+        if before is None or before != self._planned[plan.key]:
+            for reservation in reservations:
+                self._wake_reservation(reservation.key)
+
+    def _forget(self, key: Key) -> None:
+        """The pool is gone; its children go by their owner references."""
+        self._planned.pop(key, None)
+        self._tokens.forget(key)
+        self._applier.settled(key)
+        self._store.forget(key)
+
+
+def _with_name_taken(
+    pool: InferencePool, status: InferencePoolStatus, why: str, now: datetime
+) -> InferencePoolStatus:
+    judgements = {c.type: Judgement(c.status, c.reason, c.message) for c in status.conditions}
+    judgements[READY] = Judgement(Status.FALSE, NAME_TAKEN, why)
+    conditions = judged(
+        pool.status.conditions,
+        judgements | stalled(NAME_TAKEN, why),
+        generation=pool.metadata.generation,
+        now=now,
+    )
+    return status.model_copy(update={"conditions": conditions})

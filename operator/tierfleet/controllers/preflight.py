@@ -1,0 +1,119 @@
+"""Looks before the operator starts: does the server answer, are we let in, is all there?
+
+So that a person gets one sentence with the next step at once, not a log that repeats itself.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from tierfleet.api import API_VERSION, GROUP
+from tierfleet.kube.client import Client
+from tierfleet.kube.cluster import (
+    ClusterError,
+    NotFoundError,
+    UnauthorizedError,
+    UnreachableError,
+)
+from tierfleet.kube.resources import (
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    EVENTS,
+    LEASES,
+    NODES,
+    OURS,
+    PODS,
+    SECRETS,
+    SERVICES,
+    ResourceType,
+)
+
+_READ = ("list", "watch")
+_WRITE = ("get", "list", "watch", "create", "patch", "delete")
+
+
+class PreflightError(Exception):
+    """The operator cannot work there; the message is a sentence with the next step."""
+
+
+class Right(NamedTuple):
+    """Something that the operator does, as RBAC names it; namespace None is everywhere."""
+
+    verb: str
+    type: ResourceType
+    subresource: str = ""
+    namespace: str | None = None
+
+    def __str__(self) -> str:
+        """As `kubectl auth can-i` takes it."""
+        resource = f"{self.type.plural}.{self.type.group}" if self.type.group else self.type.plural
+        below = f"/{self.subresource}" if self.subresource else ""
+        return f"{self.verb} {resource}{below}"
+
+
+def rights(namespaces: Collection[str] | None, lease_namespace: str | None) -> Iterator[Right]:
+    """All that the operator needs; `lease_namespace` None if it does not elect a leader."""
+    for type_, verbs in ((NODES, _READ), (PODS, _READ)):
+        yield from (Right(verb, type_) for verb in verbs)
+    for namespace in sorted(namespaces) if namespaces is not None else [None]:
+        for type_ in OURS:
+            yield from (Right(verb, type_, "", namespace) for verb in ("get", "patch", *_READ))
+            yield Right("patch", type_, "status", namespace)
+        for type_ in (DEPLOYMENTS, SERVICES, SECRETS, DISRUPTION_BUDGETS):
+            yield from (Right(verb, type_, "", namespace) for verb in _WRITE)
+        yield Right("create", EVENTS, "", namespace)
+    if lease_namespace is not None:
+        for verb in ("get", "create", "update"):
+            yield Right(verb, LEASES, "", lease_namespace)
+
+
+async def check(
+    client: Client, server: str, namespaces: Collection[str] | None, lease_namespace: str | None
+) -> None:
+    """Return if the operator can work.
+
+    Raises:
+        PreflightError: it cannot.
+    """
+    try:
+        await client.discover(API_VERSION)
+    except NotFoundError:
+        raise PreflightError(
+            f"The cluster at {server} does not know the kinds of {GROUP}. "
+            "Install them with `kubectl apply --server-side -f crds/`, or with the chart."
+        ) from None
+    except UnreachableError as error:
+        raise PreflightError(
+            f"The API server at {server} does not answer: {_part(error)}. Check that it runs and "
+            "that this machine reaches it, or choose another --context."
+        ) from error
+    except UnauthorizedError as error:
+        raise PreflightError(
+            f"The API server at {server} does not accept these credentials. "
+            "Log in again, or choose another --context."
+        ) from error
+    except ClusterError as error:
+        raise PreflightError(
+            f"The API server at {server} refuses: {_part(error)}. "
+            "Choose another --context, or ask its administrator."
+        ) from error
+    wanted = list(rights(namespaces, lease_namespace))
+    try:
+        allowed = await asyncio.gather(*(client.may(*right) for right in wanted))
+    except ClusterError as error:
+        raise PreflightError(
+            f"The API server at {server} does not say what the operator may do: {_part(error)}."
+        ) from error
+    missing = [right for right, yes in zip(wanted, allowed, strict=True) if not yes]
+    if missing:
+        where = f" in namespace {missing[0].namespace}" if missing[0].namespace else ""
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise PreflightError(
+            f"The operator may not {missing[0]}{where}{more}. Bind the roles of docs/operator.md "
+            "to this user, or serve fewer namespaces with --namespace."
+        )
+
+
+def _part(error: ClusterError) -> str:
+    """The reason as part of a sentence."""
+    return str(error).strip().rstrip(".")

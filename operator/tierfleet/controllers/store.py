@@ -1,0 +1,254 @@
+"""All that the operator knows of the cluster, and the snapshots that planning gets of it.
+
+Holds caches and joins them; whatever changes in one is told to the edges. It must not decide
+anything, nor send a request that is not a list or a watch.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from tierfleet.api import CapacityReservation, InferencePool, Key, TierPolicy
+from tierfleet.api.common import POLICY_LABEL
+from tierfleet.controllers import child, own
+from tierfleet.controllers.child import Child
+from tierfleet.controllers.own import Own
+from tierfleet.kube import project
+from tierfleet.kube.cache import Cache
+from tierfleet.kube.cluster import Cluster
+from tierfleet.kube.informers import Informer
+from tierfleet.kube.resources import (
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    NODES,
+    PODS,
+    POLICIES,
+    POOLS,
+    RESERVATIONS,
+    SECRETS,
+    SERVICES,
+    Raw,
+    ResourceType,
+)
+from tierfleet.manifests import labels, names
+from tierfleet.plan.parts import INDEX
+from tierfleet.planning import record
+from tierfleet.planning.snapshot import (
+    NOTHING_RECORDED,
+    Node,
+    Pod,
+    Recorded,
+    Snapshot,
+    TenantSecret,
+)
+
+CHILD_TYPES = (SECRETS, SERVICES, DISRUPTION_BUDGETS, DEPLOYMENTS)
+
+
+class Edges(Protocol):
+    """Whom a change concerns; called after the cache has changed."""
+
+    def pool(
+        self, key: Key, old: Own[InferencePool] | None, new: Own[InferencePool] | None
+    ) -> None:
+        """A pool."""
+
+    def policy(self, key: Key, old: Own[TierPolicy] | None, new: Own[TierPolicy] | None) -> None:
+        """A policy."""
+
+    def reservation(
+        self,
+        key: Key,
+        old: Own[CapacityReservation] | None,
+        new: Own[CapacityReservation] | None,
+    ) -> None:
+        """A reservation."""
+
+    def tenant(self, key: Key, old: TenantSecret | None, new: TenantSecret | None) -> None:
+        """A tenant's Secret."""
+
+    def child(self, key: Key, old: Child | None, new: Child | None) -> None:
+        """An object that we made."""
+
+    def node(self, key: Key, old: Node | None, new: Node | None) -> None:
+        """A node."""
+
+    def pod(self, key: Key, old: Pod | None, new: Pod | None) -> None:
+        """A replica of ours, or a pod that uses devices."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Store:
+    """The caches."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        edges: Edges,
+        namespaces: Collection[str] | None,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        """`namespaces` is where our kinds are served, None everywhere; nodes are shared by all."""
+        self.clock = clock
+        self._edges = edges
+        self.pools = Cache(own.projection(InferencePool), edges.pool, own.pool_terms)
+        self.policies = Cache(own.projection(TierPolicy), edges.policy)
+        self.reservations = Cache(
+            own.projection(CapacityReservation), edges.reservation, own.reservation_terms
+        )
+        self.own: dict[ResourceType, Cache[Any]] = {
+            POOLS: self.pools,
+            POLICIES: self.policies,
+            RESERVATIONS: self.reservations,
+        }
+        self.tenants = Cache(project.tenant, edges.tenant, _tenant_terms)
+        self.nodes = Cache(project.node, edges.node)
+        self.pods = Cache(project.pod, edges.pod, _pod_terms)
+        self._children = {
+            type_: Informer(
+                cluster,
+                type_,
+                Cache(child.projection(type_), self._child_changed, _child_terms),
+                namespaces=namespaces,
+                labels=labels.POOL,
+            )
+            for type_ in CHILD_TYPES
+        }
+        self._informers: list[Informer[Any]] = [
+            *self._children.values(),
+            Informer(cluster, SECRETS, self.tenants, namespaces=namespaces, labels=POLICY_LABEL),
+            # Nodes are shared with whoever else runs in the cluster, so their pods count as well.
+            Informer(cluster, PODS, self.pods, fields=project.NOT_FINISHED),
+            Informer(cluster, NODES, self.nodes),
+        ]
+        self._recorded: dict[Key, Recorded] = {}
+
+    async def run(self) -> None:
+        """Follow the cluster for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            for informer in self._informers:
+                tasks.create_task(informer.run())
+
+    async def synced(self) -> None:
+        """Return once everything but our own kinds has been listed."""
+        for informer in self._informers:
+            await informer.synced()
+
+    def child(self, type_: ResourceType, key: Key) -> Child | None:
+        """The object of ours of that key."""
+        return self._children[type_].cache.get(key)
+
+    def children_of(self, pool: Key) -> Iterator[Child]:
+        """All objects that carry the pool's label."""
+        for informer in self._children.values():
+            yield from informer.cache.where(pool)
+
+    def observe(self, type_: ResourceType, raw: Raw) -> None:
+        """Take in the answer to a write of a child."""
+        self._children[type_].observe(raw)
+
+    def forget(self, pool: Key) -> None:
+        """The pool is gone for good, and with it what was recorded."""
+        self._recorded.pop(pool, None)
+
+    def recorded_of(self, pool: Key) -> Recorded:
+        """What the pool's plan in force says; an edited or deleted one counts as it was."""
+        return self._recorded.get(pool, NOTHING_RECORDED)
+
+    def replicas_of(self, pool: InferencePool) -> Mapping[str, int]:
+        """Replicas that the pool's Deployments ask for, by accelerator."""
+        namespace, name = pool.key
+        found = (
+            (a.name, self.child(DEPLOYMENTS, (namespace, names.deployment(name, a.name))))
+            for a in pool.spec.accelerators
+        )
+        return {
+            accelerator: deployment.replicas
+            for accelerator, deployment in found
+            if deployment and deployment.owner == pool.metadata.uid
+        }
+
+    def of_pool(self, pool: InferencePool) -> Snapshot:
+        """What its own plan and status are made of."""
+        return self._snapshot([pool], pods=self.pods.where(("pool", pool.key)))
+
+    def of_policy(self, policy: TierPolicy) -> Snapshot:
+        """What its status is made of."""
+        pools = self.pools.where(("policy", policy.key))
+        return self._snapshot([own.object for own in pools], policies=[policy])
+
+    def of_reservation(self, reservation: CapacityReservation) -> Snapshot:
+        """What its status is made of, beside the plan of its pool."""
+        return Snapshot(now=self.clock(), reservations={reservation.key: reservation})
+
+    def of_group(self, pools: Collection[InferencePool]) -> Snapshot:
+        """What the devices of a group of pools are granted from."""
+        products = {
+            (a.product_label, product)
+            for pool in pools
+            for a in pool.spec.accelerators
+            for product in a.products
+        }
+        nodes = [
+            node for _, node in self.nodes.items() if not products.isdisjoint(node.labels.items())
+        ]
+        terms = [*(("node", node.name) for node in nodes), *(("pool", pool.key) for pool in pools)]
+        pods = {pod.uid: pod for term in terms for pod in self.pods.where(term)}
+        return self._snapshot(pools, pods=pods.values(), nodes=nodes)
+
+    def _snapshot(
+        self,
+        pools: Collection[InferencePool],
+        *,
+        policies: Iterable[TierPolicy] = (),
+        pods: Iterable[Pod] = (),
+        nodes: Iterable[Node] = (),
+    ) -> Snapshot:
+        used = {policy.key: policy for policy in policies}
+        for pool in pools:
+            key = (pool.key[0], pool.spec.policy_ref.name)
+            if (policy := self.policies.get(key)) is not None:
+                used[key] = policy.object
+        reservations = [
+            own.object for pool in pools for own in self.reservations.where(("pool", pool.key))
+        ]
+        return Snapshot(
+            now=self.clock(),
+            pools={pool.key: pool for pool in pools},
+            policies=used,
+            reservations={reservation.key: reservation for reservation in reservations},
+            tenants=tuple(tenant for key in used for tenant in self.tenants.where(key)),
+            nodes={node.name: node for node in nodes},
+            pods=tuple(pods),
+            recorded={pool.key: self.recorded_of(pool.key) for pool in pools},
+            replicas={pool.key: self.replicas_of(pool) for pool in pools},
+        )
+
+    def _child_changed(self, key: Key, old: Child | None, new: Child | None) -> None:
+        if new is not None and new.key[1] == names.plan_index(new.pool[1]) and _intact(new):
+            self._recorded[new.pool] = record.read(new.data.get(INDEX, b""))
+        self._edges.child(key, old, new)
+
+
+def _intact(index: Child) -> bool:
+    """True while the document is the one that we applied: nobody else has written it since."""
+    return f"f:{INDEX}" in index.fields.get("f:data", {})
+
+
+def _child_terms(found: Child) -> Iterator[Key]:
+    yield found.pool
+
+
+def _tenant_terms(secret: TenantSecret) -> Iterator[Key]:
+    yield (secret.namespace, secret.policy)
+
+
+def _pod_terms(pod: Pod) -> Iterator[tuple[str, object]]:
+    if pod.pool is not None:
+        yield ("pool", pod.pool)
+    if pod.node is not None:
+        yield ("node", pod.node)

@@ -1,0 +1,33 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e import nodes
+from e2e.cluster import Cluster
+from tests.integration.operator.process import Operator, running
+from tests.integration.operator.world import World
+
+
+@pytest.fixture
+def world(cluster: Cluster, namespace: str) -> World:
+    """A namespace without nodes."""
+    return World(cluster, namespace)
+
+
+@pytest.fixture
+def fleet(cluster: Cluster, world: World) -> World:
+    """A namespace, two B200 and two H100 nodes of 8 devices each."""
+    cluster.add_nodes(
+        [nodes.b200("b200-0"), nodes.b200("b200-1"), nodes.h100("h100-0"), nodes.h100("h100-1")]
+    )
+    return world
+
+
+@pytest.fixture
+def operator(cluster: Cluster, namespace: str, tmp_path: Path) -> Iterator[Operator]:
+    """An operator that serves the namespace."""
+    with running(
+        cluster, tmp_path / "operator.log", f"--namespace={namespace}", "--no-leader-elect"
+    ) as operator:
+        yield operator
