@@ -5,7 +5,10 @@ and when to give up on a peer; what a request means is the business of its `Serv
 """
 
 import asyncio
+import time
 from dataclasses import dataclass
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol, cast
 
@@ -42,6 +45,11 @@ class Patience:
 
 
 _FOREVER = float("inf")
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
 
 
 class Job(Protocol):
@@ -179,9 +187,10 @@ class ClientConnection(asyncio.Protocol):
         """Send a whole response, with further lines of header fields."""
         self._chunked = False
         self._transport.write(
-            b"%b%b%bcontent-length: %d\r\n%b\r\n%b"
+            b"%bdate: %b\r\n%b%bcontent-length: %d\r\n%b\r\n%b"
             % (
                 _STATUS_LINES[answer.status],
+                _date(int(time.time())),
                 fields,
                 answer.fields,
                 len(answer.body),

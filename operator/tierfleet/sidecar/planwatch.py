@@ -75,6 +75,10 @@ class PlanWatch:
             self._wait(signature, str(error))
         except PlanError as error:
             self._refuse(signature, str(error))
+        except Exception:
+            # All sidecars read the same plan: what one of them cannot digest would end them all.
+            log.exception("Reading the plan failed")
+            self._refuse(signature, "Reading it failed in a way that is not foreseen; see the log.")
         else:
             self._metrics.reloaded(ok=True)
 

@@ -13,7 +13,9 @@ _KV_USED = b"vllm:kv_cache_usage_perc"
 _CACHE_CONFIG = re.compile(rb"^vllm:cache_config_info\{(.*)\}", re.MULTILINE)
 _LABEL = re.compile(rb'(block_size|num_gpu_blocks)="([0-9]+)"')
 _SAMPLE = re.compile(rb"^([a-zA-Z_:][\w:]*)(?:\{[^\n]*\})? (\S+)", re.MULTILINE)
-_WAITING_SAMPLE = re.compile(rb"^(vllm:num_requests_waiting(?:\{[^\n]*\})? )(\S+)", re.MULTILINE)
+_WAITING_SAMPLE = re.compile(
+    rb"^(vllm:num_requests_waiting(?:\{[^\n]*\})? )([0-9]+(?:\.[0-9]+)?)$", re.MULTILINE
+)
 
 
 def reading(metrics: bytes) -> EngineReading | None:
