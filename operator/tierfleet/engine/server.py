@@ -203,7 +203,8 @@ async def serve(config: ServerConfig, announce: Callable[[str, int], None]) -> N
         server.application(),
         handler_cancellation=True,
         access_log=None,
-        shutdown_timeout=config.shutdown_timeout,
+        # aiohttp waits twice this long before it cancels a handler, and for ever if it is 0.
+        shutdown_timeout=max(config.shutdown_timeout / 2, 0.001),
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -5,9 +5,12 @@ is so long that it cannot end while the test runs.
 """
 
 import asyncio
+import json
 import signal
+import socket
 import sys
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
@@ -91,6 +94,16 @@ async def test_a_client_that_hangs_up_while_it_waits_is_forgotten() -> None:
         metrics = await engine.until(lambda metrics: metrics["vllm:num_requests_waiting"] == 0)
         assert metrics["vllm:request_success_total{abort}"] == 3
         assert metrics["vllm:num_requests_running"] == 1
+
+
+async def test_a_crowd_that_hangs_up_in_the_middle_of_its_streams_leaves_nothing_behind() -> None:
+    async with running("--preset", "h100", "--speed", "20") as engine:
+        async with AsyncExitStack() as crowd:
+            for _ in range(30):
+                answer = await crowd.enter_async_context(engine.streaming(**ENDLESS))
+                await anext(events(answer))
+        metrics = await engine.until(lambda m: m["vllm:request_success_total{abort}"] == 30)
+        assert metrics["vllm:num_requests_running"] == metrics["vllm:kv_cache_usage_perc"] == 0
 
 
 async def test_the_lower_priority_number_gets_the_free_seat() -> None:
@@ -202,6 +215,36 @@ async def test_hundreds_of_streams_at_once_get_exactly_their_tokens() -> None:
             assert len(words([c["choices"][0] for c in chunks]).split()) == 10 + n % 20
 
 
+async def test_a_client_that_reads_late_still_gets_every_token() -> None:
+    async with running("--preset", "h100", "--speed", "100000") as engine:
+        with socket.socket() as late:
+            late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            late.setblocking(False)
+            loop = asyncio.get_running_loop()
+            host, port = engine.url.removeprefix("http://").split(":")
+            await loop.sock_connect(late, (host, int(port)))
+            body = b'{"prompt": "a", "stream": true, "max_tokens": 2000, "ignore_eos": true}'
+            # The id stands in every event: 8 MB in all, more than sockets buffer.
+            head = (
+                f"POST /v1/completions HTTP/1.0\r\nX-Request-Id: {'x' * 4000}\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n"
+            )
+            await loop.sock_sendall(late, head.encode() + body)
+            await engine.until(lambda metrics: metrics["vllm:request_success_total{length}"] == 1)
+            late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            received = b""
+            while chunk := await loop.sock_recv(late, 65536):
+                received += chunk
+        *chunks, done = [
+            event.removeprefix("data: ")
+            for event in received.decode().partition("\r\n\r\n")[2].strip().split("\n\n")
+        ]
+        assert done == "[DONE]"
+        texts = [json.loads(event)["choices"][0]["text"] for event in chunks]
+        assert len("".join(texts).split()) == 2_000
+        assert len(chunks) < 2_000, "the reader was not late: this tested nothing"
+
+
 async def test_errors_have_vllms_shape_on_every_route() -> None:
     async with running("--preset", "cpu-tiny") as engine:
         for path, body, status, kind in (
@@ -242,8 +285,9 @@ async def test_sigterm_lets_a_running_stream_finish_and_takes_no_new_one() -> No
         assert await asyncio.wait_for(engine.process.wait(), DEADLINE) == 0
 
 
-async def test_sigterm_cuts_what_does_not_finish_in_time() -> None:
-    async with running("--preset", "h100", "--shutdown-timeout", "0.1") as engine:
+@pytest.mark.parametrize("seconds", ["0", "0.1"])
+async def test_sigterm_cuts_what_does_not_finish_in_time(seconds: str) -> None:
+    async with running("--preset", "h100", "--shutdown-timeout", seconds) as engine:
         async with engine.streaming(**ENDLESS) as answer:
             stream = events(answer)
             await anext(stream)
