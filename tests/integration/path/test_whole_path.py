@@ -6,6 +6,8 @@ what a caller gets is what counts.
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -113,6 +115,30 @@ async def test_what_kubectl_applied_decides_about_the_next_request(
         assert (answer.status, answer.headers["x-tierfleet-partition"]) == (200, "shared")
     async with Caller(http, replica, "key-of-nobody").send() as answer:
         assert answer.status == 401
+
+
+async def test_kubectl_tierfleet_shows_the_plan_that_the_sidecar_runs(
+    fleet: World, replica: Replica, http: aiohttp.ClientSession
+) -> None:
+    plugin = Path(sys.executable).with_name("kubectl-tierfleet")
+    options = ("--kubeconfig", fleet.cluster.kubeconfig, "--namespace", fleet.namespace)
+
+    def ask(pool: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [plugin, "plan", pool, *options, "--output=json"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    shown = json.loads(ask("llama").stdout)
+    async with Caller(http, replica, "key-of-acme").send() as answer:
+        assert answer.headers["x-tierfleet-plan"] == shown["version"]
+    assert shown["reservations"][0]["name"] == "contract"
+    assert "key-of-acme" not in json.dumps(shown)
+    nothing = ask("nothing")
+    assert nothing.returncode == 1
+    assert "There is no plan for a pool nothing" in nothing.stderr
 
 
 async def test_a_changed_limit_is_obeyed_without_a_restart_or_a_broken_stream(

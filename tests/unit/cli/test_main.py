@@ -1,0 +1,53 @@
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tierfleet.cli import kubectl, main
+
+SCRIPTS = Path(sys.executable).parent
+
+
+@pytest.mark.parametrize("command", ["operator", "sidecar", "engine", "plan"])
+def test_help_names_every_command_and_each_explains_itself(command: str) -> None:
+    overview = CliRunner().invoke(main.app, ["--help"])
+    assert command in overview.stdout
+    own = CliRunner().invoke(main.app, [command, "--help"])
+    assert own.exit_code == 0
+    assert len(own.stdout.splitlines()) > 10
+
+
+def test_the_installed_command_tells_its_version() -> None:
+    said = subprocess.run(
+        [SCRIPTS / "tierfleet", "--version"], capture_output=True, text=True, check=True
+    )
+    assert said.stdout == f"tierfleet {version('tierfleet')}\n"
+
+
+def test_a_word_that_is_no_command_is_answered_with_help() -> None:
+    result = CliRunner().invoke(main.app, ["sidcar"])
+    assert result.exit_code == 2
+    assert "No such command 'sidcar'" in result.stderr
+
+
+def test_the_plugin_has_the_name_that_kubectl_looks_for() -> None:
+    said = subprocess.run(
+        [SCRIPTS / "kubectl-tierfleet", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "plan" in said.stdout
+
+
+def test_the_plugin_without_a_cluster_says_what_to_give(tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "none")
+    result = CliRunner().invoke(kubectl.app, ["plan", "llama", "--kubeconfig", nowhere])
+    assert result.exit_code == 1
+    assert "Give --kubeconfig or --context" in result.stderr
+
+
+def test_the_plugin_knows_two_formats() -> None:
+    result = CliRunner().invoke(kubectl.app, ["plan", "llama", "--output", "xml"])
+    assert result.exit_code == 2
+    assert "Give yaml or json" in result.stderr

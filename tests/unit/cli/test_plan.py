@@ -1,0 +1,65 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from tierfleet.cli.plan import plan as app
+
+PLAN = """
+pool: {name: llama}
+model: {name: llama}
+tiers: [{name: retail, priority: 0}]
+groups: [{name: h100, accelerator: h100, desired: 1}]
+"""
+
+
+def check(path: Path) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["check", str(path)])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_plan_that_is_good_is_printed_with_its_version(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(PLAN)
+    code, out, _ = check(path)
+    assert code == 0
+    assert len(yaml.safe_load(out)["version"]) == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("tiers: [", "is neither YAML nor JSON"),
+        ("[]", "must be a mapping with the fields of docs/plan-v1.md"),
+        (
+            PLAN.replace("priority: 0", "priority: high"),
+            "tiers.0.priority: input should be a valid",
+        ),
+        (
+            PLAN.replace("priority: 0", "priority: 0, weight: 3"),
+            "asks for what is not built yet: tiers[retail].weight: only 1 is built",
+        ),
+    ],
+)
+def test_a_plan_that_is_not_is_refused_with_a_sentence(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(text)
+    code, out, err = check(path)
+    assert (code, out) == (2, "")
+    assert sentence in err.replace("\n", " ")
+    assert "Traceback" not in err
+
+
+def test_a_plan_that_is_not_there_is_named(tmp_path: Path) -> None:
+    code, _, err = check(tmp_path / "nowhere.yaml")
+    assert code == 2
+    assert "nowhere.yaml: No such file or directory." in err
+
+
+def test_the_schema_is_printed_for_editors() -> None:
+    result = CliRunner().invoke(app, ["schema"])
+    assert json.loads(result.stdout)["title"] == "Plan"
