@@ -77,28 +77,31 @@ class Pools:
         hashes = TokenHashes(sha256_hex(tokens.admin), sha256_hex(tokens.hook))
         snapshot = self._store.of_pool(pool)
         plan = plan_pool(snapshot, key, placement, hashes)
-        taken = ""
+        taken = None
         if plan.plan is not None:
             with self._devices.writing(key, placement):
                 taken = await self._write(pool, manifests.children(pool, plan, tokens))
         self._remember(snapshot, plan)
         status = summarise_pool(snapshot, plan)
         if taken:
-            status = _with_name_taken(pool, status, taken, snapshot.now)
+            status = _with_name_taken(pool, status, str(taken), snapshot.now)
         await self._statuses.write(POOLS, own, status)
+        if taken:
+            # Nobody tells us when a stranger's object goes, so we look again, ever less often.
+            raise taken
         if plan.next_change is None:
             return DONE
         return RequeueAfter((plan.next_change - snapshot.now).total_seconds())
 
-    async def _write(self, pool: InferencePool, children: Sequence[Raw]) -> str:
-        """Make the children be as planned; returns why one of them cannot be, as a sentence."""
-        taken = ""
+    async def _write(self, pool: InferencePool, children: Sequence[Raw]) -> NotOursError | None:
+        """Make the children be as planned; returns why one of them cannot be."""
+        taken = None
         for manifest in self._in_order(pool, children):
             index = manifest["metadata"]["name"] == names.plan_index(pool.metadata.name)
             try:
                 await self._applier.ensure(pool, manifest, unchanged=index)
             except NotOursError as error:
-                taken = taken or str(error)
+                taken = taken or error
         planned = {(type_of(manifest), key_of(manifest)) for manifest in children}
         for live in list(self._store.children_of(pool.key)):
             if live.owner == pool.metadata.uid and (live.type, live.key) not in planned:

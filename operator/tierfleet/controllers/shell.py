@@ -224,7 +224,7 @@ def _settings() -> kopf.OperatorSettings:
 
 
 class _KopfLogs(logging.Filter):
-    """Leaves out the line for every event that kopf hands over, and takes retries for what they are.
+    """Leaves out a line for every event that kopf hands over, and takes retries for what they are.
 
     On handlers, because a logger's filters do not see what its children log.
     """

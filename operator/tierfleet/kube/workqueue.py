@@ -7,7 +7,7 @@ The contract is that of client-go's workqueue, which every controller leans on:
     is added while it is processing stays dirty and is queued again when the worker is done.
 
 So no change is lost, no two workers ever have the same key, and a burst of events costs one pass.
-Time is passed in: nothing here waits or reads a clock. `Controller` in `controllers/worker.py` does.
+Time is passed in: nothing here waits or reads a clock, that is for `controllers/worker.py`.
 """
 
 import heapq

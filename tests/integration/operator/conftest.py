@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -24,10 +23,9 @@ def fleet(cluster: Cluster, world: World) -> World:
     return world
 
 
-@pytest.fixture
-def operator(cluster: Cluster, namespace: str, tmp_path: Path) -> Iterator[Operator]:
-    """An operator that serves the namespace."""
-    with running(
-        cluster, tmp_path / "operator.log", f"--namespace={namespace}", "--no-leader-elect"
-    ) as operator:
+@pytest.fixture(scope="module")
+def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """An operator that serves every namespace; one for all tests of a file."""
+    log = tmp_path_factory.mktemp("operator") / "log"
+    with running(cluster, log, "--all-namespaces", "--no-leader-elect") as operator:
         yield operator

@@ -38,6 +38,11 @@ class Operator:
 
     def start(self) -> None:
         """Start it, and return once it says that it is ready."""
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start it."""
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
                 [
@@ -50,6 +55,10 @@ class Operator:
                 text=True,
                 env=os.environ | {"PYTHONUNBUFFERED": "1"},
             )
+
+    def wait_ready(self) -> None:
+        """Return once it says that it is ready."""
+        assert self._process is not None
         line = _line(self._process)
         assert "ready" in line, f"it said {line!r} and {self.log}"
 

@@ -1,0 +1,125 @@
+"""The operator dies and comes back."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from e2e.cluster import Cluster
+from e2e.wait import wait_until
+from tests.integration.operator.process import Operator, running
+from tests.integration.operator.world import H100, PATIENCE_SECONDS, World, policy, pool, tenant
+
+WRITES = {"create", "update", "patch", "delete", "deletecollection"}
+NEW = {"image": "vllm/vllm-openai:v0.33.0"}
+
+
+@contextlib.contextmanager
+def without_election(cluster: Cluster, world: World, log: Path) -> Iterator[Operator]:
+    options = (f"--namespace={world.namespace}", "--no-leader-elect")
+    with running(cluster, log, *options) as operator:
+        yield operator
+
+
+def writes(operator: Operator, world: World) -> list[str]:
+    """What operators wrote in the namespace so far, leases not counted."""
+    return [
+        f"{request['verb']} {request['requestURI']}"
+        for request in operator.requests()
+        if request["verb"] in WRITES
+        and f"/namespaces/{world.namespace}/" in request["requestURI"]
+        and "/leases" not in request["requestURI"]
+    ]
+
+
+def specs(world: World) -> dict[str, Any]:
+    return {d["metadata"]["name"]: d["spec"] for d in world.all("deployments")}
+
+
+def images(world: World) -> list[str]:
+    return [pod["spec"]["containers"][0]["image"] for pod in world.pods("llama")]
+
+
+def test_killed_in_the_middle_of_a_rollout_it_ends_where_it_would_have_ended(
+    cluster: Cluster, fleet: World, tmp_path: Path
+) -> None:
+    with without_election(cluster, fleet, tmp_path / "log") as operator:
+        fleet.apply(policy(), tenant("acme"), pool("llama", 4, H100, load="1s"))
+        fleet.wait_ready("llama", "h100:4")
+        tokens = fleet.get("secret", "llama-tokens")["data"]
+        fleet.apply(pool("llama", 4, H100, load="1s", engine=NEW))
+        for updated in (1, 3):
+            wait_until(
+                lambda n=updated: images(fleet).count(NEW["image"]) >= n,  # type: ignore[misc]
+                timeout=PATIENCE_SECONDS,
+                why=f"{updated} pods to run the new image",
+            )
+            operator.kill()
+            operator.start()
+        wait_until(
+            lambda: images(fleet) == [NEW["image"]] * 4,
+            timeout=PATIENCE_SECONDS,
+            why="the rollout to end",
+        )
+        fleet.wait_ready("llama", "h100:4")
+        after = specs(fleet)
+        assert fleet.get("secret", "llama-tokens")["data"] == tokens
+
+    # An operator that has never been killed finds nothing to do.
+    with without_election(cluster, fleet, tmp_path / "fresh") as fresh:
+        before = writes(fresh, fleet)
+        fleet.apply(tenant("late", "retail"))
+        wait_until(
+            lambda: fleet.status("tpol", "standard").get("tenantCount") == 2,
+            timeout=PATIENCE_SECONDS,
+            why="the fresh operator to have looked at everything",
+        )
+        done = writes(fresh, fleet)[len(before) :]
+        assert specs(fleet) == after
+        assert not [write for write in done if "/deployments/" in write]
+        assert len([write for write in done if "/secrets/" in write]) <= 2
+
+
+def test_killed_while_it_makes_a_pool_it_makes_the_rest_of_it(
+    cluster: Cluster, fleet: World, tmp_path: Path
+) -> None:
+    with without_election(cluster, fleet, tmp_path / "log") as operator:
+        fleet.apply(policy(), pool("llama", 2, H100))
+        wait_until(
+            lambda: fleet.all("secrets", "--selector=tierfleet.dev/pool=llama"),
+            timeout=PATIENCE_SECONDS,
+            why="the first child",
+        )
+        operator.kill()
+        operator.start()
+        fleet.wait_ready("llama", "h100:2")
+
+
+def test_of_two_operators_one_acts_and_the_other_takes_over(
+    cluster: Cluster, fleet: World, tmp_path: Path
+) -> None:
+    first = Operator(cluster, tmp_path / "first", f"--namespace={fleet.namespace}")
+    first.start()
+    second = Operator(cluster, tmp_path / "second", f"--namespace={fleet.namespace}")
+    second.launch()
+    try:
+        wait_until(
+            lambda: "Waiting to lead" in second.log,
+            timeout=PATIENCE_SECONDS,
+            why="the second operator to wait",
+        )
+        fleet.apply(policy(), pool("llama", 1, H100))
+        fleet.wait_ready("llama", "h100:1")
+        assert first.stop() == 0
+        second.wait_ready()
+        fleet.kubectl("scale", "tpool", "llama", "--replicas=2")
+        fleet.wait_ready("llama", "h100:2")
+        # A leader that is killed releases nothing: the next one waits for its lease to run out.
+        second.kill()
+        first.start()
+        fleet.kubectl("scale", "tpool", "llama", "--replicas=1")
+        fleet.wait_ready("llama", "h100:1")
+    finally:
+        for operator in (first, second):
+            if operator.running:
+                assert operator.stop() == 0, operator.log
