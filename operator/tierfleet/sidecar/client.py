@@ -171,6 +171,7 @@ class ClientConnection(asyncio.Protocol):
             if self._job is not None:
                 self._job.resume()
         elif not self._done:
+            self._expects = None
             self._advance()
 
     def expire(self) -> None:

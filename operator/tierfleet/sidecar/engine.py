@@ -5,7 +5,9 @@ Knows where the engine answers; what its metrics mean is in `vllm`.
 
 import aiohttp
 
-_TIMEOUT = aiohttp.ClientTimeout(total=2.0)
+# Less than the two seconds that the pods' probes wait, so that they get a sentence.
+_HEALTH = aiohttp.ClientTimeout(total=1.5)
+_METRICS = aiohttp.ClientTimeout(total=5.0)
 
 
 class EngineUnavailableError(Exception):
@@ -17,7 +19,7 @@ class Engine:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+        self._session = aiohttp.ClientSession()
 
     async def check(self) -> None:
         """Ask for its health.
@@ -25,7 +27,7 @@ class Engine:
         Raises:
             EngineUnavailableError: it is not healthy.
         """
-        await self._get("/health")
+        await self._get("/health", _HEALTH)
 
     async def metrics(self) -> bytes:
         """Its metrics as Prometheus reads them.
@@ -33,15 +35,15 @@ class Engine:
         Raises:
             EngineUnavailableError: it has none to give.
         """
-        return await self._get("/metrics")
+        return await self._get("/metrics", _METRICS)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
 
-    async def _get(self, path: str) -> bytes:
+    async def _get(self, path: str, within: aiohttp.ClientTimeout) -> bytes:
         try:
-            async with self._session.get(self._url + path) as response:
+            async with self._session.get(self._url + path, timeout=within) as response:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = type(error).__name__

@@ -49,19 +49,19 @@ class Journal:
         """Write what has been noted; whole batches, one after the other, even when cancelled."""
         while self._writing is not None or self._waiting:
             if self._writing is None:
-                self._writing = asyncio.ensure_future(asyncio.to_thread(self._write_batch))
+                batch, self._waiting = self._waiting, []
+                self._writing = asyncio.ensure_future(asyncio.to_thread(self._write_batch, batch))
                 self._writing.add_done_callback(self._written)
             await asyncio.shield(self._writing)
 
     def _written(self, _: object) -> None:
         self._writing = None
 
-    def _write_batch(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for ended, record in waiting:
+    def _write_batch(self, batch: list[tuple[float, Record]]) -> None:
+        for ended, record in batch:
             stamp = datetime.fromtimestamp(ended, UTC).isoformat(timespec="milliseconds")
             record.time = stamp.replace("+00:00", "Z")
         try:
-            self._write(self._encoder.encode_lines([record for _, record in waiting]))
+            self._write(self._encoder.encode_lines([record for _, record in batch]))
         except OSError:
-            self.dropped += len(waiting)
+            self.dropped += len(batch)

@@ -18,6 +18,9 @@ from tests.integration.sidecar.wire import Wire
 from tests.unit.sidecar.plans import ADMIN_TOKEN, document
 from tests.unit.sidecar.waiting import DEADLINE, until
 from tierfleet.admission.core import Core
+from tierfleet.admission.interface import Admission
+from tierfleet.admission.types import EngineLimits
+from tierfleet.plan import Plan
 from tierfleet.sidecar.client import Patience
 from tierfleet.sidecar.config import Config, Upstream
 from tierfleet.sidecar.http1 import ReadLimits
@@ -154,6 +157,7 @@ class Inside:
         self,
         upstream: int,
         *,
+        make_core: Callable[[Plan, EngineLimits], Admission] = Core,
         patience: Patience | None = None,
         read_limits: ReadLimits | None = None,
         drain_accept: float = 0.0,
@@ -174,11 +178,12 @@ class Inside:
             patience=patience or Patience(),
             read_limits=read_limits or ReadLimits(),
         )
+        self._make_core = make_core
         self.log: list[dict[str, Any]] = []
 
     async def __aenter__(self) -> Self:
         self._listening = asyncio.Event()
-        self.server = Server(self._config, Core, self._write)
+        self.server = Server(self._config, self._make_core, self._write)
         self.task = asyncio.create_task(self.server.run(self._announce))
         async with asyncio.timeout(DEADLINE):
             waiting = asyncio.create_task(self._listening.wait())

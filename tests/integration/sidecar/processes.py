@@ -14,8 +14,8 @@ from tests.unit.sidecar.waiting import DEADLINE
 
 
 def _command(name: str, *options: str) -> list[str]:
-    code = f"import typer; from tierfleet.cli.{name} import {name}; typer.run({name})"
-    return [sys.executable, "-c", code, *options]
+    code = "from tierfleet.cli.main import app; app()"
+    return [sys.executable, "-c", code, name, *options]
 
 
 def run(name: str, *options: str) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,9 @@ from tests.integration.sidecar.inside import Call, Inside, ScriptedEngine
 from tests.integration.sidecar.wire import request
 from tests.unit.sidecar.plans import HOOK_TOKEN
 from tests.unit.sidecar.waiting import until
+from tierfleet.admission.core import Core
+from tierfleet.admission.types import EngineReading
+from tierfleet.sidecar import server
 from tierfleet.sidecar.client import Patience
 
 HOOK = {"headers": {"Authorization": f"Bearer {HOOK_TOKEN}"}}
@@ -182,3 +185,32 @@ async def test_a_bad_plan_is_reported_and_changes_nothing(inside: Inside) -> Non
     assert failed in (await inside.admin("/metrics"))[1]
     async with inside.connect() as wire:
         assert (await wire.ask(request())).status == 200
+
+
+async def test_the_core_hears_what_the_engine_says_of_itself_while_there_is_work(
+    scripted: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_ENGINE_SECONDS", 0.01)
+    scripted.metrics = (
+        b"vllm:num_requests_running 1.0\nvllm:num_requests_waiting 0.0\n"
+        b"vllm:kv_cache_usage_perc 0.5\n"
+        b'vllm:cache_config_info{block_size="16",num_gpu_blocks="100"} 1.0\n'
+    )
+    heard: list[EngineReading] = []
+
+    def listen(core: Core, now: int, reading: EngineReading) -> tuple[()]:
+        del core, now
+        heard.append(reading)
+        return ()
+
+    monkeypatch.setattr(Core, "engine", listen)
+    held = scripted.script = Held()
+    async with Inside(scripted.port) as inside, inside.connect() as wire:
+        wire.send(request())
+        await until(lambda: heard)
+        assert heard[0] == EngineReading(running=1, waiting=0, kv_used_permille=500)
+        gate = inside.server._gate
+        assert gate is not None
+        await until(lambda: gate.limits.kv_tokens == 1600)
+        held.go.set()
+        assert (await wire.answer()).status == 200

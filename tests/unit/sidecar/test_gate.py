@@ -1,15 +1,14 @@
 """The shell around the core: decisions are carried out in order, and time reaches the core."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
 
+from tests.unit.sidecar.cores import Scripted
 from tests.unit.sidecar.plans import plan
 from tests.unit.sidecar.waiting import until
-from tierfleet.admission.core import Core
 from tierfleet.admission.types import (
     Abort,
     Arrival,
@@ -45,28 +44,6 @@ class Caller:
     def evicted(self, *, requeued: bool) -> None:
         self.told.append("requeued" if requeued else "evicted")
         self.output_tokens = 0
-
-
-class Scripted(Core):
-    """The real core, plus decisions that a test puts in, and a list of what it was told."""
-
-    def __init__(self, plan: Plan, limits: EngineLimits) -> None:
-        super().__init__(plan, limits)
-        self.next: list[Decision] = []
-        self.heard: list[tuple[object, ...]] = []
-
-    def progress(self, now: int, batch: Sequence[Progress]) -> Sequence[Decision]:
-        self.heard.append(("progress", *batch))
-        return super().progress(now, batch)
-
-    def finish(self, now: int, request: int, outcome: Outcome) -> Sequence[Decision]:
-        self.heard.append(("finish", request, outcome))
-        return super().finish(now, request, outcome)
-
-    def tick(self, now: int, wall: datetime) -> Sequence[Decision]:
-        self.heard.append(("tick", now, wall))
-        decisions, self.next = self.next, []
-        return [*super().tick(now, wall), *decisions]
 
 
 def gate(document: Plan | None = None) -> tuple[Gate, Scripted]:
