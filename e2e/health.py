@@ -12,7 +12,7 @@ LOG_LINES = 15
 
 
 class PartDownError(RuntimeError):
-    """A part of the control plane is dead or does not answer; the message shows its log's end."""
+    """A part of the cluster is dead or does not answer; the message shows the end of its log."""
 
 
 class PortTakenError(PartDownError):

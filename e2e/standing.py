@@ -13,12 +13,11 @@ from pathlib import Path
 from rich.console import Console
 
 from e2e import crds, nodes
-from e2e.cluster import Cluster, KubectlError, attach, start
+from e2e.cluster import Cluster, attach, start
+from e2e.commands import run
 from e2e.guard import tear_down
 from e2e.health import PartDownError
 from e2e.paths import state_folder
-from e2e.toolchain import BuildError
-from e2e.tools.golang import GoMissingError
 
 NAME = "tierfleet"
 FLEET = (
@@ -99,23 +98,5 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def main(arguments: list[str]) -> int:
-    """Do `up` or `down`; return the exit code."""
-    console = Console()
-    actions = {"up": up, "down": down}
-    if len(arguments) != 1 or arguments[0] not in actions:
-        console.print("usage: python -m e2e.standing up|down")
-        return 2
-    try:
-        actions[arguments[0]](console)
-    except (PartDownError, KubectlError, BuildError, GoMissingError) as error:
-        console.print(str(error), markup=False, highlight=False)
-        return 1
-    except KeyboardInterrupt:
-        console.print("Interrupted; what was begun is removed.")
-        return 130
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run("e2e.standing", {"up": up, "down": down}, sys.argv[1:]))

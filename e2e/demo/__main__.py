@@ -6,12 +6,10 @@ import sys
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from e2e.cluster import Cluster, KubectlError
+from e2e.cluster import Cluster
+from e2e.commands import run
 from e2e.demo import fleet, load, replicas, report
-from e2e.demo.processes import ProcessEndedError, tierfleet
-from e2e.health import PartDownError
-from e2e.toolchain import BuildError
-from e2e.tools.golang import GoMissingError
+from e2e.demo.processes import tierfleet
 
 WARM_UP_SECONDS = 8.0
 SECONDS = 30.0
@@ -95,26 +93,5 @@ def down(console: Console) -> None:
     console.print("The demo is removed." if existed else "There is no demo to remove.")
 
 
-def main(arguments: list[str]) -> int:
-    """Do `up` or `down`; return the exit code."""
-    console = Console()
-    actions = {"up": up, "down": down}
-    if len(arguments) != 1 or arguments[0] not in actions:
-        console.print("usage: python -m e2e.demo up|down")
-        return 2
-    try:
-        actions[arguments[0]](console)
-    except (
-        PartDownError, KubectlError, BuildError, GoMissingError, ProcessEndedError,
-        FileNotFoundError, AssertionError,
-    ) as error:  # fmt: skip
-        console.print(str(error), markup=False, highlight=False)
-        return 1
-    except KeyboardInterrupt:
-        console.print("Interrupted; what was begun is removed.")
-        return 130
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run("e2e.demo", {"up": up, "down": down}, sys.argv[1:]))

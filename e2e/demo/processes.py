@@ -7,14 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from e2e.health import PartDownError
 from e2e.paths import REPOSITORY
 from e2e.processes import marked_environment
 
 STOP_SECONDS = 30.0
-
-
-class ProcessEndedError(RuntimeError):
-    """A process has ended that should not have; the message shows the end of its log."""
 
 
 class Processes:
@@ -43,12 +40,12 @@ class Processes:
         """Returns if all of them live.
 
         Raises:
-            ProcessEndedError: one has ended.
+            PartDownError: one has ended.
         """
         for name, process in self._started.items():
             if process.poll() is not None:
                 said = self._log(name).read_text()[-2000:]
-                raise ProcessEndedError(f"{name} has ended with {process.returncode}:\n{said}")
+                raise PartDownError(f"{name} has ended with {process.returncode}:\n{said}")
 
     def stop(self) -> None:
         """Ends those that are left, the last one first; kills what does not end."""
