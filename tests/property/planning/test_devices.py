@@ -5,20 +5,19 @@ from dataclasses import replace
 from random import Random
 from typing import TypeVar
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.property.planning.worlds import snapshots
 from tests.unit.planning.world import B200, GPU, H100, bound, placements, plans, written
 from tierfleet.api import InferencePool
+from tierfleet.api.accelerator import Accelerator
 from tierfleet.planning import acceptance, nodes
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.snapshot import PoolKey, Snapshot
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
-
-EXAMPLES = settings(max_examples=100, deadline=None)
 
 
 def accepted(snapshot: Snapshot) -> dict[PoolKey, InferencePool]:
@@ -33,18 +32,6 @@ def desired(found: Mapping[PoolKey, Placement]) -> dict[tuple[PoolKey, str], int
     return {(key, name): n for key, p in found.items() for name, n in p.desired.items() if n}
 
 
-@EXAMPLES
-@given(snapshots())
-def test_never_more_replicas_than_asked_for_or_allowed(snapshot: Snapshot) -> None:
-    found = placements(snapshot)
-    for key, pool in accepted(snapshot).items():
-        assert found[key].total <= pool.spec.replicas
-        for accelerator in pool.spec.accelerators:
-            most = accelerator.max_replicas
-            assert most is None or found[key].desired[accelerator.name] <= most
-
-
-@EXAMPLES
 @given(snapshots(), st.booleans())
 def test_every_planned_replica_of_a_pool_alone_finds_its_devices(
     snapshot: Snapshot, spread: bool
@@ -53,35 +40,41 @@ def test_every_planned_replica_of_a_pool_alone_finds_its_devices(
 
     Bound: the devices that are free, plus those of the pool's own pods.
     """
-    key, pool = next(iter(snapshot.pools.items()))
-    alone = replace(snapshot, pools={key: pool.model_copy(update={"spec": one_kind(pool)})})
-    assume(key in accepted(alone))
-    after = bound(alone, placements(alone), spread=spread)
-    in_the_way = [
+    assume(accepted(snapshot))
+    key, pool = next(iter(accepted(snapshot).items()))
+    (kind, *_) = pool.spec.accelerators
+    spec = pool.spec.model_copy(update={"accelerators": (kind,)})
+    others_and_live = [
         pod
-        for pod in alone.pods_of(key)
-        if not pod.finished and (pod.accelerator != names(alone, key)[0] or pod.terminating)
+        for pod in snapshot.pods
+        if pod.pool != key or (pod.accelerator == kind.name and not pod.terminating)
     ]
-    assume(not in_the_way)
+    alone = replace(
+        snapshot,
+        pools={key: pool.model_copy(update={"spec": spec})},
+        pods=tuple(others_and_live),
+    )
+    after = bound(alone, placements(alone), spread=spread)
     assert all(pod.node is not None for pod in after.pods_of(key))
 
 
-def names(snapshot: Snapshot, key: PoolKey) -> list[str]:
-    return [accelerator.name for accelerator in snapshot.pools[key].spec.accelerators]
-
-
-def one_kind(pool: InferencePool) -> object:
-    first = pool.spec.accelerators[0]
-    return pool.spec.model_copy(update={"accelerators": (first,)})
-
-
-@EXAMPLES
 @given(snapshots())
-def test_never_more_devices_than_there_are(snapshot: Snapshot) -> None:
+def test_nothing_is_planned_that_is_not_wanted_or_not_there(snapshot: Snapshot) -> None:
+    found = placements(snapshot)
+    check_devices_exist(snapshot, found)
+    for key, pool in accepted(snapshot).items():
+        assert found[key].total <= pool.spec.replicas
+        for accelerator in pool.spec.accelerators:
+            desired = found[key].desired[accelerator.name]
+            assert accelerator.max_replicas is None or desired <= accelerator.max_replicas
+            assert desired <= seats(snapshot, pool, accelerator) + room(snapshot, pool, accelerator)
+
+
+def check_devices_exist(snapshot: Snapshot, found: Mapping[PoolKey, Placement]) -> None:
     """Per product, over all pools: what is granted and what others use is at most what exists."""
-    found, ours = placements(snapshot), accepted(snapshot)
+    ours = accepted(snapshot)
     for product in (B200, H100):
-        here = [n for n in snapshot.nodes.values() if product in n.labels.values()]
+        here = [node for node in snapshot.nodes.values() if product in node.labels.values()]
         used_by_others = sum(
             pod.requests.get(GPU, 0)
             for node in here
@@ -97,30 +90,25 @@ def test_never_more_devices_than_there_are(snapshot: Snapshot) -> None:
         assert granted + used_by_others <= sum(node.allocatable[GPU] for node in here)
 
 
-@EXAMPLES
-@given(snapshots())
-def test_nothing_is_planned_beyond_what_stands_there_and_what_open_nodes_have_free(
-    snapshot: Snapshot,
-) -> None:
-    found = placements(snapshot)
-    for key, pool in accepted(snapshot).items():
-        for accelerator in pool.spec.accelerators:
-            live = sum(
-                pod.accelerator == accelerator.name
-                and not pod.finished
-                and not pod.terminating
-                and pod.node in snapshot.nodes
-                for pod in snapshot.pods_of(key)
-            )
-            room = sum(
-                node.allocatable[GPU] // accelerator.devices_per_replica
-                for node in snapshot.nodes.values()
-                if nodes.takes(node, accelerator, pool.spec.template)
-            )
-            assert found[key].desired[accelerator.name] <= live + room
+def seats(snapshot: Snapshot, pool: InferencePool, accelerator: Accelerator) -> int:
+    """Replicas that live, on whatever node."""
+    return sum(
+        pod.accelerator == accelerator.name
+        and pod.node is not None
+        and not (pod.finished or pod.terminating)
+        for pod in snapshot.pods_of(pool.key)
+    )
 
 
-@EXAMPLES
+def room(snapshot: Snapshot, pool: InferencePool, accelerator: Accelerator) -> int:
+    """Replicas for which nodes that take new pods would have devices if they were empty."""
+    return sum(
+        node.allocatable[GPU] // accelerator.devices_per_replica
+        for node in snapshot.nodes.values()
+        if nodes.takes(node, accelerator, pool.spec.template)
+    )
+
+
 @given(snapshots(), st.randoms(use_true_random=False))
 def test_the_order_of_input_does_not_matter(snapshot: Snapshot, random: Random) -> None:
     def shuffled(mapping: Mapping[_K, _V]) -> dict[_K, _V]:
@@ -139,7 +127,6 @@ def test_the_order_of_input_does_not_matter(snapshot: Snapshot, random: Random) 
     assert plans(other) == plans(snapshot)
 
 
-@EXAMPLES
 @given(snapshots(), st.booleans())
 def test_the_plan_of_the_planned_state_of_a_pool_alone_is_the_same_plan(
     snapshot: Snapshot, spread: bool
@@ -155,7 +142,6 @@ def test_the_plan_of_the_planned_state_of_a_pool_alone_is_the_same_plan(
     assert later.version == before.version
 
 
-@EXAMPLES
 @given(snapshots(), st.booleans())
 def test_pools_that_compete_settle_and_stay_settled(snapshot: Snapshot, spread: bool) -> None:
     """The scheduler may put replicas where a larger one of another pool was to go.
@@ -177,7 +163,6 @@ def settled(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, pods=tuple(pod for pod in snapshot.pods if not pod.terminating))
 
 
-@EXAMPLES
 @given(snapshots(), st.data())
 def test_a_pool_alone_never_gets_more_replicas_by_losing_a_node(
     snapshot: Snapshot, data: st.DataObject

@@ -10,10 +10,10 @@ from tests.unit.planning.world import (
     B200,
     GPU,
     H100,
-    NAMESPACE,
     NOW,
     PRODUCT,
     accelerator,
+    policy,
     pool,
     replica,
     reservation,
@@ -24,24 +24,44 @@ from tierfleet.api import CapacityReservation, InferencePool
 from tierfleet.planning.nodes import carries
 from tierfleet.planning.snapshot import Node, Pod, Snapshot, Taint
 
+POOLS = ("alpha", "beta", "gamma")
 TENANTS = "abcde"
-NAMES = ("alpha", "beta", "gamma")
-SIZES = st.sampled_from([1, 2, 3, 4, 8])
-TAINTS = st.sampled_from(
+SECRETS = tuple(secret(tenant) for tenant in TENANTS)
+POLICY = policy()
+
+# Made once: hypothesis validates every strategy anew that is made while it draws.
+_FEW = st.integers(0, 2)
+_SOME = st.integers(0, 4)
+_MANY = st.integers(0, 8)
+_AGE = st.integers(0, 3)
+_BOOL = st.booleans()
+_MOSTLY = st.sampled_from([True, True, True, False])
+_KINDS = st.sampled_from([[("b200", B200)], [("h100", H100)], [("b200", B200), ("h100", H100)]])
+_SIZE = st.sampled_from([1, 2, 3, 4, 8])
+_RATE = st.sampled_from([0, 500, 1000, 2400])
+_MORE_THAN_MINIMUM = st.none() | _SOME
+_POLICY = st.sampled_from(["standard"] * 7 + ["gone"])
+_SELLABLE = st.sampled_from([1, 50, 90, 100])
+_PRODUCT = st.sampled_from([B200, H100, H100, f"{H100}-SHARED"])
+_TAINTS = st.sampled_from(
     [(), (Taint(GPU, "NoSchedule"),), (Taint("team", "NoSchedule", "x"),)],
 )
+_GUARANTEE = st.integers(1, 60).map(lambda n: f"{n}%") | st.integers(1, 5000)
+_HOLDERS = st.lists(st.sampled_from(TENANTS), min_size=1, max_size=2, unique=True)
+_POOL = st.sampled_from(POOLS)
+_DAY = st.none() | st.integers(-4, 4)
+_LENGTH = st.none() | st.integers(1, 5)
+_STATE = st.sampled_from(["live", "live", "terminating", "finished"])
 
 
 @st.composite
 def accelerators(draw: st.DrawFn) -> list[Any]:
     found = []
-    for name, product in draw(st.permutations([("b200", B200), ("h100", H100)])):
-        low = draw(st.integers(0, 2))
-        high = draw(st.none() | st.integers(low, 6))
-        limits = {"minReplicas": low} | ({} if high is None else {"maxReplicas": high})
-        rate = draw(st.sampled_from([0, 500, 1000, 2400]))
-        found.append(accelerator(name, product, draw(SIZES), rate=rate, **limits))
-    return found[: draw(st.integers(1, 2))]
+    for name, product in draw(_KINDS):
+        low, more = draw(_FEW), draw(_MORE_THAN_MINIMUM)
+        limits = {"minReplicas": low} | ({} if more is None else {"maxReplicas": low + more})
+        found.append(accelerator(name, product, draw(_SIZE), rate=draw(_RATE), **limits))
+    return found
 
 
 @st.composite
@@ -49,14 +69,11 @@ def pools(draw: st.DrawFn, name: str) -> InferencePool:
     return pool(
         name,
         *draw(accelerators()),
-        age=draw(st.integers(0, 3)),
-        replicas=draw(st.integers(0, 8)),
-        placementWeight=draw(st.integers(1, 2)),
-        policyRef={"name": draw(st.sampled_from(["standard"] * 7 + ["gone"]))},
-        partitioning={
-            "spareReplicas": draw(st.integers(0, 2)),
-            "sellablePercent": draw(st.sampled_from([1, 50, 90, 100])),
-        },
+        age=draw(_AGE),
+        replicas=draw(_MANY),
+        placementWeight=1 + draw(_FEW),
+        policyRef={"name": draw(_POLICY)},
+        partitioning={"spareReplicas": draw(_FEW), "sellablePercent": draw(_SELLABLE)},
     )
 
 
@@ -64,18 +81,17 @@ def pools(draw: st.DrawFn, name: str) -> InferencePool:
 def nodes(draw: st.DrawFn, name: str) -> Node:
     return Node(
         name,
-        {PRODUCT: draw(st.sampled_from([B200, H100, f"{H100}-SHARED"]))},
-        draw(TAINTS),
-        ready=draw(st.sampled_from([True, True, True, False])),
-        schedulable=draw(st.sampled_from([True, True, True, False])),
-        allocatable={GPU: draw(st.integers(0, 8))},
+        {PRODUCT: draw(_PRODUCT)},
+        draw(_TAINTS),
+        ready=draw(_MOSTLY),
+        schedulable=draw(_MOSTLY),
+        allocatable={GPU: draw(_MANY)},
     )
 
 
 @st.composite
 def terms(draw: st.DrawFn) -> dict[str, Any]:
-    start = draw(st.none() | st.integers(-4, 4))
-    length = draw(st.none() | st.integers(1, 5))
+    start, length = draw(_DAY), draw(_LENGTH)
     term = {} if start is None else {"start": NOW + timedelta(days=start)}
     if length is not None:
         term["end"] = (term.get("start") or NOW) + timedelta(days=length)
@@ -86,29 +102,28 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
 def contracts(draw: st.DrawFn, number: int) -> CapacityReservation:
     return reservation(
         f"r{number}",
-        draw(st.integers(1, 60).map(lambda n: f"{n}%") | st.integers(1, 5000)),
-        draw(st.lists(st.sampled_from(TENANTS), min_size=1, max_size=2, unique=True)),
-        age=draw(st.integers(0, 3)),
-        pool=draw(st.sampled_from(NAMES)),
+        draw(_GUARANTEE),
+        draw(_HOLDERS),
+        age=draw(_AGE),
+        pool=draw(_POOL),
         term=draw(terms()),
         burst={"windowMilliseconds": 1},
     )
 
 
 @st.composite
-def snapshots(draw: st.DrawFn, *, reservations: int = 6) -> Snapshot:
+def snapshots(draw: st.DrawFn, *, reservations: int = 2) -> Snapshot:
     """Up to three pools that may share devices, and whatever may stand on their nodes."""
-    found = {name: draw(nodes(name)) for name in [f"n{i}" for i in range(draw(st.integers(0, 5)))]}
-    own = [draw(pools(name)) for name in NAMES[: draw(st.integers(1, 3))]]
+    found = {name: draw(nodes(name)) for name in [f"n{i}" for i in range(draw(_SOME))]}
+    own = [draw(pools(name)) for name in POOLS[: 1 + draw(_FEW)]]
     return world(
         *own,
-        *(draw(contracts(i)) for i in range(draw(st.integers(0, reservations)))),
-        tenants=tuple(secret(tenant) for tenant in TENANTS),
+        POLICY,
+        *(draw(contracts(number)) for number in range(reservations)),
+        tenants=SECRETS,
         nodes=found,
         pods=tuple(draw(pods(own, found))),
-        replicas={
-            p.key: {a.name: draw(st.integers(0, 2)) for a in p.spec.accelerators} for p in own
-        },
+        replicas={p.key: {a.name: draw(_FEW) for a in p.spec.accelerators} for p in own},
     )
 
 
@@ -118,7 +133,7 @@ def pods(draw: st.DrawFn, own: list[InferencePool], found: dict[str, Node]) -> l
     placed = []
     for node in found.values():
         left = node.allocatable[GPU]
-        for number in range(draw(st.integers(0, 3))):
+        for number in range(draw(_FEW)):
             name = f"p-{node.name}-{number}"
             here = [
                 replica(p.metadata.name, a.name, node.name, a.devices_per_replica, name=name)
@@ -126,30 +141,25 @@ def pods(draw: st.DrawFn, own: list[InferencePool], found: dict[str, Node]) -> l
                 for a in p.spec.accelerators
                 if carries(node, a)
             ]
-            other = Pod("default", name, name, node.name, requests={GPU: draw(st.integers(1, 8))})
-            pod = draw(st.sampled_from([other, *here]))
+            other = Pod("default", name, name, node.name, requests={GPU: 1 + draw(_MANY)})
+            pod = [other, *here][draw(_MANY) % (1 + len(here))]
             if pod.requests[GPU] > left:
                 continue
             left -= pod.requests[GPU]
-            state = draw(st.sampled_from(["live", "live", "terminating", "finished"]))
+            state = draw(_STATE)
             placed.append(
                 replace(pod, terminating=state == "terminating", finished=state == "finished")
             )
-    if draw(st.booleans()):
-        waiting = draw(st.sampled_from(own))
-        on = waiting.spec.accelerators[0]
-        placed.append(
-            replica(
-                waiting.metadata.name,
-                on.name,
-                None,
-                on.devices_per_replica,
-                name="waiting",
-                unschedulable=True,
-            )
+    if draw(_BOOL):
+        of = own[draw(_FEW) % len(own)]
+        on = of.spec.accelerators[0]
+        waiting = replica(
+            of.metadata.name,
+            on.name,
+            None,
+            on.devices_per_replica,
+            name="waiting",
+            unschedulable=True,
         )
+        placed.append(waiting)
     return placed
-
-
-def key(name: str) -> tuple[str, str]:
-    return (NAMESPACE, name)

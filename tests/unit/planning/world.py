@@ -202,14 +202,20 @@ def bound(snapshot: Snapshot, wanted: Mapping[PoolKey, Placement], *, spread: bo
             live = [
                 pod
                 for pod in snapshot.pods_of(key)
-                if pod.accelerator == spec.name and pod.node and not pod.terminating
+                if pod.accelerator == spec.name
+                and pod.node
+                and not (pod.terminating or pod.finished)
             ]
             kept = live[: placement.desired[spec.name]]
             pods += kept
             missing.append((key, spec, placement.desired[spec.name] - len(kept)))
     free = {
         (node.name, resource): count
-        - sum(pod.requests.get(resource, 0) for pod in pods if pod.node == node.name)
+        - sum(
+            pod.requests.get(resource, 0)
+            for pod in pods
+            if pod.node == node.name and not pod.finished
+        )
         for node in snapshot.nodes.values()
         for resource, count in node.allocatable.items()
     }
