@@ -53,15 +53,20 @@ def join(parts: Mapping[str, bytes]) -> Plan:
     document = _load(INDEX, parts[INDEX])
     if not isinstance(document, dict) or not isinstance(document.get("parts"), dict):
         raise PlanError(f"{INDEX} must be a mapping with the digests of its parts.")
-    tenants: dict[str, dict[str, Any]] = {}
+    tenants: list[dict[str, Any]] = []
+    known: dict[str, dict[str, Any]] = {}
     for name, digest in sorted(document.pop("parts").items()):
         if name not in parts or sha256_hex(parts[name]) != digest:
             raise MixedPartsError(f"{name} is not the part that the {INDEX} here names.")
-        for entry in _load(name, parts[name]):
-            tenant = tenants.setdefault(entry["name"], entry)
-            if tenant is not entry:
-                tenant["keys"] = [*tenant["keys"], *entry["keys"]]
-    return parse({**document, "tenants": list(tenants.values())})
+        for entry in _entries(name, parts[name]):
+            # A tenant with keys in several shards is one tenant. What is wrong with an entry is
+            # found, and said with its path, when the whole is read.
+            first = known.setdefault(str(entry.get("name")), entry)
+            if first is entry:
+                tenants.append(entry)
+            else:
+                first["keys"] = [*first.get("keys", ()), *entry.get("keys", ())]
+    return parse({**document, "tenants": tenants})
 
 
 def _by_shard(plan: Plan) -> dict[str, list[Tenant]]:
@@ -83,6 +88,15 @@ def _dump(tenants: list[Tenant]) -> bytes:
         for tenant in tenants
     )
     return ("[" + ",\n ".join(lines) + "]\n").encode()
+
+
+def _entries(name: str, data: bytes) -> list[dict[str, Any]]:
+    entries = _load(name, data)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise PlanError(f"{name} must be a list of tenants.")
+    if not all(isinstance(entry.get("keys", []), list) for entry in entries):
+        raise PlanError(f"{name} must give each tenant's keys as a list.")
+    return entries
 
 
 def _load(name: str, data: bytes) -> Any:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from tierfleet.plan import MixedPartsError, Plan, PlanError, join, parse, render, sha256_hex, split
@@ -45,6 +47,15 @@ def test_an_index_that_is_not_json_is_a_bad_plan_and_not_a_mixed_one() -> None:
     with pytest.raises(PlanError, match=r"index\.json is not JSON") as refused:
         join({**split(plan(1)), "index.json": b"{"})
     assert not isinstance(refused.value, MixedPartsError)
+
+
+@pytest.mark.parametrize("shard", [b"{}", b"[1]", b'[{"name": "a", "keys": 5}]', b"[{}]", b"null"])
+def test_a_shard_of_the_wrong_shape_is_a_bad_plan(shard: bytes) -> None:
+    parts = split(plan(1))
+    index = json.loads(parts["index.json"])
+    index["parts"]["tenants-0.json"] = sha256_hex(shard)
+    with pytest.raises(PlanError, match=r"tenants"):
+        join({**parts, "index.json": json.dumps(index).encode(), "tenants-0.json": shard})
 
 
 def test_a_changed_limit_changes_the_index_alone() -> None:
