@@ -105,12 +105,8 @@ def _preferred(pool: InferencePool, offers: Iterable[Offer]) -> Placement:
         for offer in offers:
             accelerator = offer.accelerator
             name, before = accelerator.name, desired[accelerator.name]
-            most = accelerator.min_replicas
-            if by_preference:
-                most = (
-                    left + before if accelerator.max_replicas is None else accelerator.max_replicas
-                )
-            wanted = min(left, max(0, most - before))
+            most = accelerator.max_replicas if by_preference else accelerator.min_replicas
+            wanted = left if most is None else min(left, max(0, most - before))
             found = offer.take(wanted)
             desired[name] += found
             if found < wanted:
