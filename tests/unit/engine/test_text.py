@@ -62,3 +62,9 @@ def test_the_least_recently_used_block_is_forgotten() -> None:
     cache.look_up("c" * 64)
     assert cache.look_up("a" * 64) == 16
     assert cache.look_up("b" * 64) == 0
+
+
+def test_what_follows_a_forgotten_block_is_not_found_without_it() -> None:
+    cache = PrefixCache(capacity=2, block_size=16)
+    cache.look_up("a" * 192)
+    assert cache.look_up("a" * 192) == 0, "of its 3 blocks the first was forgotten"
