@@ -1,6 +1,12 @@
-"""A simulated continuous-batching engine.
+"""A simulated continuous-batching engine; what it models and what not: docs/engine.md.
 
-config.py   sizes and step cost of one engine
-model.py    the pure model, for virtual and for real time
-presets.py  accelerators and models, each number with its source
+    config.py     sizes and step cost of one engine
+    model.py      the pure model, for virtual and for real time
+    presets.py    accelerators and models, each number with its source
+    text.py       what stands in for tokenizer, prefix cache and language model
+    openai.py     requests, as vLLM reads them
+    responses.py  answers, as vLLM writes them
+    driver.py     the model in real time
+    metrics.py    its counts under vLLM's names
+    server.py     HTTP and signals
 """
