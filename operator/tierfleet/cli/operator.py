@@ -86,10 +86,3 @@ def operator(  # noqa: PLR0917 - one parameter per option
     except LeadershipLostError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    except OSError as error:
-        typer.echo(
-            f"Cannot listen: {error.strerror or error}. "
-            "Choose another --metrics-port or --health-port; 0 switches it off.",
-            err=True,
-        )
-        raise typer.Exit(MISTAKE) from None

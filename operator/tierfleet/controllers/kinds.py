@@ -14,7 +14,7 @@ import aiohttp
 import kopf
 
 from tierfleet.controllers.store import Store
-from tierfleet.kube.cluster import Cluster, ClusterError, Query
+from tierfleet.kube.cluster import ClusterError, Query, Watched
 from tierfleet.kube.informers import relist
 from tierfleet.kube.resources import OURS, Raw, ResourceType, key_of, version_of
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 class Kinds:
     """The three kinds in the namespaces that are served."""
 
-    def __init__(self, cluster: Cluster, store: Store, namespaces: Collection[str] | None) -> None:
+    def __init__(self, cluster: Watched, store: Store, namespaces: Collection[str] | None) -> None:
         """`namespaces` None is all of them."""
         self._cluster = cluster
         self._store = store

@@ -65,7 +65,7 @@ class Operator:
         self._reservations = Controller[Key]("capacityreservation")
         self.store = Store(cluster, self, namespaces, clock)
         events = Events(cluster, instance)
-        self._statuses = StatusWriter(cluster, events)
+        self._statuses = StatusWriter(cluster, self.store, events)
         self._applier = Applier(cluster, self.store, events)
         self._devices = Devices(self.store, wake=self._pools.add)
         self._reconciles_pools = Pools(

@@ -82,6 +82,8 @@ class Pools:
             with self._devices.writing(key, placement):
                 taken = await self._write(pool, manifests.children(pool, plan, tokens))
         self._remember(snapshot, plan)
+        # As fresh as can be: writing the children took a while.
+        own = self._store.pools.get(key) or own
         status = summarise_pool(snapshot, plan)
         if taken:
             status = _with_name_taken(pool, status, str(taken), snapshot.now)

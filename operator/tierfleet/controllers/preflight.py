@@ -4,7 +4,8 @@ So that a person gets one sentence with the next step at once, not a log that re
 """
 
 import asyncio
-from collections.abc import Collection, Iterator
+import socket
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from tierfleet.api import API_VERSION, GROUP
@@ -23,6 +24,7 @@ from tierfleet.kube.resources import (
     NODES,
     OURS,
     PODS,
+    POOLS,
     SECRETS,
     SERVICES,
     ResourceType,
@@ -59,12 +61,31 @@ def rights(namespaces: Collection[str] | None, lease_namespace: str | None) -> I
         for type_ in OURS:
             yield from (Right(verb, type_, "", namespace) for verb in ("get", "patch", *_READ))
             yield Right("patch", type_, "status", namespace)
+        # For blockOwnerDeletion, where OwnerReferencesPermissionEnforcement is on.
+        yield Right("update", POOLS, "finalizers", namespace)
         for type_ in (DEPLOYMENTS, SERVICES, SECRETS, DISRUPTION_BUDGETS):
             yield from (Right(verb, type_, "", namespace) for verb in _WRITE)
         yield Right("create", EVENTS, "", namespace)
     if lease_namespace is not None:
         for verb in ("get", "create", "update"):
             yield Right(verb, LEASES, "", lease_namespace)
+
+
+def check_ports(ports: Mapping[str, int]) -> None:
+    """Return if every port can be listened on; by the option that names it, 0 is none.
+
+    Raises:
+        PreflightError: one cannot.
+    """
+    for option, port in ports.items():
+        try:
+            with socket.create_server(("", port)):
+                pass
+        except OSError as error:
+            raise PreflightError(
+                f"Port {port} cannot be listened on: {error.strerror or error}. "
+                f"Choose another {option}; 0 switches it off."
+            ) from None
 
 
 async def check(

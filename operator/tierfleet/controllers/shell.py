@@ -61,10 +61,12 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
 
     Raises:
         ConnectError: there are no usable credentials.
-        PreflightError: the operator cannot work in that cluster.
-        OSError: a port is taken.
+        PreflightError: the operator cannot work in that cluster, or a port is taken.
         LeadershipLostError: the Lease could not be renewed.
     """
+    preflight.check_ports(
+        {"--metrics-port": options.metrics_port, "--health-port": options.health_port}
+    )
     connection = await connect(options.kubeconfig, options.context)
     client = Client(connection.configuration)
     try:

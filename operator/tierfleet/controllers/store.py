@@ -16,7 +16,7 @@ from tierfleet.controllers.child import Child
 from tierfleet.controllers.own import Own
 from tierfleet.kube import project
 from tierfleet.kube.cache import Cache
-from tierfleet.kube.cluster import Cluster
+from tierfleet.kube.cluster import Watched
 from tierfleet.kube.informers import Informer
 from tierfleet.kube.resources import (
     DEPLOYMENTS,
@@ -87,7 +87,7 @@ class Store:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: Watched,
         edges: Edges,
         namespaces: Collection[str] | None,
         clock: Callable[[], datetime] = _now,

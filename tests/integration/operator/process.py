@@ -25,8 +25,11 @@ Request = dict[str, Any]
 class Operator:
     """A running `tierfleet operator`."""
 
-    def __init__(self, cluster: Cluster, log: Path, *options: str) -> None:
+    def __init__(
+        self, cluster: Cluster, log: Path, *options: str, kubeconfig: Path | None = None
+    ) -> None:
         self.cluster = cluster
+        self._kubeconfig = kubeconfig or cluster.kubeconfig
         self._log = log
         self._options = options
         self._process: subprocess.Popen[str] | None = None
@@ -47,7 +50,7 @@ class Operator:
             self._process = subprocess.Popen(
                 [
                     *(str(PROGRAM), "operator"),
-                    *(f"--kubeconfig={self.cluster.kubeconfig}", *self._options),
+                    *(f"--kubeconfig={self._kubeconfig}", *self._options),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -93,9 +96,11 @@ class Operator:
 
 
 @contextlib.contextmanager
-def running(cluster: Cluster, log: Path, *options: str) -> Iterator[Operator]:
+def running(
+    cluster: Cluster, log: Path, *options: str, kubeconfig: Path | None = None
+) -> Iterator[Operator]:
     """A running operator that must survive the block, end in peace, and not complain meanwhile."""
-    operator = Operator(cluster, log, *options)
+    operator = Operator(cluster, log, *options, kubeconfig=kubeconfig)
     operator.start()
     try:
         yield operator

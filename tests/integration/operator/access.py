@@ -1,0 +1,32 @@
+"""Kubeconfigs for other users than the administrator."""
+
+from pathlib import Path
+
+import yaml
+
+from tests.integration.operator.world import World
+
+
+def kubeconfig(path: Path, server: str, **user: str) -> Path:
+    """Write a kubeconfig for that server and user, and return where."""
+    cluster = {"server": server, "insecure-skip-tls-verify": True}
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": "c", "cluster": cluster}],
+                "users": [{"name": "u", "user": user}],
+                "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+                "current-context": "x",
+            }
+        )
+    )
+    return path
+
+
+def server_of(world: World) -> str:
+    """Where the API server listens."""
+    config = yaml.safe_load(world.cluster.kubeconfig.read_text())
+    server: str = config["clusters"][0]["cluster"]["server"]
+    return server

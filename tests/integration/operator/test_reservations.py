@@ -1,0 +1,138 @@
+"""Contracts: accepted in order, recorded in the plan, mirrored in status, ended in time."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from e2e.wait import wait_until
+from tests.integration.operator.process import Operator
+from tests.integration.operator.world import (
+    H100,
+    PATIENCE_SECONDS,
+    World,
+    policy,
+    pool,
+    reservation,
+    tenant,
+)
+
+
+def plan(world: World, pool: str) -> dict[str, Any]:
+    """The index of the pool's plan in force."""
+    data = world.get("secret", f"{pool}-plan")["data"]["index.json"]
+    index: dict[str, Any] = json.loads(base64.b64decode(data))
+    return index
+
+
+def granted(world: World, pool: str) -> dict[str, int]:
+    """Service tokens/s by reservation, as the plan in force has them."""
+    return {r["name"]: r["granted"] for r in plan(world, pool).get("reservations", [])}
+
+
+def small(name: str = "llama") -> dict[str, Any]:
+    """A pool of 28,000 service tokens/s, of which 12,600 can be sold."""
+    return pool(name, 2, H100)
+
+
+def at(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_what_does_not_fit_is_refused_with_numbers_and_heals_when_there_is_room(
+    operator: Operator, fleet: World
+) -> None:
+    fleet.apply(policy(), tenant("acme"), tenant("globex"), small())
+    fleet.wait_ready("llama", "h100:2")
+    fleet.apply(reservation("acme", "llama", ["acme"], {"serviceTokensPerSecond": 9000}))
+    fleet.wait_for_condition("capres", "acme", "Accepted", "True", "Fits")
+    fleet.apply(reservation("globex", "llama", ["globex"], {"serviceTokensPerSecond": 9000}))
+    refused = fleet.wait_for_condition(
+        "capres", "globex", "Accepted", "False", "InsufficientCapacity"
+    )
+    for number in ("9000", "12600", "5400"):
+        assert number in refused["message"]
+    assert fleet.status("capres", "globex")["shortBy"] == 5400
+    assert granted(fleet, "llama") == {"acme": 9000}
+
+    fleet.kubectl("scale", "tpool", "llama", "--replicas=3")
+    fleet.wait_for_condition("capres", "globex", "Accepted", "True", "Fits")
+    assert granted(fleet, "llama") == {"acme": 9000, "globex": 9000}
+
+
+def test_missing_pools_and_tenants_are_named_and_heal(operator: Operator, fleet: World) -> None:
+    fleet.apply(policy(), reservation("acme", "llama", ["acme"], {"percent": 30}))
+    refused = fleet.wait_for_condition("capres", "acme", "Accepted", "False", "PoolNotFound")
+    assert "'llama'" in refused["message"]
+    fleet.apply(small())
+    refused = fleet.wait_for_condition("capres", "acme", "Accepted", "False", "TenantNotFound")
+    assert "'acme'" in refused["message"]
+    fleet.apply(tenant("acme"))
+    fleet.wait_for_condition("capres", "acme", "Ready", "True")
+    shown = fleet.kubectl("get", "capres", "acme", "--no-headers").split()
+    assert shown[:6] == ["acme", "llama", "30%", "8400", "True", "True"]
+
+
+def test_a_promise_outlives_edits_of_its_record_and_of_its_status(
+    operator: Operator, fleet: World
+) -> None:
+    fleet.apply(policy(), tenant("acme"), tenant("globex"), small())
+    fleet.wait_ready("llama", "h100:2")
+    fleet.apply(reservation("later", "llama", ["globex"], {"serviceTokensPerSecond": 9000}))
+    fleet.wait_for_condition("capres", "later", "Accepted", "True")
+    # By its age the other one would come first, had nothing been recorded.
+    fleet.apply(reservation("early", "llama", ["acme"], {"serviceTokensPerSecond": 9000}))
+    fleet.wait_for_condition("capres", "early", "Accepted", "False", "InsufficientCapacity")
+    recorded = plan(fleet, "llama")["reservations"]
+    empty = base64.b64encode(b"{}").decode()
+    for vandalism in (
+        ("patch", "secret", "llama-plan", f'-p={{"data":{{"index.json":"{empty}"}}}}'),
+        ("delete", "secret", "llama-plan"),
+    ):
+        fleet.kubectl(*vandalism)
+        wait_until(
+            lambda: (
+                fleet.find("secret", "llama-plan") is not None
+                and plan(fleet, "llama").get("reservations") == recorded
+            ),
+            timeout=PATIENCE_SECONDS,
+            why=f"the record to survive kubectl {' '.join(vandalism)}",
+        )
+    assert fleet.condition("capres", "early", "Accepted")["status"] == "False"
+
+
+def test_a_term_begins_and_ends_by_itself_and_gives_back_what_it_took(
+    operator: Operator, fleet: World
+) -> None:
+    fleet.apply(policy(), tenant("acme"), tenant("globex"), small())
+    fleet.wait_ready("llama", "h100:2")
+    start = datetime.now(UTC) + timedelta(seconds=5)
+    end = start + timedelta(seconds=4)
+    rate = {"serviceTokensPerSecond": 9000}
+    term = {"start": at(start), "end": at(end)}
+    fleet.apply(reservation("acme", "llama", ["acme"], rate, term=term))
+    fleet.wait_for_condition("capres", "acme", "Active", "False", "NotStarted")
+    fleet.apply(reservation("globex", "llama", ["globex"], rate))
+    fleet.wait_for_condition("capres", "globex", "Accepted", "False", "InsufficientCapacity")
+    fleet.wait_for_condition("capres", "acme", "Active", "True", "InTerm")
+    assert datetime.now(UTC) >= start - timedelta(seconds=1)
+    fleet.wait_for_condition("capres", "acme", "Active", "False", "Expired")
+    assert datetime.now(UTC) >= end - timedelta(seconds=1)
+    fleet.wait_for_condition("capres", "globex", "Accepted", "True", "Fits")
+
+
+def test_a_changed_limit_reaches_the_plan_without_touching_a_pod(
+    operator: Operator, fleet: World
+) -> None:
+    fleet.apply(policy(), tenant("acme"), small())
+    fleet.wait_ready("llama", "h100:2")
+    pods = {pod["metadata"]["uid"] for pod in fleet.pods("llama")}
+    changed = policy()
+    changed["spec"]["tiers"][0]["limits"] = {"requestsPerMinute": 7}
+    fleet.apply(changed)
+    wait_until(
+        lambda: "7" in json.dumps([t.get("limits") for t in plan(fleet, "llama")["tiers"]]),
+        timeout=PATIENCE_SECONDS,
+        why="the limit to be in the plan",
+    )
+    assert {pod["metadata"]["uid"] for pod in fleet.pods("llama")} == pods

@@ -1,0 +1,133 @@
+"""Objects as an API server sends them, and a store that holds them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.unit.kube.fake import FakeCluster
+from tierfleet.api import Key
+from tierfleet.controllers import child
+from tierfleet.controllers.store import Store
+from tierfleet.kube.resources import DEPLOYMENTS, Raw
+from tierfleet.manifests import labels, names
+
+NAMESPACE = "inference"
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+PRODUCT = "nvidia.com/gpu.product"
+H100 = "NVIDIA-H100-80GB-HBM3"
+
+
+class Changes:
+    """Edges that only keep what they were told, by kind."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def pool(self, key: Key, *_: Any) -> None:
+        self.told.append(("pool", key[1]))
+
+    def policy(self, key: Key, *_: Any) -> None:
+        self.told.append(("policy", key[1]))
+
+    def reservation(self, key: Key, *_: Any) -> None:
+        self.told.append(("reservation", key[1]))
+
+    def tenant(self, key: Key, *_: Any) -> None:
+        self.told.append(("tenant", key[1]))
+
+    def child(self, key: Key, *_: Any) -> None:
+        self.told.append(("child", key[1]))
+
+    def node(self, key: Key, *_: Any) -> None:
+        self.told.append(("node", key[1]))
+
+    def pod(self, key: Key, *_: Any) -> None:
+        self.told.append(("pod", key[1]))
+
+
+def store(changes: Changes | None = None) -> Store:
+    """An empty store whose clock stands at `NOW`."""
+    return Store(FakeCluster(), changes or Changes(), [NAMESPACE], lambda: NOW)
+
+
+_versions = iter(range(1, 1_000_000))
+
+
+def metadata(name: str, **more: Any) -> Raw:
+    """Metadata that is younger than any before."""
+    return {
+        "namespace": NAMESPACE,
+        "name": name,
+        "uid": f"uid-{name}",
+        "generation": 1,
+        "resourceVersion": str(next(_versions)),
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        **more,
+    }
+
+
+def policy(name: str = "standard") -> Raw:
+    """A policy with one tier."""
+    spec = {"tiers": [{"name": "retail", "priority": 0}]}
+    return {"kind": "TierPolicy", "metadata": metadata(name), "spec": spec}
+
+
+def pool(name: str, replicas: int, product: str = H100, **more: Any) -> Raw:
+    """A pool on one accelerator, `gpu`, with one device per replica."""
+    return {
+        "kind": "InferencePool",
+        "metadata": metadata(name, **more),
+        "spec": {
+            "policyRef": {"name": "standard"},
+            "model": {"name": "m", "source": "/m"},
+            "engine": {"image": "vllm:1"},
+            "sidecar": {"image": "tierfleet:1"},
+            "accelerators": [{"name": "gpu", "products": [product]}],
+            "replicas": replicas,
+        },
+    }
+
+
+def node(name: str, devices: int, product: str = H100) -> Raw:
+    """A ready node."""
+    own = metadata(name, labels={PRODUCT: product})
+    del own["namespace"]
+    return {
+        "metadata": own,
+        "spec": {},
+        "status": {
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "allocatable": {"nvidia.com/gpu": str(devices)},
+        },
+    }
+
+
+def deployment(pool: str, replicas: int, **status: Any) -> Raw:
+    """A pool's Deployment on `gpu` as we applied it; rolled out unless `status` says otherwise."""
+    done = {
+        "observedGeneration": 1,
+        "updatedReplicas": replicas,
+        "availableReplicas": replicas,
+    }
+    return {
+        "kind": "Deployment",
+        "metadata": metadata(
+            names.deployment(pool, "gpu"),
+            labels=labels.selector(pool),
+            ownerReferences=[{"uid": f"uid-{pool}", "controller": True}],
+        ),
+        "spec": {"replicas": replicas, "template": {"spec": {}}},
+        "status": done | status,
+    }
+
+
+def as_applied(raw: Raw, fields: Raw, manager: str = child.MANAGER) -> Raw:
+    """The object with managedFields that give `fields` to a manager."""
+    entry = {"manager": manager, "operation": "Apply", "fieldsV1": fields}
+    others = raw["metadata"].get("managedFields", [])
+    return raw | {"metadata": raw["metadata"] | {"managedFields": [*others, entry]}}
+
+
+def live(raw: Mapping[str, Any]) -> child.Child:
+    """A Deployment as it is kept."""
+    return child.project(DEPLOYMENTS, dict(raw))

@@ -1,0 +1,65 @@
+import base64
+import json
+
+from tests.unit.controllers import raws
+from tierfleet.controllers.own import STATUS_MANAGER
+from tierfleet.kube.ownership import Foreign
+from tierfleet.kube.resources import SECRETS, Raw
+
+POOL = (raws.NAMESPACE, "llama")
+OURS: Raw = {"f:data": {"f:index.json": {}}}
+
+
+def index(version: str) -> Raw:
+    document = base64.b64encode(json.dumps({"version": version}).encode()).decode()
+    return {
+        "metadata": raws.metadata("llama-plan", labels={"tierfleet.dev/pool": "llama"}),
+        "data": {"index.json": document},
+    }
+
+
+def test_the_record_of_promises_outlives_an_edit_and_a_deletion() -> None:
+    store = raws.store()
+    assert store.recorded_of(POOL).version == ""
+    store.observe(SECRETS, raws.as_applied(index("1"), OURS))
+    assert store.recorded_of(POOL).version == "1"
+    # Somebody else writes: the field is not ours any more.
+    store.observe(SECRETS, raws.as_applied(index("2"), OURS, "kubectl-edit"))
+    assert store.recorded_of(POOL).version == "1"
+    store.observe(SECRETS, raws.as_applied(index("3"), OURS))
+    assert store.recorded_of(POOL).version == "3"
+    store.forget(POOL)
+    assert store.recorded_of(POOL).version == ""
+
+
+def test_a_status_that_no_model_reads_does_not_hide_the_object() -> None:
+    store = raws.store()
+    raw = raws.pool("llama", 1) | {"status": {"replicas": "many"}}
+    store.pools.put(raw)
+    own = store.pools.get(POOL)
+    assert own is not None
+    assert own.object.spec.replicas == 1
+    assert own.object.status.replicas == 0
+
+
+def test_who_wrote_into_a_status_is_known() -> None:
+    store = raws.store()
+    entry = {
+        "manager": "kubectl-edit",
+        "operation": "Update",
+        "subresource": "status",
+        "fieldsV1": {"f:status": {"f:readySummary": {}}},
+    }
+    ours = entry | {"manager": STATUS_MANAGER, "operation": "Apply"}
+    store.pools.put(raws.pool("llama", 1, managedFields=[entry, ours]))
+    own = store.pools.get(POOL)
+    assert own is not None
+    assert own.foreign == (Foreign("kubectl-edit", ("status.readySummary",)),)
+
+
+def test_an_object_that_cannot_be_read_is_left_out() -> None:
+    store = raws.store()
+    raw = raws.pool("llama", 1)
+    del raw["spec"]["model"]
+    store.pools.put(raw)
+    assert store.pools.get(POOL) is None
