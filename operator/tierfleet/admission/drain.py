@@ -10,18 +10,23 @@ UNKNOWN = 1_000_000_000
 class DrainRate:
     """Moving average (1/8) of the time between two ends of requests while others wait."""
 
-    __slots__ = ("_interval", "_last")
+    __slots__ = ("_interval", "_last", "_others_waited")
 
     def __init__(self) -> None:
         self._interval: int | None = None
-        self._last: int | None = None
+        self._last = 0
+        self._others_waited = False
 
     def ended(self, now: int, *, waiting: bool) -> None:
-        """A request has ended. An interval in which nothing waited says nothing about the rate."""
-        if self._last is not None and waiting:
+        """A request has ended, and others do or do not wait for its seat.
+
+        An interval counts only if somebody waited all through it: an idle one says nothing.
+        """
+        if waiting and self._others_waited:
             gap = now - self._last
             self._interval = gap if self._interval is None else (7 * self._interval + gap) // 8
         self._last = now
+        self._others_waited = waiting
 
     def time_for(self, requests: int) -> int:
         """Nanoseconds until so many requests have ended, within [100 ms, 60 s]."""

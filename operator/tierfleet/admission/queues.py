@@ -63,14 +63,27 @@ class Queues:
             heapq.heappush(self._heads[flow.tier.name], (head.sequence, flow))
 
     def head(self) -> Request | None:
-        """The oldest request that may run, of the highest tier that has one."""
-        for heads in self._heads.values():
-            while heads:
-                sequence, flow = heads[0]
-                head = flow.head()
-                if head is not None and head.sequence == sequence:
-                    return head
-                heapq.heappop(heads)
-                if flow.offered == sequence:
-                    flow.offered = 0
+        """The oldest request that may run, of the highest tier that has one.
+
+        Tiers of the same priority are served as one.
+        """
+        best: Request | None = None
+        for tier in self.tiers:
+            if best is not None and tier.priority < best.flow.tier.priority:
+                break
+            head = self._head_of(tier.name)
+            if head is not None and (best is None or head.sequence < best.sequence):
+                best = head
+        return best
+
+    def _head_of(self, tier: str) -> Request | None:
+        heads = self._heads[tier]
+        while heads:
+            sequence, flow = heads[0]
+            head = flow.head()
+            if head is not None and head.sequence == sequence:
+                return head
+            heapq.heappop(heads)
+            if flow.offered == sequence:
+                flow.offered = 0
         return None

@@ -128,6 +128,15 @@ def test_concurrency_of_one_tenant_does_not_hold_up_another() -> None:
     assert list(driver.running) == [other, second]
 
 
+def test_tiers_of_the_same_priority_are_served_as_one_in_order_of_arrival() -> None:
+    tiers = [{"name": name, "priority": 5} for name in ("gold", "silver", "bronze")]
+    driver = drive(1, make_plan(tiers=tiers))
+    arrived = [driver.arrive(f"{tier}-0") for tier in ("bronze", "silver", "gold", "bronze")]
+    while driver.running:
+        driver.finish(next(iter(driver.running)))
+    assert [decision.id for decision in driver.dispatched] == arrived
+
+
 def test_a_request_for_more_seats_than_there_are_is_refused() -> None:
     driver = drive(4)
     driver.arrive("gold-0", sequences=5)
