@@ -48,7 +48,7 @@ def judge(snapshot: Snapshot, market: Market) -> Mapping[str, Verdict]:
     for reservation in _in_order(snapshot.reservations_of(market.pool.key), agreed):
         uid = reservation.metadata.uid
         before = agreed.pop(uid, None)
-        rank = before.rank if before else 1 + max((c.rank for c in agreed.values()), default=-1)
+        rank = 1 + max((contract.rank for contract in agreed.values()), default=-1)
         wanted, refused = _decided(reservation, before, rank, agreed.values(), market)
         kept = before if refused else wanted
         if kept is not None and not promises.over(kept.term, market.now):

@@ -113,6 +113,29 @@ def test_free_devices_that_no_single_node_can_give_are_not_counted() -> None:
     assert shortfall(fleet, "h100") == Shortfall(Limit.INSUFFICIENT_DEVICES, 3, 0, stranded=12)
 
 
+def test_small_replicas_fill_nodes_that_are_in_use_and_leave_whole_ones_to_larger_ones() -> None:
+    small = pool("small", accelerator(devices=1), replicas=1, age=99)
+    large = pool("large", accelerator(devices=8), replicas=1)
+    fleet = nodes(H100, 2)
+    for partly_used in fleet:
+        used = world(small, large, nodes=fleet, pods=(stranger(partly_used, 7),))
+        assert summaries(used) == {"small": "h100:1", "large": "h100:1"}
+
+
+def test_of_nodes_that_are_alike_the_first_by_name_is_taken_however_they_are_listed() -> None:
+    team = {"tolerations": [{"key": "team", "operator": "Exists"}]}
+    pools = (
+        pool("first", accelerator(devices=8), age=99, template=team),
+        pool("second", accelerator(devices=8)),
+    )
+    fleet = nodes(H100, 2)
+    ours, everybodys = sorted(fleet)
+    fleet[ours] = replace(fleet[ours], taints=(Taint("team", "NoSchedule"),))
+    for listed in (fleet, {everybodys: fleet[everybodys], ours: fleet[ours]}):
+        placed = summaries(world(*pools, nodes=listed))
+        assert placed == {"first": "h100:1", "second": "h100:1"}
+
+
 def test_devices_of_finished_pods_are_free() -> None:
     done = replace(stranger("nvidia-h100-80gb-hbm3-0", 8), finished=True)
     fleet = world(pool("pool", accelerator(devices=8)), nodes=nodes(H100, 1), pods=(done,))
@@ -186,7 +209,9 @@ def test_devices_of_another_accelerators_replica_are_free_only_once_it_is_gone()
 
 
 def test_the_last_devices_go_to_the_pool_that_promised_more() -> None:
-    first = pool("first", accelerator(devices=8, rate=1000), replicas=2, age=99)
+    first = pool(
+        "first", accelerator(devices=8, rate=1000), replicas=2, age=99, placementWeight=1000
+    )
     second = pool("second", accelerator(devices=8, rate=1000), replicas=2)
     acme = reservation("acme", 500, pool="second")
     fleet = written(world(first, second, acme, nodes=nodes(H100, 4)))
@@ -259,6 +284,8 @@ def test_pools_are_grouped_by_the_products_that_they_share() -> None:
     fleet = [pool("a", b200), pool("c", other), pool("d", h100), pool("b", b200, h100)]
     named = [{name for _, name in group} for group in device_groups(fleet)]
     assert named == [{"a", "b", "d"}, {"c"}]
+    chain = [pool("a", b200, h100), pool("b", b200), pool("c", h100)]
+    assert len(device_groups(chain)) == 1
 
 
 def test_a_group_may_name_pools_that_are_gone() -> None:

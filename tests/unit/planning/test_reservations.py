@@ -181,6 +181,22 @@ def test_a_raise_that_does_not_fit_leaves_the_old_contract_and_says_so() -> None
     assert granted(edited(raised, reservation("b", 3100))) == {"a": 5000, "b": 3100}
 
 
+def test_a_raise_is_judged_before_whoever_is_new_however_old() -> None:
+    first = written(fleet(reservation("b", 2000)))
+    both = edited(first, reservation("b", 5000), reservation("c", 4000, age=99))
+    assert granted(both) == {"b": 5000}
+
+
+def test_a_contract_that_is_renewed_after_its_end_is_a_new_one() -> None:
+    first = written(
+        fleet(reservation("a", 100, term=days(-1, 1), age=9), reservation("b", 100, age=8))
+    )
+    later = changed(first, now=NOW + timedelta(days=2))
+    renewed = verdicts(edited(later, reservation("a", 100, term=days(-1, 9), age=9)))["a"].contract
+    assert renewed is not None
+    assert (renewed.rank, renewed.accepted_at) == (2, later.now)
+
+
 def test_a_contract_may_always_be_made_smaller() -> None:
     first = written(fleet(reservation("a", 5000, age=9), reservation("b", "30%", tenants=["b"])))
     lost = shrunk(first, 3)
