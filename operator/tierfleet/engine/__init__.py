@@ -1,4 +1,4 @@
-"""A simulated continuous-batching engine; what it models and what not: docs/engine.md.
+"""A simulated continuous-batching engine.
 
     config.py     sizes and step cost of one engine
     model.py      the pure model, for virtual and for real time
@@ -9,4 +9,6 @@
     driver.py     the model in real time
     metrics.py    its counts under vLLM's names
     server.py     HTTP and signals
+
+What it models and what not stands in docs/engine.md.
 """
