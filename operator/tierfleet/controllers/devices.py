@@ -74,6 +74,7 @@ class Devices:
         pools = [own.object for key in sorted(keys) if (own := self._store.pools.get(key))]
         for gone in [key for key in self._granted if self._store.pools.get(key) is None]:
             del self._granted[gone]
+            self._waiting.discard(gone)
         if not pools:
             return DONE
         snapshot = self._store.of_group(pools)

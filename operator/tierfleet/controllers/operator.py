@@ -25,6 +25,8 @@ from tierfleet.controllers.store import Store
 from tierfleet.controllers.tokens import TokenKeeper
 from tierfleet.controllers.worker import Controller
 from tierfleet.kube.cluster import Cluster
+from tierfleet.kube.resources import DEPLOYMENTS, SECRETS
+from tierfleet.plan.parts import INDEX
 from tierfleet.planning.snapshot import Node, Pod, TenantSecret
 
 RESYNC_SECONDS = 600.0
@@ -219,4 +221,6 @@ def _same_spec(old: Own[Any] | None, new: Own[Any] | None) -> bool:
 
 def _of_devices(found: Child | None) -> tuple[object, ...]:
     """What of a child the device grant goes by: replicas, and the record of promises."""
-    return (found.replicas, found.data) if found else ()
+    if found is None or found.type not in {DEPLOYMENTS, SECRETS}:
+        return ()
+    return tuple(part for part in (found.replicas, found.data.get(INDEX)) if part)

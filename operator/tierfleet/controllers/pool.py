@@ -4,6 +4,7 @@ Order matters: the plan with its record of promises is written before anything t
 what is not planned any more is deleted last, and the status tells what has been done.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -25,6 +26,8 @@ from tierfleet.plan import sha256_hex
 from tierfleet.planning.pool import PoolPlan, TokenHashes, plan_pool
 from tierfleet.planning.snapshot import Snapshot
 from tierfleet.planning.status import summarise_pool
+
+logger = logging.getLogger(__name__)
 
 NAME_TAKEN = "NameTaken"
 """Reason while an object of somebody else has the name of a child."""
@@ -134,6 +137,8 @@ class Pools:
         seen = {r.metadata.uid: r.metadata.generation for r in reservations}
         before, self._planned[plan.key] = self._planned.get(plan.key), Planned(plan, seen)
         if before is None or before != self._planned[plan.key]:
+            version = plan.plan.version if plan.plan else "as it was"
+            logger.info("%s/%s: placed %s, plan %s.", *plan.key, plan.placement.summary, version)
             for reservation in reservations:
                 self._wake_reservation(reservation.key)
 

@@ -4,6 +4,7 @@ So that a person gets one sentence with the next step at once, not a log that re
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from tierfleet.kube.resources import (
     DISRUPTION_BUDGETS,
     EVENTS,
     LEASES,
+    NAMESPACES,
     NODES,
     OURS,
     PODS,
@@ -29,6 +31,8 @@ from tierfleet.kube.resources import (
     SERVICES,
     ResourceType,
 )
+
+logger = logging.getLogger(__name__)
 
 _READ = ("list", "watch")
 _WRITE = ("get", "list", "watch", "create", "patch", "delete")
@@ -118,6 +122,14 @@ async def check(
             f"The API server at {server} refuses: {_part(error)}. "
             "Choose another --context, or ask its administrator."
         ) from error
+    for namespace in namespaces or ():
+        try:
+            await client.get(NAMESPACES, ("", namespace))
+        except NotFoundError:
+            logger.warning("There is no namespace %s yet.", namespace)
+        except ClusterError:
+            # Whether we may look is another matter, and not needed to serve it.
+            continue
     wanted = list(rights(namespaces, lease_namespace))
     try:
         allowed = await asyncio.gather(*(client.may(*right) for right in wanted))

@@ -213,7 +213,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = REQUEST_SECONDS
     settings.networking.connect_timeout = CONNECT_SECONDS
     # About an hour of a server that does not answer, before the process gives up.
-    settings.networking.error_backoffs = (1, 1, 2, 3, 5, 8, 13, 21, *[30] * 120)
+    settings.networking.error_backoffs = (1, 1, 2, 3, *[5] * 720)
     settings.watching.connect_timeout = CONNECT_SECONDS
     settings.watching.server_timeout = WATCH_SECONDS
     settings.watching.inactivity_timeout = SILENCE_SECONDS

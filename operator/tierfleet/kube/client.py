@@ -134,6 +134,8 @@ class Client:
                 yield WatchEvent(event["type"], event["object"])
         except (aiohttp.ClientError, OSError) as error:
             raise UnreachableError(_sentence(error)) from error
+        except ValueError as error:
+            raise UnreachableError("The stream broke off in the middle of an event.") from error
         finally:
             response.close()
 

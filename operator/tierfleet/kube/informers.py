@@ -24,7 +24,8 @@ from tierfleet.kube.resources import Key, Raw, ResourceType, key_of, version_of
 T = TypeVar("T")
 
 FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 5.0
+"""Short, because while we do not watch we put nothing back."""
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Reflector(Generic[T]):
         """Follow the query for ever."""
         pause = FIRST_PAUSE_SECONDS
         version = ""
+        complaint = ""
         while True:
             try:
                 if not version:
@@ -75,10 +77,14 @@ class Reflector(Generic[T]):
                     async for seen in versions:
                         version = seen
                         pause = FIRST_PAUSE_SECONDS
+                        complaint = ""
             except GoneError:
                 version = ""
             except ClusterError as error:
-                logger.warning("Watching %s: %s Trying again.", self._query.type.plural, error)
+                # Once: an outage has many attempts.
+                if str(error) != complaint:
+                    complaint = str(error)
+                    logger.warning("Watching %s: %s", self._query.type.plural, complaint)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - a jitter
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 

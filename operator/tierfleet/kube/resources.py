@@ -46,16 +46,10 @@ SERVICES = ResourceType("", "v1", "services", "Service")
 SECRETS = ResourceType("", "v1", "secrets", "Secret")
 PODS = ResourceType("", "v1", "pods", "Pod")
 NODES = ResourceType("", "v1", "nodes", "Node", namespaced=False)
+NAMESPACES = ResourceType("", "v1", "namespaces", "Namespace", namespaced=False)
 DISRUPTION_BUDGETS = ResourceType("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 EVENTS = ResourceType("events.k8s.io", "v1", "events", "Event")
 LEASES = ResourceType("coordination.k8s.io", "v1", "leases", "Lease")
-CRDS = ResourceType(
-    "apiextensions.k8s.io",
-    "v1",
-    "customresourcedefinitions",
-    "CustomResourceDefinition",
-    namespaced=False,
-)
 
 POLICIES, POOLS, RESERVATIONS = (
     ResourceType(GROUP, VERSION, kind.definition.plural, kind.definition.kind) for kind in KINDS
