@@ -171,25 +171,22 @@ def _job(
 ) -> Job:
     if request.model is not None and request.model != limits.model:
         raise RequestError(
-            f"The model `{request.model}` does not exist.",
+            f"There is no model {request.model!r} here; this engine serves {limits.model!r}.",
             "model",
             kind="NotFoundError",
             status=404,
         )
     if request.stream_options is not None and not request.stream:
-        raise RequestError(
-            "Stream options can only be defined when `stream=True`.", "stream_options"
-        )
+        raise RequestError("stream_options must come with stream set to true.", "stream_options")
     if request.priority != 0 and not limits.priority_scheduling:
         raise RequestError(
-            f"Got priority {request.priority} but Priority scheduling is not enabled."
-            " Start the engine with --scheduling-policy priority.",
+            f"A priority other than 0 (here {request.priority}) needs an engine that was started"
+            " with --scheduling-policy priority.",
             "priority",
         )
     if max_tokens is not None and request.min_tokens > max_tokens:
         raise RequestError(
-            f"min_tokens must be less than or equal to max_tokens={max_tokens},"
-            f" got {request.min_tokens}.",
+            f"min_tokens ({request.min_tokens}) must not be above max_tokens ({max_tokens}).",
             "min_tokens",
         )
     n = request.n or 1
@@ -218,14 +215,12 @@ def _job(
 def _prompt_tokens(prompt: Prompt, max_tokens: int | None, max_model_len: int) -> int:
     tokens = text.count_tokens(prompt)
     if tokens == 0:
-        raise RequestError("The prompt cannot be empty.", "prompt")
+        raise RequestError("The prompt must not be empty.", "prompt")
     if tokens + (max_tokens or 1) > max_model_len:
-        asked = "" if max_tokens is None else f"you requested {max_tokens} output tokens and "
+        asked = "" if max_tokens is None else f" and the answer may have {max_tokens}"
         raise RequestError(
-            f"This model's maximum context length is {max_model_len} tokens. However, {asked}your"
-            f" prompt contains {tokens} input tokens, for a total of at least"
-            f" {tokens + (max_tokens or 1)} tokens. Please reduce the length of the input prompt"
-            " or the number of requested output tokens.",
+            f"The prompt has {tokens} tokens{asked}, and the context holds at most {max_model_len}."
+            " Shorten the prompt or lower max_tokens.",
             "input_tokens",
         )
     return tokens

@@ -31,16 +31,16 @@ def completion(**fields: Any) -> Job:
             "messages",
             "messages.0.content.0.type: Input should be 'text'",
         ),
-        ({"model": "other"}, 404, "model", "The model `other` does not exist."),
+        ({"model": "other"}, 404, "model", "There is no model 'other' here"),
         ({"max_tokens": 0}, 400, "max_tokens", "greater than or equal to 1"),
         ({"max_tokens": "many"}, 400, "max_tokens", "valid integer"),
-        ({"max_tokens": 2048}, 400, "input_tokens", "maximum context length is 2048 tokens"),
-        ({"max_completion_tokens": 2048}, 400, "input_tokens", "requested 2048 output tokens"),
+        ({"max_tokens": 2048}, 400, "input_tokens", "context holds at most 2048"),
+        ({"max_completion_tokens": 2048}, 400, "input_tokens", "the answer may have 2048"),
         ({"n": 0}, 400, "n", "greater than or equal to 1"),
         ({"n": 129}, 400, "n", "less than or equal to 128"),
-        ({"min_tokens": 6, "max_tokens": 5}, 400, "min_tokens", "less than or equal to"),
-        ({"stream_options": {}}, 400, "stream_options", "only be defined when `stream=True`"),
-        ({"priority": -1}, 400, "priority", "Priority scheduling is not enabled"),
+        ({"min_tokens": 6, "max_tokens": 5}, 400, "min_tokens", "must not be above max_tokens"),
+        ({"stream_options": {}}, 400, "stream_options", "with stream set to true"),
+        ({"priority": -1}, 400, "priority", "--scheduling-policy priority"),
     ],
 )
 def test_a_bad_chat_request_is_told_what_is_wrong(
@@ -57,12 +57,12 @@ def test_a_bad_chat_request_is_told_what_is_wrong(
 @pytest.mark.parametrize(
     ("fields", "param", "sentence"),
     [
-        ({"prompt": ""}, "prompt", "cannot be empty"),
+        ({"prompt": ""}, "prompt", "must not be empty"),
         ({"prompt": []}, "prompt", "at least 1 item"),
-        ({"prompt": ["a", ""]}, "prompt", "cannot be empty"),
+        ({"prompt": ["a", ""]}, "prompt", "must not be empty"),
         ({"prompt": [1, -1]}, "prompt", "greater than or equal to 0"),
         ({"prompt": 7}, "prompt", "valid array"),
-        ({"prompt": "a" * 9000, "max_tokens": None}, "input_tokens", "2250 input tokens"),
+        ({"prompt": "a" * 9000, "max_tokens": None}, "input_tokens", "The prompt has 2250 tokens"),
         ({"prompt": ["a"] * 65, "n": 2}, "n", "at most 128, got 2 times 65"),
     ],
 )
