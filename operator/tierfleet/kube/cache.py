@@ -9,10 +9,13 @@ take half a gigabyte. A projection that is equal to the one before is not report
 heartbeats of nodes wake nobody.
 """
 
+import logging
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from tierfleet.kube.resources import Key, Raw, key_of, version_of
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -61,12 +64,17 @@ class Cache(Generic[T]):
         return [self._entries[key].kept for key in sorted(self._terms.get(term, ()))]
 
     def put(self, raw: Raw) -> None:
-        """Take in the object, unless it is older than what is known."""
+        """Take in the object, unless it is older than what is known, or cannot be projected."""
         key, version = key_of(raw), version_of(raw)
         old = self._entries.get(key)
         if old is not None and version <= old.version:
             return
-        kept = self._project(raw)
+        try:
+            kept = self._project(raw)
+        except Exception:
+            # A bug, but one object must not stop the watch of all the others: what is known stays.
+            logger.exception("%s %s cannot be read.", raw.get("kind", "Object"), "/".join(key))
+            return
         if kept is None:
             self.remove(key, version)
             return

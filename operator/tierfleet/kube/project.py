@@ -22,7 +22,8 @@ NOT_FINISHED = "status.phase!=Succeeded,status.phase!=Failed"
 """Field selector: a pod that has ended holds no devices."""
 
 _HASHED = re.compile(r"sha256:([0-9a-f]{64})")
-_LONGEST_WEIGHT = 10_000
+_LARGEST_WEIGHT = 10_000
+_WEIGHT = re.compile(r"[0-9]{1,5}")
 _SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "Ki": 2**10, "Mi": 2**20}
 
 
@@ -76,8 +77,8 @@ def tenant(raw: Raw) -> TenantSecret:
         f"has no label {label}" for label in (TENANT_LABEL, TIER_LABEL) if not own.get(label)
     ]
     weight = metadata.get("annotations", {}).get(WEIGHT_ANNOTATION, "1")
-    if not (weight.isdecimal() and 1 <= int(weight) <= _LONGEST_WEIGHT):
-        problems.append(f"has annotation {WEIGHT_ANNOTATION}, which must be 1 to {_LONGEST_WEIGHT}")
+    if not (_WEIGHT.fullmatch(weight) and 1 <= int(weight) <= _LARGEST_WEIGHT):
+        problems.append(f"has annotation {WEIGHT_ANNOTATION}, which must be 1 to {_LARGEST_WEIGHT}")
         weight = "1"
     keys = []
     for entry, encoded in sorted((raw.get("data") or {}).items()):

@@ -107,6 +107,19 @@ def test_keys_are_kept_as_hashes_whether_given_in_clear_or_not() -> None:
     assert "secret" not in repr(found).replace("TenantSecret", "")
 
 
+@pytest.mark.parametrize("weight", ["1" * 5000, "10001", "²", "٣", "-1", "1.5", "", " 1"])
+def test_a_weight_that_is_no_number_in_bounds_is_told_and_counts_as_one(weight: str) -> None:
+    found = project.tenant(secret({}, annotations={"tierfleet.dev/weight": weight}))
+    assert found.weight == 1
+    assert found.problems == ("has annotation tierfleet.dev/weight, which must be 1 to 10000",)
+
+
+@pytest.mark.parametrize("weight", ["1", "10000"])
+def test_a_weight_in_bounds_counts(weight: str) -> None:
+    found = project.tenant(secret({}, annotations={"tierfleet.dev/weight": weight}))
+    assert (found.weight, found.problems) == (int(weight), ())
+
+
 def test_a_tenant_with_faults_keeps_what_is_right() -> None:
     raw = secret(
         {"good": "secret", "bad": "sha256:abc", "none": " "},
