@@ -156,6 +156,8 @@ class UpstreamConnection(asyncio.Protocol):
     def _ended(self, receiver: Receiver) -> None:
         self._receiver = None
         if self._reader.reusable:
+            # The client may have paused it in this very piece, and nobody else will resume it.
+            self.resume()
             self._pool.keep(self)
         else:
             self.close()

@@ -1,6 +1,7 @@
 """What the client sees when the engine breaks: an honest error, or a connection that is cut."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -221,3 +222,28 @@ async def test_each_event_is_passed_on_before_the_next_one_is_there(
             seen.set()
     (line,) = await inside.lines(1)
     assert (line["prompt_tokens"], line["output_tokens"]) == (3, 1)
+
+
+async def test_a_client_that_stalls_on_a_whole_answer_leaves_a_connection_that_works(
+    scripted: ScriptedEngine, inside: Inside
+) -> None:
+    large = b'{"choices":[{"text":"' + b"x" * 8_000_000 + b'"}]}'
+
+    async def large_at_first(call: Call) -> None:
+        await call.answer(large if len(scripted.calls) == 1 else ANSWER)
+
+    scripted.script = large_at_first
+    loop = asyncio.get_running_loop()
+    with socket.socket() as stalled:
+        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stalled.setblocking(False)
+        await loop.sock_connect(stalled, ("127.0.0.1", inside.port))
+        await loop.sock_sendall(stalled, request())
+        # Read all but the last piece, so that the engine's part ends while the client's is stuck.
+        left = len(large)
+        while not inside.server._pool._idle:
+            left -= len(await loop.sock_recv(stalled, 65_536))
+        assert left > 0
+        async with inside.connect() as wire:
+            assert (await wire.ask(request())).body == ANSWER
+    assert scripted.connections == 1
