@@ -155,7 +155,8 @@ def _burst_not_backed(
     market: Market,
 ) -> Refusal | None:
     rate, wait = market.amount(wanted), wanted.max_wait_milliseconds
-    if not rate:
+    if not rate or not market.mean_cost:
+        # Requests that cost nothing use up no guarantee, however many come at once.
         return None
     fleet = burst.Fleet(
         replicas=market.replicas,

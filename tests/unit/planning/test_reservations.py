@@ -392,3 +392,11 @@ def test_a_prepaid_balance_needs_a_ledger_on_more_than_one_replica() -> None:
 
     assert judged(1) is None
     assert judged(2) == "LedgerRequired"
+
+
+def test_requests_that_cost_nothing_have_no_burst_limit() -> None:
+    free = policy(burndown={"input": "0", "cachedInput": "0", "output": "0"})
+    long: dict[str, Any] = {"burst": {"windowMilliseconds": 60_000}}
+    found = fleet(reservation("a", 3000, **long), policies={free.key: free})
+    assert reason(found, "a") == "Fits"
+    assert granted(found) == {"a": 3000}
