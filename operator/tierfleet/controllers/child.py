@@ -35,6 +35,8 @@ class Child:
         foreign: what others set in its spec or data.
         replicas: of a Deployment's spec.
         rolling: a Deployment whose pods are not what its spec says yet.
+        pods: of a Deployment, whatever template they run.
+        outdated: those of them that may not run the template of its spec.
         data: entries of a Secret that the operator reads back.
         version: its resourceVersion, which alone makes no difference.
     """
@@ -49,6 +51,8 @@ class Child:
     foreign: tuple[Foreign, ...]
     replicas: int = 0
     rolling: bool = False
+    pods: int = 0
+    outdated: int = 0
     data: Mapping[str, bytes] = field(default_factory=dict)
     version: str = field(default="", compare=False)
 
@@ -70,6 +74,7 @@ def project(type_: ResourceType, raw: Raw) -> Child:
     pool = metadata.get("labels", {}).get(labels.POOL, "")
     read_back = type_ == SECRETS and key[1] in {names.plan_index(pool), names.tokens(pool)}
     fields = ownership.applied(raw, MANAGER)
+    status = raw.get("status", {}) if type_ == DEPLOYMENTS else {}
     stamped_by_us = f"f:{APPLIED}" in fields.get("f:metadata", {}).get("f:annotations", {})
     return Child(
         type=type_,
@@ -82,6 +87,8 @@ def project(type_: ResourceType, raw: Raw) -> Child:
         foreign=ownership.foreign(raw, MANAGER, root_of(type_)),
         replicas=spec.get("replicas", 0) if type_ == DEPLOYMENTS else 0,
         rolling=type_ == DEPLOYMENTS and _rolling(raw),
+        pods=status.get("replicas", 0),
+        outdated=_outdated(metadata, status),
         data=decoded(raw) if read_back else {},
         version=metadata.get("resourceVersion", ""),
     )
@@ -118,6 +125,13 @@ def _digest(content: object) -> str:
 def _controller(metadata: Raw) -> str:
     owners = metadata.get("ownerReferences", [])
     return next((owner["uid"] for owner in owners if owner.get("controller")), "")
+
+
+def _outdated(metadata: Raw, status: Raw) -> int:
+    """Until a change has been observed, the counts are about the template before it."""
+    observed = status.get("observedGeneration", 0) >= metadata.get("generation", 0)
+    pods: int = status.get("replicas", 0)
+    return pods - status.get("updatedReplicas", 0) if observed else pods
 
 
 def _rolling(deployment: Raw) -> bool:

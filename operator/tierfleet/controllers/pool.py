@@ -14,8 +14,9 @@ from tierfleet.api import InferencePool, Key
 from tierfleet.api.conditions import READY, Judgement, Status, judged, stalled
 from tierfleet.api.poolstatus import InferencePoolStatus
 from tierfleet.controllers.apply import Applier, NotOursError, type_of
+from tierfleet.controllers.child import Child
 from tierfleet.controllers.devices import Devices
-from tierfleet.controllers.rollout import next_steps
+from tierfleet.controllers.rollout import next_steps, outdated
 from tierfleet.controllers.status import StatusWriter
 from tierfleet.controllers.store import Store
 from tierfleet.controllers.tokens import TokenKeeper
@@ -80,14 +81,16 @@ class Pools:
         hashes = TokenHashes(sha256_hex(tokens.admin), sha256_hex(tokens.hook))
         snapshot = self._store.of_pool(pool)
         plan = plan_pool(snapshot, key, placement, hashes)
+        children = manifests.children(pool, plan, tokens)
         taken = None
         if plan.plan is not None:
             with self._devices.writing(key, placement):
-                taken = await self._write(pool, manifests.children(pool, plan, tokens))
+                taken = await self._write(pool, children)
         self._remember(snapshot, plan)
         # As fresh as can be: writing the children took a while.
         own = self._store.pools.get(key) or own
-        status = summarise_pool(snapshot, plan)
+        deployments = [manifest for manifest in children if type_of(manifest) == DEPLOYMENTS]
+        status = summarise_pool(snapshot, plan, outdated(deployments, self._deployment))
         if taken:
             status = _with_name_taken(pool, status, str(taken), snapshot.now)
         await self._statuses.write(POOLS, own, status)
@@ -121,7 +124,10 @@ class Pools:
             for manifest in children
             if type_of(manifest) == DEPLOYMENTS
         ]
-        yield from next_steps(deployments, lambda m: self._store.child(DEPLOYMENTS, key_of(m)))
+        yield from next_steps(deployments, self._deployment)
+
+    def _deployment(self, manifest: Raw) -> Child | None:
+        return self._store.child(DEPLOYMENTS, key_of(manifest))
 
     def _within_ceiling(self, pool: InferencePool, deployment: Raw) -> Raw:
         """The Deployment with as many replicas as it may ask for now."""

@@ -32,6 +32,16 @@ def next_steps(deployments: Iterable[Raw], live: Live) -> Iterator[Raw]:
         yield manifest
 
 
+def outdated(deployments: Iterable[Raw], live: Live) -> int:
+    """Replicas that do not run the planned pod template, or are not known to."""
+    pairs = ((manifest, live(manifest)) for manifest in deployments)
+    return sum(
+        found.outdated if found.pods_stamp == child.pods_stamp(manifest) else found.pods
+        for manifest, found in pairs
+        if found is not None
+    )
+
+
 def _replaces_pods(manifest: Raw, found: Child) -> bool:
     return found.replicas > 0 and found.pods_stamp != child.pods_stamp(manifest)
 

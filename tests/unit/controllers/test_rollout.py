@@ -1,7 +1,7 @@
 from tests.unit.controllers import raws
 from tierfleet.controllers import child
 from tierfleet.controllers.child import Child
-from tierfleet.controllers.rollout import next_steps
+from tierfleet.controllers.rollout import next_steps, outdated
 from tierfleet.kube.resources import Raw
 
 
@@ -68,3 +68,29 @@ def test_the_stamp_tells_a_change_of_the_pods_from_any_other() -> None:
     assert child.stamp(one) != child.stamp(other)
     assert is_now("a", 1, "v1").pods_stamp == child.pods_stamp(other)
     assert child.pods_stamp(one) != child.pods_stamp(wanted("a", 1, "v2"))
+
+
+def out_of_date(now: Child, manifest: Raw) -> int:
+    return outdated([manifest], lambda _: now)
+
+
+def with_status(generation: int, **status: int) -> Child:
+    """Three replicas of v2 as we applied them last, and what the Deployment controller says."""
+    stamped = child.stamped(wanted("a", 3, "v2"))
+    raw = raws.deployment("a", 3)
+    raw["status"] |= {"replicas": 3} | status
+    raw["metadata"]["generation"] = generation
+    raw["metadata"]["annotations"] = stamped["metadata"]["annotations"]
+    applied: Raw = {"f:metadata": {"f:annotations": {f"f:{child.APPLIED}": {}}}}
+    return raws.live(raws.as_applied(raw, applied))
+
+
+def test_replicas_are_out_of_date_until_the_controller_has_replaced_them() -> None:
+    new = wanted("a", 3, "v2")
+    assert out_of_date(with_status(2), new) == 3, "it has not seen the new template"
+    assert out_of_date(with_status(2, observedGeneration=2, updatedReplicas=1), new) == 2
+    assert out_of_date(with_status(2, observedGeneration=2), new) == 0
+    assert out_of_date(with_status(1), wanted("a", 3, "v3")) == 3, "it waits for its turn"
+    started = with_status(1, observedGeneration=0, replicas=0, updatedReplicas=0)
+    assert out_of_date(started, new) == 0, "what has no pods yet starts"
+    assert outdated([new], lambda _: None) == 0

@@ -116,6 +116,18 @@ def test_a_pool_that_starts_says_how_far_it_is() -> None:
     assert (status.ready_summary, status.replicas) == ("4/6", 4)
 
 
+def test_a_pool_is_not_ready_before_every_replica_runs_what_the_spec_says() -> None:
+    snapshot = running(preferring_b200())
+    rolling = summarise_pool(snapshot, plan_of(snapshot), outdated=4)
+    assert rolling.ready_replicas == 6
+    assert said(rolling.conditions)["Ready"] == ("False", "RollingOut")
+    assert said(rolling.conditions)["Reconciling"] == ("True", "RollingOut")
+    assert message(rolling.conditions, "Ready").startswith("4 replicas, of 6 planned, are still")
+    missing = changed(snapshot, pods=snapshot.pods[1:])
+    still = summarise_pool(missing, plan_of(missing), outdated=3)
+    assert said(still.conditions)["Ready"] == ("False", "RollingOut"), "it does not flip"
+
+
 def test_replicas_that_are_going_are_not_counted() -> None:
     leaving = replica("pool", "h100", "nvidia-h100-80gb-hbm3-0", 1, ready=True, terminating=True)
     status = of_pool(world(pool(), nodes=FLEET, pods=(leaving,)))

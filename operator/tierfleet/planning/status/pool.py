@@ -27,8 +27,12 @@ _FOR_A_PERSON = {PoolReason.INVALID, PoolReason.NOT_IMPLEMENTED, PoolReason.ROUT
 """Reasons that do not heal by themselves: the spec has to change."""
 
 
-def summarise_pool(snapshot: Snapshot, pool_plan: PoolPlan) -> InferencePoolStatus:
+def summarise_pool(
+    snapshot: Snapshot, pool_plan: PoolPlan, outdated: int = 0
+) -> InferencePoolStatus:
     """The status of the pool; conditions keep their times from the status that it has.
+
+    `outdated` is how many replicas do not run the planned pod template, ready or not.
 
     Raises:
         KeyError: the snapshot does not have the pool.
@@ -43,7 +47,7 @@ def summarise_pool(snapshot: Snapshot, pool_plan: PoolPlan) -> InferencePoolStat
         observed_generation=generation,
         conditions=judged(
             pool.status.conditions,
-            _judgements(pool, pool_plan, list(snapshot.pods_of(pool.key)), ready),
+            _judgements(pool, pool_plan, list(snapshot.pods_of(pool.key)), ready, outdated),
             generation=generation,
             now=snapshot.now,
         ),
@@ -65,7 +69,11 @@ def summarise_pool(snapshot: Snapshot, pool_plan: PoolPlan) -> InferencePoolStat
 
 
 def _judgements(
-    pool: InferencePool, pool_plan: PoolPlan, pods: Sequence[Pod], ready: Sequence[Pod]
+    pool: InferencePool,
+    pool_plan: PoolPlan,
+    pods: Sequence[Pod],
+    ready: Sequence[Pod],
+    outdated: int,
 ) -> dict[str, Judgement]:
     judgements: dict[str, Judgement] = {
         PoolCondition.ACCEPTED: pool_plan.accepted,
@@ -77,7 +85,8 @@ def _judgements(
             "No replica has reported yet which version of the plan it runs.",
         ),
     }
-    all_ready = _all_ready(pool_plan.placement, ready)
+    all_ready = _rolling_out(pool, pool_plan.placement, outdated)
+    all_ready = all_ready or _all_ready(pool_plan.placement, ready)
     whole = summary(judgements, (PoolCondition.ACCEPTED, PoolCondition.PLACED), all_ready)
     judgements[PoolCondition.READY] = whole
     if PoolReason(whole.reason) in _FOR_A_PERSON:
@@ -85,6 +94,18 @@ def _judgements(
     if whole is all_ready and whole.status is not Status.TRUE:
         return {**judgements, **reconciling(whole.reason, whole.message)}
     return judgements
+
+
+def _rolling_out(pool: InferencePool, placement: Placement, outdated: int) -> Judgement | None:
+    if not outdated:
+        return None
+    return Judgement(
+        Status.FALSE,
+        PoolReason.ROLLING_OUT,
+        f"{outdated} replicas, of {placement.total} planned, are still to be brought up to date "
+        f"with the spec: at most {pool.spec.disruption.max_unavailable} at a time, one accelerator "
+        "after the other.",
+    )
 
 
 def _all_ready(placement: Placement, pods: Sequence[Pod]) -> Judgement:
