@@ -34,7 +34,7 @@ class Patience:
         head: from the first byte of a head to its last.
         body: between two pieces of a body.
         write: until it reads something, once what is buffered for it has filled up.
-        linger: to read the last answer and close, before the connection is closed under it.
+        linger: to close, once the last answer is sent, before the connection is closed under it.
     """
 
     idle: float = 75.0
@@ -166,11 +166,13 @@ class ClientConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """See asyncio."""
         self._stuck = False
-        if self._busy:
+        if self._done:
+            self._give(self._service.patience.linger)
+        elif self._busy:
             self._give(_FOREVER)
             if self._job is not None:
                 self._job.resume()
-        elif not self._done:
+        else:
             self._expects = None
             self._advance()
 
@@ -322,8 +324,10 @@ class ClientConnection(asyncio.Protocol):
         never see the answer (RFC 9112 9.6).
         """
         self._done = True
-        self._give(self._service.patience.linger)
+        self._give(self._service.patience.write if self._stuck else self._service.patience.linger)
         if self._transport.can_write_eof():
+            # From here on it is stuck until all is sent, and lingers after that.
+            self._transport.set_write_buffer_limits(0)
             self._transport.write_eof()
         else:
             self._transport.close()

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import os
+import socket
 
 import pytest
 
 from tests.integration.sidecar.inside import ANSWER, Call, Inside, ScriptedEngine
 from tests.integration.sidecar.wire import request
 from tests.unit.sidecar.plans import KEYS
-from tests.unit.sidecar.waiting import until
+from tests.unit.sidecar.waiting import DEADLINE, until
 from tierfleet.sidecar.client import Patience
 from tierfleet.sidecar.http1 import ReadLimits
 
@@ -380,3 +382,37 @@ async def test_the_engines_metrics_are_shown_with_our_queue_counted_in(
         assert (await wire.ask(scrape)).body == b"vllm:num_requests_waiting 2.0\n"
         wire.send(scrape.replace(b"GET", b"HEAD"))
         assert (await wire.answer(bodiless=True)).status == 200
+
+
+async def test_a_slow_client_gets_the_whole_of_the_last_answer(
+    scripted: ScriptedEngine, swept: None
+) -> None:
+    linger = 0.05
+    body = b'{"choices":[{"text":"' + b"x" * 60_000 + b'"}]}'
+    scripted.script = lambda call: call.answer(body)
+    loop = asyncio.get_running_loop()
+    async with Inside(scripted.port, patience=Patience(linger=linger)) as inside:
+        with socket.socket() as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.setblocking(False)
+            await loop.sock_connect(slow, ("127.0.0.1", inside.port))
+            connections = inside.server._data.connections
+            await until(lambda: len(connections) == 1)
+            (connection,) = connections
+            transport = connection._transport
+            # The kernel takes little of the answer, so that most of it waits in the sidecar.
+            with socket.socket(
+                fileno=os.dup(transport.get_extra_info("socket").fileno())
+            ) as its_socket:
+                its_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            await loop.sock_sendall(slow, request(fields="Connection: close\r\n"))
+            await until(lambda: connection._done)
+            assert transport.get_write_buffer_size() > 0
+            late = loop.time() + 10 * linger
+            await until(lambda: loop.time() > late)
+            received = b""
+            async with asyncio.timeout(DEADLINE):
+                while piece := await loop.sock_recv(slow, 65_536):
+                    received += piece
+            assert received.endswith(body)
+            await until(lambda: not connections)
