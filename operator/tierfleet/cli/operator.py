@@ -24,7 +24,9 @@ def operator(  # noqa: PLR0917 - one parameter per option
     namespace: Annotated[
         list[str] | None,
         typer.Option(
-            "--namespace", "-n", help="Namespace to serve; repeat for several. Default: our own."
+            "--namespace",
+            "-n",
+            help="Namespace to serve, repeatable. Default: the context's, or the pod's.",
         ),
     ] = None,
     all_namespaces: Annotated[

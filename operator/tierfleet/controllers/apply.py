@@ -61,7 +61,8 @@ class Applier:
 
         Raises:
             NotOursError: an object of that name belongs to somebody else.
-            ConflictError: it has changed meanwhile; look again.
+            ConflictError: it has changed meanwhile, or goes with a pool that had this name
+                before; look again.
         """
         type_, key = type_of(manifest), key_of(manifest)
         wanted = child.stamped(manifest)
@@ -73,6 +74,10 @@ class Applier:
                 await self._tell(pool, type_, f"{type_.kind} {key[1]} was deleted; it is back.")
             return
         if live.owner != pool.metadata.uid:
+            if live.owner and live.pool == pool.key:
+                raise ConflictError(
+                    f"{type_.kind} {key[1]} of an earlier pool is still going away."
+                )
             raise NotOursError(_not_ours(type_, key, pool))
         missing = ownership.missing(wanted, live.fields)
         stamp = child.stamp(manifest)

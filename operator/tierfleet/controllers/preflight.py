@@ -7,6 +7,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Collection, Iterator, Mapping
+from itertools import groupby
 from typing import NamedTuple
 
 from tierfleet.api import API_VERSION, GROUP
@@ -130,14 +131,16 @@ async def check(
         except ClusterError:
             # Whether we may look is another matter, and not needed to serve it.
             continue
-    wanted = list(rights(namespaces, lease_namespace))
+    missing = []
     try:
-        allowed = await asyncio.gather(*(client.may(*right) for right in wanted))
+        for _, group in groupby(rights(namespaces, lease_namespace), lambda r: r.namespace):
+            wanted = list(group)
+            allowed = await asyncio.gather(*(client.may(*right) for right in wanted))
+            missing += [right for right, yes in zip(wanted, allowed, strict=True) if not yes]
     except ClusterError as error:
         raise PreflightError(
             f"The API server at {server} does not say what the operator may do: {_part(error)}."
         ) from error
-    missing = [right for right, yes in zip(wanted, allowed, strict=True) if not yes]
     if missing:
         where = f" in namespace {missing[0].namespace}" if missing[0].namespace else ""
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""

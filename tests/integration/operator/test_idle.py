@@ -28,7 +28,7 @@ def is_allowed(request: Request) -> bool:
 @pytest.mark.parametrize(
     "seconds",
     [
-        pytest.param(15, id="15 s"),
+        pytest.param(10, id="10 s"),
         # Past the minute at which bookmarks come and at which a silent watch is opened again.
         pytest.param(75, id="75 s", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
     ],

@@ -56,6 +56,18 @@ def test_a_deleted_pool_leaves_nothing(operator: Operator, fleet: World) -> None
     fleet.wait_ready("other", "h100:1")
 
 
+def test_a_pool_may_be_deleted_and_made_anew_at_once(operator: Operator, fleet: World) -> None:
+    fleet.apply(policy(), pool("llama", 2))
+    fleet.wait_ready("llama", "b200:2")
+    before = {pod["metadata"]["uid"] for pod in fleet.pods("llama")}
+    fleet.kubectl("delete", "tpool", "llama")
+    fleet.apply(pool("llama", 3))
+    fleet.wait_ready("llama", "b200:3")
+    assert before.isdisjoint({pod["metadata"]["uid"] for pod in fleet.pods("llama")})
+    assert fleet.events("llama", "DriftRepaired") == []
+    assert fleet.events("llama", "NameTaken") == []
+
+
 def test_kubectl_scale_scales_the_pool(operator: Operator, fleet: World) -> None:
     fleet.apply(policy(), pool("llama", 2))
     fleet.wait_ready("llama", "b200:2")

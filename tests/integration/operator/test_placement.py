@@ -35,13 +35,15 @@ def test_a_pool_moves_off_cordoned_nodes_as_far_as_devices_go_and_says_what_is_m
     fleet.cluster.cordon("b200-0", "b200-1")
     fleet.kubectl("delete", "pods", "--selector=tierfleet.dev/accelerator=b200", "--wait=false")
 
-    placed = fleet.wait_for_condition("tpool", "llama", "Placed", "False", "InsufficientDevices")
     wait_until(
-        lambda: [name[:4] for name in fleet.nodes_of("llama")] == ["h100"] * 4,
+        lambda: (
+            fleet.placement("llama") == "h100:4"
+            and [name[:4] for name in fleet.nodes_of("llama")] == ["h100"] * 4
+        ),
         timeout=PATIENCE_SECONDS,
         why="four pods on H100 and none elsewhere",
     )
-    assert fleet.placement("llama") == "h100:4"
+    placed = fleet.wait_for_condition("tpool", "llama", "Placed", "False", "InsufficientDevices")
     assert "4 of 6 replicas" in placed["message"]
     status = fleet.status("tpool", "llama")
     missing = {a["name"]: a.get("message", "") for a in status["accelerators"]}

@@ -95,6 +95,26 @@ def test_killed_while_it_makes_a_pool_it_makes_the_rest_of_it(
         fleet.wait_ready("llama", "h100:2")
 
 
+def test_one_that_has_lost_its_lease_ends_and_says_why(
+    cluster: Cluster, fleet: World, tmp_path: Path
+) -> None:
+    operator = Operator(cluster, tmp_path / "log", f"--namespace={fleet.namespace}")
+    operator.start()
+    fleet.kubectl(
+        *("patch", "lease", "tierfleet-operator", "--type=merge"),
+        '-p={"spec":{"holderIdentity":"another"}}',
+    )
+    wait_until(
+        lambda: not operator.running,
+        timeout=PATIENCE_SECONDS,
+        why="the operator to end",
+    )
+    assert operator.stop() == 1
+    assert "another operator may lead" in operator.log
+    assert "Traceback" not in operator.log
+    assert fleet.get("lease", "tierfleet-operator")["spec"]["holderIdentity"] == "another"
+
+
 def test_of_two_operators_one_acts_and_the_other_takes_over(
     cluster: Cluster, fleet: World, tmp_path: Path
 ) -> None:
