@@ -9,6 +9,7 @@
     entitlements.py  what a reservation is owed
     limits.py        token buckets
     cost.py          service tokens of a request
+    settlement.py    when what is charged
     drain.py         the rate behind retry times
     supported.py     what a plan may not ask for yet
 

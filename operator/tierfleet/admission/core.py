@@ -7,7 +7,8 @@ A free seat goes to, in this order:
 2. the highest tier with a request waiting, first come first served inside it.
 
 So a guarantee holds whatever the tiers do, a tier never waits for a lower one, and no seat stays
-empty while a request waits that fits. Fairness inside a tier, floors, hold-back and reclaim are not
+empty while the next in line fits (one that needs several seats is waited for: filling around it
+would starve it). Fairness inside a tier, floors, hold-back and reclaim are not
 here yet; `supported.py` says so of a plan that asks for them.
 """
 
@@ -16,8 +17,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
+from tierfleet.admission import settlement
 from tierfleet.admission.cost import Rates
-from tierfleet.admission.drain import DrainRate
+from tierfleet.admission.drain import MOST, DrainRate
 from tierfleet.admission.entitlements import MILLISECOND, Entitlement
 from tierfleet.admission.flows import Flow, Request, State
 from tierfleet.admission.queues import Queues
@@ -100,7 +102,7 @@ class Core:
             request.prompt += delta.prompt_tokens
             request.cached += delta.cached_tokens
             request.output += delta.output_tokens
-            self._charge_at_least(now, request)
+            settlement.charge_excess(now, request, self._rates)
         return self._decide(now)
 
     def finish(self, now: int, request: int, outcome: Outcome) -> Sequence[Decision]:
@@ -109,8 +111,12 @@ class Core:
         record = self._requests.get(request)
         if record is None or record.state is not State.RUNNING:
             return ()
-        if outcome is Outcome.COMPLETED:
+        if outcome is Outcome.COMPLETED and record.output:
             record.flow.learn(record.output, record.arrival.sequences)
+        if outcome is Outcome.UNSENT:
+            settlement.forgive(now, record)
+        elif record.output or outcome is Outcome.FAILED:
+            settlement.settle(now, record, self._rates)
         self._end_running(now, record)
         return self._decide(now)
 
@@ -124,6 +130,8 @@ class Core:
             self._leave_queue(now, record)
             self._end_unserved(now, record)
         else:
+            if record.output:
+                settlement.settle(now, record, self._rates)
             self._end_running(now, record)
         return self._decide(now)
 
@@ -142,7 +150,14 @@ class Core:
         now = self._at(now)
         self._roster.adopt(now, plan, plan.share(limits.group))
         self._adopt(plan, limits)
-        return self._decide(now)
+        too_large = [
+            self._shed_queued(
+                now, request, ShedReason.TOO_MANY_SEATS, None, self._too_large(request.arrival)
+            )
+            for request in list(self._requests.values())
+            if request.state is State.QUEUED and request.arrival.sequences > self._seats
+        ]
+        return [*too_large, *self._decide(now)]
 
     def tick(self, now: int, wall: datetime) -> Sequence[Decision]:
         """See `Admission.tick`."""
@@ -176,23 +191,20 @@ class Core:
     def _refusal(self, now: int, request: Arrival, flow: Flow) -> Shed | None:
         """Why the request is turned away; None if it is not, and its limits are charged."""
         if request.sequences > self._seats:
-            message = (
-                f"The request asks for {request.sequences} sequences at once, "
-                f"the engine runs at most {self._seats}: ask for fewer."
-            )
+            message = self._too_large(request)
             return Shed(request.id, ShedReason.TOO_MANY_SEATS, None, message)
         entitlement = self._roster.active(flow.tenant, self._wall_at_now(now))
         conforms = entitlement is not None and entitlement.conforms(now)
         if entitlement is not None and not conforms:
             contract = entitlement.plan
             if contract.spillover.action is SpilloverAction.REJECT:
-                retry = self._drain.time_for(entitlement.waiting + 1)
+                retry = min(MOST, entitlement.time_until_conforming(now))
                 message = f"Reservation {contract.name} is used up and rejects what exceeds it."
                 return Shed(request.id, ShedReason.OVER_GUARANTEE, retry, message)
         over_limit = self._over_limit(now, request, flow)
         if over_limit is not None or conforms or not self._is_full(request, flow):
             return over_limit
-        self._refund(now, flow, self._tokens(request, flow))
+        settlement.refund(now, flow, self._tokens(request, flow))
         retry = self._drain.time_for(self._queues.ahead(flow.tier) + 1)
         message = f"The queue of tier {flow.tier.name} is full: the fleet has no capacity left."
         return Shed(request.id, ShedReason.QUEUE_FULL, retry, message)
@@ -309,52 +321,38 @@ class Core:
             if request.state is not State.QUEUED:
                 continue
             retry = self._drain.time_for(self._queues.waiting(request.flow.tier.name))
-            self._leave_queue(now, request)
-            self._end_unserved(now, request)
             message = "The request waited for a seat as long as its tier or its deadline allows."
-            waited = now - request.arrived
-            yield Shed(request.arrival.id, ShedReason.EXPIRED, retry, message, waited)
+            yield self._shed_queued(now, request, ShedReason.EXPIRED, retry, message)
 
-    # Settlement
+    def _shed_queued(
+        self, now: int, request: Request, reason: ShedReason, retry: int | None, message: str
+    ) -> Shed:
+        self._leave_queue(now, request)
+        self._end_unserved(now, request)
+        return Shed(request.arrival.id, reason, retry, message, waited=now - request.arrived)
 
-    def _charge_at_least(self, now: int, request: Request) -> None:
-        """Charges what has been produced beyond the estimate; refunds wait for the end."""
-        tokens = max(request.charged_tokens, request.prompt + request.output)
-        self._settle(now, request, tokens, max(request.charged_cost, self._actual_cost(request)))
+    def _too_large(self, request: Arrival) -> str:
+        return (
+            f"The request asks for {request.sequences} sequences at once, "
+            f"the engine runs at most {self._seats}: ask for fewer."
+        )
 
-    def _actual_cost(self, request: Request) -> int:
-        return self._rates.cost(request.prompt, request.cached, request.output)
-
-    def _settle(self, now: int, request: Request, tokens: int, cost: int) -> None:
-        if request.flow.tokens:
-            request.flow.tokens.settle(now, tokens - request.charged_tokens)
-        if request.entitlement:
-            request.entitlement.pay(now, cost - request.charged_cost)
-        request.charged_tokens, request.charged_cost = tokens, cost
+    # Ends
 
     def _end_running(self, now: int, request: Request) -> None:
-        self._settle(now, request, request.prompt + request.output, self._actual_cost(request))
         request.flow.in_flight -= 1
         self._seats_taken -= request.arrival.sequences
         self._drain.ended(now, waiting=not self._queues.is_empty())
         self._end(request)
 
     def _end_unserved(self, now: int, request: Request) -> None:
-        """It cost nothing, so its limits are given back in full."""
-        self._refund(now, request.flow, request.charged_tokens)
+        settlement.forgive(now, request)
         self._end(request)
 
     def _end(self, request: Request) -> None:
         request.state = State.ENDED
         del self._requests[request.arrival.id]
         self._queues.offer(request.flow)
-
-    @staticmethod
-    def _refund(now: int, flow: Flow, tokens: int) -> None:
-        if flow.requests:
-            flow.requests.settle(now, -1)
-        if flow.tokens:
-            flow.tokens.settle(now, -tokens)
 
     def _leave_queue(self, now: int, request: Request) -> None:
         self._queues.remove(request)

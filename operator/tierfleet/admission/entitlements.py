@@ -79,6 +79,16 @@ class Entitlement:
         patience = self._gain * self.plan.max_wait_milliseconds * MILLISECOND
         return self._gain > 0 and self.backlog * self._unit <= self._level + patience
 
+    def time_until_conforming(self, now: int) -> int:
+        """Nanoseconds until one more request conforms, if nothing else comes; 0 if it does now.
+
+        Without a guarantee (a grant of 0) that is never; the caller has to bound the answer.
+        """
+        self._earn(now)
+        patience = self._gain * self.plan.max_wait_milliseconds * MILLISECOND
+        missing = self.backlog * self._unit - self._level - patience
+        return max(0, -(-missing // max(1, self._gain)))
+
     def pay(self, now: int, cost: int) -> None:
         """Charges micro service tokens (negative: gives back)."""
         self._earn(now)

@@ -52,12 +52,17 @@ class Admission(Protocol):
     def finish(self, now: int, request: int, outcome: Outcome) -> Sequence[Decision]:
         """The engine is done with the request; its seats are free, its cost is settled.
 
+        Completed without a count of its output (no `progress` with any), the estimate stands.
         Report the last `progress` before it. Also the end of what the core itself aborted.
         """
         ...
 
     def abort(self, now: int, request: int) -> Sequence[Decision]:
-        """The client is gone. Queued: forgotten, limits refunded. Running: its seats are free."""
+        """The client is gone. Queued: forgotten, limits refunded. Running: its seats are free.
+
+        What was produced is charged; without a count of it the estimate stands, or hanging up
+        just before an unstreamed answer would be free.
+        """
         ...
 
     def engine(self, now: int, reading: EngineReading) -> Sequence[Decision]:

@@ -14,6 +14,8 @@ class Outcome(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     """The engine answered with an error or went away; what it produced is charged."""
+    UNSENT = "unsent"
+    """The engine never got it, so it costs nothing and its limits are given back."""
     ABORTED = "aborted"
     """The core aborted it (`Abort`), and the engine has let go of its seats."""
 

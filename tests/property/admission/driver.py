@@ -47,6 +47,7 @@ class Driver:
     now: int = 0
     next_id: int = 0
     waiting: dict[int, Arrival] = field(default_factory=dict)
+    arrived: dict[int, int] = field(default_factory=dict)
     running: dict[int, Arrival] = field(default_factory=dict)
     dispatched: list[Dispatch] = field(default_factory=list)
     shed: list[Shed] = field(default_factory=list)
@@ -70,6 +71,7 @@ class Driver:
         self.next_id += 1
         request = Arrival(id=self.next_id, tenant=tenant, **{"prompt_tokens": 100, **values})
         self.waiting[request.id] = request
+        self.arrived[request.id] = self.now
         self.take(self.core.arrive(self.now, request))
         return request.id
 
@@ -85,6 +87,8 @@ class Driver:
 
     def pass_time(self, nanoseconds: int) -> None:
         self.now += nanoseconds
+        if self.wake is not None and self.wake <= self.now:
+            self.wake = None  # it rings once
         self.take(self.core.tick(self.now, WALL))
 
     @property
@@ -115,6 +119,15 @@ EVENTS = st.one_of(
 )
 EVENT_LISTS = st.lists(EVENTS, min_size=25, max_size=60)
 """Long enough that queues build up: short lists find nothing that a unit test does not."""
+
+
+MAX_WAIT = 30 * SECOND
+"""The default of a tier's queue."""
+
+
+def one_seat_each(events: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The same events with requests of one sequence only."""
+    return [(*event[:3], 1) if event[0] == "arrive" else event for event in events]
 
 
 def play(driver: Driver, event: tuple[Any, ...]) -> None:

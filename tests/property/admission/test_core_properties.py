@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 
 from tests.property.admission.driver import (
     EVENT_LISTS,
+    MAX_WAIT,
     SECOND,
     TENANTS,
     TIERS,
     Driver,
     drive,
     make_plan,
+    one_seat_each,
     play,
 )
 from tierfleet.admission.types import EngineLimits
@@ -50,17 +52,81 @@ def test_1_conservation_nothing_is_lost_and_no_seat_is_taken_twice(
 
 
 @given(EVENT_LISTS, st.integers(1, 4))
-def test_2_work_conservation_no_seat_idles_while_a_request_waits_that_fits(
+def test_2_work_conservation_no_seat_idles_while_a_request_waits(
+    events: list[tuple[Any, ...]], seats: int
+) -> None:
+    driver = drive(seats, RESERVED)
+    for event in one_seat_each(events):
+        play(driver, event)
+        if driver.waiting:
+            assert driver.seats_taken == seats
+
+
+@given(EVENT_LISTS, st.integers(1, 4))
+def test_2_work_conservation_only_one_that_does_not_fit_keeps_seats_idle(
+    events: list[tuple[Any, ...]], seats: int
+) -> None:
+    driver = drive(seats)
+    for event in events:
+        play(driver, event)
+        if driver.waiting:
+            head = min(
+                driver.waiting.values(),
+                key=lambda r: (-TIERS[(r.tenant or "").split("-")[0]], r.id),
+            )
+            assert driver.seats_taken + head.sequences > seats
+
+
+@given(EVENT_LISTS, st.integers(1, 4))
+def test_2_every_wait_has_a_wake_up_at_the_time_when_it_ends(
     events: list[tuple[Any, ...]], seats: int
 ) -> None:
     driver = drive(seats, RESERVED)
     for event in events:
         play(driver, event)
         if driver.waiting:
-            needed = max(request.sequences for request in driver.waiting.values())
-            assert driver.seats_taken + needed > seats, "the head of the line would have fitted"
-        if driver.waiting:
-            assert driver.wake is not None, "every wait has a wake-up"
+            first = min(driver.arrived[request] for request in driver.waiting)
+            assert driver.wake == first + MAX_WAIT
+
+
+@given(EVENT_LISTS, st.integers(1, 4))
+def test_1_conservation_limits_are_charged_what_was_really_used(
+    events: list[tuple[Any, ...]], seats: int
+) -> None:
+    """Time stands still, so what is missing from a limit is the sum of all charges.
+
+    Who hangs up without a count of the output is charged the estimate, so nobody does here.
+    """
+    tiers = [
+        {"name": name, "priority": p, "limits": {"requestsPerMinute": 90, "tokensPerMinute": 10**6}}
+        for name, p in TIERS.items()
+    ]
+    driver = drive(seats, make_plan(tiers=tiers))
+    requests, tokens = dict.fromkeys(TENANTS, 0), dict.fromkeys(TENANTS, 0)
+
+    def finish(request: int, output: int) -> None:
+        arrival = driver.running[request]
+        assert arrival.tenant is not None
+        requests[arrival.tenant] += 1
+        tokens[arrival.tenant] += arrival.prompt_tokens + output
+        driver.finish(request, output)
+
+    for event in events:
+        match event:
+            case ("arrive", *_):
+                play(driver, event)
+            case ("finish", index, output) if driver.running:
+                finish(sorted(driver.running)[index % len(driver.running)], output + 1)
+            case ("abort", index) if driver.waiting:
+                driver.abort(sorted(driver.waiting)[index % len(driver.waiting)])
+    while driver.running:
+        finish(min(driver.running), 1)
+    for tenant in TENANTS:
+        shown = driver.core.headroom(driver.now, tenant)
+        assert shown.requests is not None
+        assert shown.tokens is not None
+        assert shown.requests.remaining == 90 - requests[tenant]
+        assert shown.tokens.remaining == 10**6 - tokens[tenant]
 
 
 @given(EVENT_LISTS, st.integers(1, 4))

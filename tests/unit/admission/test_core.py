@@ -5,8 +5,9 @@ import pytest
 
 from tests.property.admission.driver import SECOND, WALL, Driver, drive, make_plan
 from tierfleet.admission.core import Core
+from tierfleet.admission.drain import UNKNOWN
 from tierfleet.admission.supported import unsupported
-from tierfleet.admission.types import EngineLimits, Partition, Progress, ShedReason
+from tierfleet.admission.types import EngineLimits, Outcome, Partition, Progress, ShedReason
 from tierfleet.plan import PlanError
 
 
@@ -238,3 +239,147 @@ def test_what_is_not_built_yet_is_said_with_its_path() -> None:
         "reservations[contract].spillover",
     }
     assert unsupported(make_plan(reservations=[contract()])) == ()
+
+
+def remaining(driver: Driver, tenant: str) -> int:
+    tokens = driver.core.headroom(driver.now, tenant).tokens
+    assert tokens is not None
+    return tokens.remaining
+
+
+def metered(**limits: int) -> Driver:
+    tiers = [{"name": "gold", "priority": 9, "limits": {"tokensPerMinute": 100_000, **limits}}]
+    return drive(4, make_plan(tiers=tiers, tenants=[{"name": "a", "tier": "gold"}]))
+
+
+def test_a_reservation_is_settled_by_what_was_really_used() -> None:
+    """150 are saved; the estimate of 1,124 is charged at first, 100 in the end."""
+    driver = reserved()
+    for expected in (Partition.RESERVED, Partition.RESERVED, Partition.SHARED):
+        request = driver.arrive("bronze-0")
+        assert driver.dispatched[-1].partition is expected
+        driver.take(driver.core.finish(0, request, Outcome.FAILED))
+        driver.running.clear()
+
+
+def test_the_reservation_that_is_owed_most_is_served_first() -> None:
+    other = contract(uid="2", name="other", tenants=["silver-0"])
+    driver = drive(1, make_plan(reservations=[contract(), other]))
+    first = driver.arrive("bronze-0")
+    driver.take(driver.core.finish(0, first, Outcome.FAILED))
+    driver.running.clear()
+    running = driver.arrive("gold-0")
+    driver.arrive("bronze-0")
+    owed = driver.arrive("silver-0")
+    driver.finish(running)
+    assert driver.dispatched[-1].id == owed
+
+
+def test_a_plan_change_keeps_what_a_reservation_has_waiting() -> None:
+    tiers = [
+        {"name": "gold", "priority": 9},
+        {"name": "silver", "priority": 5},
+        {"name": "bronze", "priority": 0, "queue": {"maxRequests": 1}},
+    ]
+    plan = make_plan(tiers=tiers, reservations=[contract()])
+    driver = drive(1, plan)
+    running = driver.arrive("gold-0")
+    owed = driver.arrive("bronze-0")
+    driver.arrive("bronze-0")  # beyond what can start in time, and the queue is full
+    assert [shed.reason for shed in driver.shed] == [ShedReason.QUEUE_FULL]
+    driver.take(driver.core.replan(0, plan, EngineLimits("h100", 1)))
+    driver.arrive("bronze-0")
+    assert len(driver.shed) == 2
+    driver.finish(running)
+    assert (driver.dispatched[-1].id, driver.dispatched[-1].reservation) == (owed, "contract")
+
+
+def test_a_request_that_no_longer_fits_the_engine_is_shed_and_holds_up_nobody() -> None:
+    driver = drive(4)
+    driver.arrive("gold-0", sequences=4)
+    large = driver.arrive("gold-0", sequences=4)
+    small = driver.arrive("gold-0")
+    driver.take(driver.core.replan(0, make_plan(), EngineLimits("h100", 2)))
+    assert [(shed.id, shed.reason) for shed in driver.shed] == [(large, ShedReason.TOO_MANY_SEATS)]
+    driver.finish(min(driver.running))
+    assert driver.dispatched[-1].id == small
+
+
+def test_a_full_queue_gives_the_limits_back_and_says_when_to_come_again() -> None:
+    tiers = [
+        {
+            "name": "gold",
+            "priority": 9,
+            "limits": {"requestsPerMinute": 9, "tokensPerMinute": 10_000},
+            "queue": {"maxRequests": 0},
+        }
+    ]
+    driver = drive(1, make_plan(tiers=tiers, tenants=[{"name": "a", "tier": "gold"}]))
+    driver.arrive("a")
+    before = driver.core.headroom(0, "a")
+    driver.arrive("a")
+    (full,) = driver.shed
+    assert full.reason is ShedReason.QUEUE_FULL
+    assert full.retry_after == UNKNOWN
+    assert driver.core.headroom(0, "a") == before
+
+
+def test_what_a_rejecting_reservation_says_about_coming_back_is_true() -> None:
+    driver = reserved(spillover={"action": "Reject"})
+    driver.finish(driver.arrive("bronze-0", prompt_tokens=3000), output=1)
+    driver.arrive("bronze-0")
+    told = driver.shed[-1].retry_after
+    assert told is not None
+    driver.pass_time(told - 1)
+    driver.arrive("bronze-0")
+    assert len(driver.shed) == 2
+    driver.pass_time(1)
+    driver.arrive("bronze-0")
+    assert len(driver.shed) == 2
+
+
+def test_what_the_engine_never_got_costs_nothing() -> None:
+    driver = metered(requestsPerMinute=5)
+    before = driver.core.headroom(0, "a")
+    request = driver.arrive("a")
+    driver.take(driver.core.finish(0, request, Outcome.UNSENT))
+    assert driver.core.headroom(0, "a") == before
+
+
+def test_hanging_up_before_an_unstreamed_answer_is_not_free() -> None:
+    driver = metered()
+    driver.abort(driver.arrive("a", max_tokens=50))
+    assert remaining(driver, "a") == 100_000 - 150
+    request = driver.arrive("a", max_tokens=50)
+    driver.take(driver.core.progress(0, [Progress(request, output_tokens=5)]))
+    driver.abort(request)
+    assert remaining(driver, "a") == 100_000 - 150 - 105
+
+
+def test_output_is_estimated_for_each_sequence() -> None:
+    driver = metered()
+    driver.arrive("a", sequences=2)
+    assert remaining(driver, "a") == 100_000 - 100 - 2 * 256
+    for _ in range(60):
+        driver.finish(max(driver.running), output=20)
+        driver.arrive("a", sequences=2, prompt_tokens=0)
+    before = remaining(driver, "a")
+    driver.arrive("a", prompt_tokens=0)
+    assert before - remaining(driver, "a") <= 20
+
+
+def test_a_replica_takes_its_share_of_queues_and_of_concurrency() -> None:
+    tiers = [
+        {
+            "name": "gold",
+            "priority": 9,
+            "limits": {"maxConcurrentRequests": 4},
+            "queue": {"maxRequests": 6},
+        }
+    ]
+    groups = [{"name": "h100", "accelerator": "h100", "desired": 2}]
+    tenants = [{"name": "a", "tier": "gold"}]
+    driver = drive(9, make_plan(tiers=tiers, groups=groups, tenants=tenants))
+    for _ in range(9):
+        driver.arrive("a")
+    assert (len(driver.running), len(driver.waiting), len(driver.shed)) == (2, 3, 4)
