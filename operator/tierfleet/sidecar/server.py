@@ -201,15 +201,12 @@ class Server:
             if gate is None or not gate.in_flight:
                 continue
             try:
-                metrics = await self.engine.metrics()
+                _inform(gate, await self.engine.metrics())
             except EngineUnavailableError:
                 continue
-            reading = vllm.reading(metrics)
-            if reading is not None:
-                gate.engine(reading)
-            tokens = vllm.kv_tokens(metrics)
-            if tokens is not None and tokens != gate.limits.kv_tokens:
-                gate.replan(gate.plan, replace(gate.limits, kv_tokens=tokens))
+            except Exception:
+                # The core can do without; all streams would end with this task.
+                log.exception("The engine's metrics cannot be used; going by our own count")
 
     # The plan
 
@@ -270,6 +267,15 @@ class Server:
     async def drain(self) -> bool:
         """See `Overview`."""
         return await self._drain(self._config.drain_accept)
+
+
+def _inform(gate: Gate, metrics: bytes) -> None:
+    reading = vllm.reading(metrics)
+    if reading is not None:
+        gate.engine(reading)
+    tokens = vllm.kv_tokens(metrics)
+    if tokens is not None and tokens != gate.limits.kv_tokens:
+        gate.replan(gate.plan, replace(gate.limits, kv_tokens=tokens))
 
 
 async def _until(condition: Callable[[], bool]) -> None:

@@ -3,6 +3,7 @@
 Engines without these names yield no reading, and the core goes by its own count.
 """
 
+import math
 import re
 
 from tierfleet.admission.types import EngineReading
@@ -11,7 +12,7 @@ _RUNNING = b"vllm:num_requests_running"
 _WAITING = b"vllm:num_requests_waiting"
 _KV_USED = b"vllm:kv_cache_usage_perc"
 _CACHE_CONFIG = re.compile(rb"^vllm:cache_config_info\{(.*)\}", re.MULTILINE)
-_LABEL = re.compile(rb'(block_size|num_gpu_blocks)="([0-9]+)"')
+_LABEL = re.compile(rb'(block_size|num_gpu_blocks)="([0-9]{1,18})"')
 _SAMPLE = re.compile(rb"^([a-zA-Z_:][\w:]*)(?:\{[^\n]*\})? (\S+)", re.MULTILINE)
 _WAITING_SAMPLE = re.compile(
     rb"^(vllm:num_requests_waiting(?:\{[^\n]*\})? )([0-9]+(?:\.[0-9]+)?)$", re.MULTILINE
@@ -23,17 +24,26 @@ def reading(metrics: bytes) -> EngineReading | None:
     found: dict[bytes, list[float]] = {_RUNNING: [], _WAITING: [], _KV_USED: []}
     for name, value in _SAMPLE.findall(metrics):
         if name in found:
-            try:
-                found[name].append(float(value))
-            except ValueError:
+            number = _finite(value)
+            if number is None:
                 return None
+            found[name].append(number)
     if not found[_RUNNING]:
         return None
     return EngineReading(
-        running=round(sum(found[_RUNNING])),
-        waiting=round(sum(found[_WAITING])),
-        kv_used_permille=min(1000, max(0, round(1000 * max(found[_KV_USED], default=0.0)))),
+        running=sum(map(round, found[_RUNNING])),
+        waiting=sum(map(round, found[_WAITING])),
+        kv_used_permille=round(1000 * min(1.0, max(found[_KV_USED], default=0.0))),
     )
+
+
+def _finite(value: bytes) -> float | None:
+    """A count or a share; None for what is neither, like the format's NaN and +Inf."""
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
 
 
 def kv_tokens(metrics: bytes) -> int | None:

@@ -2,12 +2,16 @@
 
 import asyncio
 import socket
+from collections.abc import Sequence
 
 import pytest
 
 from tests.integration.sidecar.inside import ANSWER, Call, Inside, Script, ScriptedEngine
 from tests.integration.sidecar.wire import request
 from tests.unit.sidecar.waiting import until
+from tierfleet.admission.core import Core
+from tierfleet.admission.types import Decision, EngineReading
+from tierfleet.sidecar import server
 
 TOKEN = b'data: {"choices":[{"text":"a"}]}\n\n'
 USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}\n\n'
@@ -247,3 +251,32 @@ async def test_a_client_that_stalls_on_a_whole_answer_leaves_a_connection_that_w
         async with inside.connect() as wire:
             assert (await wire.ask(request())).body == ANSWER
     assert scripted.connections == 1
+
+
+async def test_metrics_that_cannot_be_used_end_nothing(
+    scripted: ScriptedEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(server, "_ENGINE_SECONDS", 0.01)
+    heard: list[EngineReading] = []
+
+    class Refuses(Core):
+        def engine(self, now: int, reading: EngineReading) -> Sequence[Decision]:
+            heard.append(reading)
+            raise OverflowError(f"a fault of ours at {now}")
+
+    release = asyncio.Event()
+
+    async def holds(call: Call) -> None:
+        await release.wait()
+        await call.answer()
+
+    scripted.script = holds
+    scripted.metrics = b"vllm:num_requests_running 1\n"
+    async with Inside(scripted.port, make_core=Refuses) as inside, inside.connect() as wire:
+        wire.send(request())
+        await until(lambda: len(heard) > 1)
+        release.set()
+        assert (await wire.answer()).body == ANSWER
+    assert "going by our own count" in caplog.text

@@ -1,5 +1,7 @@
 """vLLM's metrics."""
 
+import pytest
+
 from tierfleet.admission.types import EngineReading
 from tierfleet.sidecar import vllm
 
@@ -24,6 +26,20 @@ def test_an_engine_without_these_names_gives_no_reading() -> None:
     assert vllm.reading(b"python_info 1.0\n") is None
     assert vllm.reading(b"vllm:num_requests_running oops\n") is None
     assert vllm.reading(b"") is None
+
+
+@pytest.mark.parametrize("gauge", ["num_requests_running", "kv_cache_usage_perc"])
+@pytest.mark.parametrize("value", [b"NaN", b"+Inf", b"-Inf", b"-1.0", b"1e999"])
+def test_a_gauge_that_is_no_amount_gives_no_reading(gauge: str, value: bytes) -> None:
+    assert vllm.reading(METRICS + b"vllm:%b %b\n" % (gauge.encode(), value)) is None
+
+
+def test_however_large_the_numbers_are_they_are_read() -> None:
+    found = vllm.reading(METRICS + b"vllm:kv_cache_usage_perc 1e308\n" * 2)
+    assert found == EngineReading(running=7, waiting=2, kv_used_permille=1000)
+    digits = b"9" * 5000
+    huge = b'vllm:cache_config_info{block_size="16",num_gpu_blocks="%b"} 1.0\n' % digits
+    assert vllm.kv_tokens(huge) is None
 
 
 def test_the_size_of_the_cache_is_in_tokens() -> None:
