@@ -29,6 +29,8 @@ from tierfleet.plan import Plan
 
 # How often tokens are reported to the core while requests run.
 _PROGRESS_SECONDS = 0.2
+# The core is told the time of day at least so often: contracts' terms go by it, and it may be set.
+_CALENDAR_SECONDS = 60.0
 
 
 class Ticket(Protocol):
@@ -84,7 +86,8 @@ class Gate:
         self._reported: dict[int, int] = {}
         self._decisions: deque[Decision] = deque()
         self._deciding = False
-        self._wake_at: int | None = None
+        self._wake_at = 0
+        self._calendar_at = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
         self._progress_timer: asyncio.TimerHandle | None = None
@@ -212,6 +215,7 @@ class Gate:
     # Time
 
     def _wake(self, at: int) -> None:
+        at = min(at, self._calendar_at)
         self._wake_at = at
         if self._timer is None or at < self._timer_at:
             if self._timer is not None:
@@ -227,16 +231,16 @@ class Gate:
     def _on_timer(self) -> None:
         # Timers are left as they are when the core wants to be woken later than before.
         self._timer = None
-        if self._wake_at is None:
-            return
         if self._clock() < self._wake_at:
             self._arm(self._wake_at)
         else:
-            self._wake_at = None
             self._tick()
 
     def _tick(self) -> None:
-        self._carry_out(self._core.tick(self._clock(), self._wall()))
+        now = self._clock()
+        self._calendar_at = now + int(_CALENDAR_SECONDS * 1e9)
+        self._wake(self._calendar_at)
+        self._carry_out(self._core.tick(now, self._wall()))
 
     # Progress
 

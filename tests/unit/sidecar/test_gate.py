@@ -23,6 +23,7 @@ from tierfleet.admission.types import (
     WakeAt,
 )
 from tierfleet.plan import Plan
+from tierfleet.sidecar import gate as gates
 from tierfleet.sidecar.gate import Gate
 
 LIMITS = EngineLimits("h100", 2)
@@ -69,6 +70,16 @@ async def test_the_core_knows_the_time_of_day_before_the_first_request() -> None
     assert name == "tick"
     assert isinstance(wall, datetime)
     assert abs((wall - datetime.now(UTC)).total_seconds()) < 60
+
+
+async def test_the_core_is_told_the_time_of_day_even_when_nothing_happens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gates, "_CALENDAR_SECONDS", 0.01)
+    one, core = gate()
+    core.heard.clear()
+    await until(lambda: len(core.heard) >= 2)
+    one.close()
 
 
 async def test_a_freed_seat_goes_to_who_waits_before_finish_returns() -> None:
