@@ -7,6 +7,7 @@ template names the Secret's content, so they never change while the pool lives.
 import secrets
 
 from tierfleet.api import InferencePool, Key
+from tierfleet.controllers import child
 from tierfleet.controllers.store import Store
 from tierfleet.kube.cluster import Cluster, NotFoundError
 from tierfleet.kube.project import decoded
@@ -46,6 +47,10 @@ class TokenKeeper:
             # The cache may be behind, and new tokens would restart every pod.
             raw = await self._cluster.get(SECRETS, key)
         except NotFoundError:
+            return None
+        if child.project(SECRETS, raw).owner != pool.metadata.uid:
+            # Whoever made it knows what is in it. That the name is taken is told when ours is
+            # to be written.
             return None
         return Tokens.of(decoded(raw))
 
