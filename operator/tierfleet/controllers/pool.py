@@ -6,12 +6,13 @@ what is not planned any more is deleted last, and the status tells what has been
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 from tierfleet import manifests
 from tierfleet.api import InferencePool, Key
-from tierfleet.api.conditions import READY, Judgement, Status, judged, stalled
+from tierfleet.api.conditions import READY, RECONCILING, Judgement, Status, judged, stalled
 from tierfleet.api.poolstatus import InferencePoolStatus
 from tierfleet.controllers.apply import Applier, NotOursError, type_of
 from tierfleet.controllers.child import Child
@@ -21,7 +22,8 @@ from tierfleet.controllers.status import StatusWriter
 from tierfleet.controllers.store import Store
 from tierfleet.controllers.tokens import TokenKeeper
 from tierfleet.controllers.worker import DONE, RequeueAfter, Result
-from tierfleet.kube.resources import DEPLOYMENTS, POOLS, Raw, key_of
+from tierfleet.kube.cluster import ClusterError, ForbiddenError, InvalidError
+from tierfleet.kube.resources import DEPLOYMENTS, POOLS, SECRETS, Raw, ResourceType, key_of
 from tierfleet.manifests import labels, names
 from tierfleet.plan import sha256_hex
 from tierfleet.planning.pool import PoolPlan, TokenHashes, plan_pool
@@ -32,6 +34,9 @@ logger = logging.getLogger(__name__)
 
 NAME_TAKEN = "NameTaken"
 """Reason while an object of somebody else has the name of a child."""
+
+CHILD_REFUSED = "ChildRefused"
+"""Reason while the API server, a quota or a webhook does not accept a child."""
 
 
 class Planned(NamedTuple):
@@ -82,40 +87,51 @@ class Pools:
         snapshot = self._store.of_pool(pool)
         plan = plan_pool(snapshot, key, placement, hashes)
         children = manifests.children(pool, plan, tokens)
-        taken = None
+        refused: Mapping[ResourceType, ClusterError] = {}
         if plan.plan is not None:
             with self._devices.writing(key, placement):
-                taken = await self._write(pool, children)
-        self._remember(snapshot, plan)
+                refused = await self._write(pool, children)
+        if SECRETS in refused:
+            plan = replace(plan, plan=None)
+        else:
+            self._remember(snapshot, plan)
         # As fresh as can be: writing the children took a while.
         own = self._store.pools.get(key) or own
         deployments = [manifest for manifest in children if type_of(manifest) == DEPLOYMENTS]
         status = summarise_pool(snapshot, plan, outdated(deployments, self._deployment))
-        if taken:
-            status = _with_name_taken(pool, status, str(taken), snapshot.now)
+        for type_, why in refused.items():
+            await self._statuses.write(
+                POOLS, own, _with_refusal(pool, status, type_, why, snapshot.now)
+            )
+            # Nobody tells us when it would be accepted, so we try again, ever less often.
+            raise why
         await self._statuses.write(POOLS, own, status)
-        if taken:
-            # Nobody tells us when a stranger's object goes, so we look again, ever less often.
-            raise taken
         if plan.next_change is None:
             return DONE
         return RequeueAfter((plan.next_change - snapshot.now).total_seconds())
 
-    async def _write(self, pool: InferencePool, children: Sequence[Raw]) -> NotOursError | None:
-        """Make the children be as planned; returns why one of them cannot be."""
-        taken = None
+    async def _write(
+        self, pool: InferencePool, children: Sequence[Raw]
+    ) -> Mapping[ResourceType, ClusterError]:
+        """Make the children be as planned; returns why some cannot be, the first of each type.
+
+        Pods rely on the Secrets: if one of those cannot be written, nothing else is.
+        """
+        refused: dict[ResourceType, ClusterError] = {}
         for manifest in self._in_order(pool, children):
             index = manifest["metadata"]["name"] == names.plan_index(pool.metadata.name)
             try:
                 await self._applier.ensure(pool, manifest, unchanged=index)
-            except NotOursError as error:
-                taken = taken or error
+            except (NotOursError, InvalidError, ForbiddenError) as error:
+                refused.setdefault(type_of(manifest), error)
+                if SECRETS in refused:
+                    return refused
         planned = {(type_of(manifest), key_of(manifest)) for manifest in children}
         for live in list(self._store.children_of(pool.key)):
             if live.owner == pool.metadata.uid and (live.type, live.key) not in planned:
                 await self._applier.remove(live)
         self._applier.settled(pool.key)
-        return taken
+        return refused
 
     def _in_order(self, pool: InferencePool, children: Sequence[Raw]) -> Iterator[Raw]:
         yield from (manifest for manifest in children if type_of(manifest) != DEPLOYMENTS)
@@ -156,14 +172,27 @@ class Pools:
         self._store.forget(key)
 
 
-def _with_name_taken(
-    pool: InferencePool, status: InferencePoolStatus, why: str, now: datetime
+def _with_refusal(
+    pool: InferencePool,
+    status: InferencePoolStatus,
+    type_: ResourceType,
+    why: ClusterError,
+    now: datetime,
 ) -> InferencePoolStatus:
+    if isinstance(why, NotOursError):
+        reason, message = NAME_TAKEN, str(why)
+    else:
+        reason = CHILD_REFUSED
+        message = (
+            f"The API server does not accept a {type_.kind} of this pool: {why} Change the "
+            "InferencePool, or the rule that forbids it."
+        )
     judgements = {c.type: Judgement(c.status, c.reason, c.message) for c in status.conditions}
-    judgements[READY] = Judgement(Status.FALSE, NAME_TAKEN, why)
+    judgements.pop(RECONCILING, None)
+    judgements[READY] = Judgement(Status.FALSE, reason, message)
     conditions = judged(
         pool.status.conditions,
-        judgements | stalled(NAME_TAKEN, why),
+        judgements | stalled(reason, message),
         generation=pool.metadata.generation,
         now=now,
     )

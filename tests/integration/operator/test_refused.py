@@ -1,0 +1,63 @@
+"""What is in the way of a pool is told on the pool, in the words of who refuses it."""
+
+from e2e.wait import wait_until
+from tests.integration.operator.process import Operator
+from tests.integration.operator.world import PATIENCE_SECONDS, World, policy, pool
+
+
+def test_a_child_that_the_api_server_refuses_is_told_on_the_pool(
+    operator: Operator, fleet: World
+) -> None:
+    fleet.apply(policy(), pool("llama", 2, template={"labels": {"bad key!": "x"}}))
+    ready = fleet.wait_for_condition("tpool", "llama", "Ready", "False", "ChildRefused")
+    assert "The API server does not accept a Deployment of this pool" in ready["message"]
+    assert "bad key!" in ready["message"]
+    assert fleet.condition("tpool", "llama", "Stalled")["status"] == "True"
+    fleet.apply(pool("llama", 2))
+    fleet.wait_ready("llama", "b200:2")
+    assert fleet.condition("tpool", "llama", "Stalled") == {}
+
+
+def test_a_secret_of_somebody_else_with_the_name_of_the_tokens_stops_the_pool(
+    operator: Operator, fleet: World
+) -> None:
+    fleet.kubectl(
+        "create",
+        "secret",
+        "generic",
+        "llama-tokens",
+        "--from-literal=admin=a",
+        "--from-literal=hook=b",
+    )
+    fleet.apply(policy(), pool("llama", 2))
+    ready = fleet.wait_for_condition("tpool", "llama", "Ready", "False", "NameTaken")
+    assert "Secret llama-tokens" in ready["message"]
+    assert "plan" not in fleet.status("tpool", "llama"), "no plan is in force"
+    assert fleet.all("deployments") == []
+    fleet.kubectl("delete", "secret", "llama-tokens")
+    fleet.wait_ready("llama", "b200:2")
+
+
+def test_a_new_image_makes_the_pool_ready_only_when_it_runs_everywhere(
+    operator: Operator, fleet: World
+) -> None:
+    fleet.apply(policy(), pool("llama", 2, load="1s"))
+    fleet.wait_ready("llama", "b200:2")
+    engine = {"image": "vllm/vllm-openai:v0.33.0"}
+    fleet.apply(pool("llama", 2, load="1s", engine=engine))
+    ready_with_old: list[object] = []
+
+    def rolled_out() -> bool:
+        # Read before the pods: if it is true, they must be new already.
+        found = fleet.get("tpool", "llama")
+        conditions = {c["type"]: c for c in found["status"]["conditions"]}
+        ready = conditions["Ready"]
+        if ready["observedGeneration"] != found["metadata"]["generation"]:
+            return False
+        images = {pod["spec"]["containers"][0]["image"] for pod in fleet.pods("llama")}
+        if ready["status"] == "True" and images != {engine["image"]}:
+            ready_with_old.append(images)
+        return ready["status"] == "True" and images == {engine["image"]}
+
+    wait_until(rolled_out, timeout=PATIENCE_SECONDS, why="the pool to be ready with the new image")
+    assert ready_with_old == []
