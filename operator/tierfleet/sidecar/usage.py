@@ -8,9 +8,11 @@ from typing import Protocol
 
 import msgspec
 
-# An event longer than this is not held back until it is whole; a JSON answer longer than this
-# keeps the estimate. Both are far beyond what engines send.
+# An event longer than this is not held back until it is whole; a JSON answer longer than this is
+# not read. Both are far beyond what engines send.
 _MAX_HELD = 4 * 1024 * 1024
+# Of an answer without usage; about that of text, the JSON around it included.
+_BYTES_PER_TOKEN = 4
 
 
 class _PromptDetails(msgspec.Struct):
@@ -60,7 +62,7 @@ class Meter(Protocol):
 
 
 class JsonMeter:
-    """Of an answer in one JSON document."""
+    """Of an answer in one JSON document; without usage its output is estimated by size."""
 
     __slots__ = ("_held", "_pieces", "output_tokens", "usage")
 
@@ -81,10 +83,18 @@ class JsonMeter:
 
     def close(self) -> bytes:
         """See `Meter`."""
+        if self._held > _MAX_HELD:
+            self.output_tokens = self._held // _BYTES_PER_TOKEN
+            return b""
         answer = _decode(b"".join(self._pieces))
-        if answer is not None and answer.usage is not None:
+        if answer is None:
+            return b""
+        if answer.usage is not None:
             self.usage = answer.usage
             self.output_tokens = answer.usage.completion_tokens
+        else:
+            # An error has no choices, and cost nothing.
+            self.output_tokens = sum(len(bytes(c)) for c in answer.choices) // _BYTES_PER_TOKEN
         return b""
 
 

@@ -67,3 +67,33 @@ def test_an_answer_in_one_document_tells_its_usage_at_the_end() -> None:
     meter.close()
     assert meter.usage is not None
     assert (meter.usage.prompt_tokens, meter.output_tokens) == (8, 2)
+
+
+@pytest.mark.parametrize("usage_member", [b"", b',"usage":null'])
+def test_a_document_without_usage_is_estimated_by_the_size_of_its_choices(
+    usage_member: bytes,
+) -> None:
+    meter = JsonMeter()
+    choice = b'{"text":"%b"}' % (b"x" * 389)
+    meter.feed(b'{"id":"%b","choices":[%b]%b}' % (b"i" * 1000, choice, usage_member))
+    meter.close()
+    assert (meter.usage, meter.output_tokens) == (None, 100)
+
+
+def test_a_document_too_long_to_be_read_is_estimated_by_its_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(usage, "_MAX_HELD", 100)
+    meter = JsonMeter()
+    for _ in range(4):
+        meter.feed(b"x" * 100)
+    meter.close()
+    assert (meter.usage, meter.output_tokens) == (None, 100)
+
+
+@pytest.mark.parametrize("document", [b'{"error":{"message":"no"}}', b"Internal Server Error", b""])
+def test_an_error_has_no_output(document: bytes) -> None:
+    meter = JsonMeter()
+    meter.feed(document)
+    meter.close()
+    assert (meter.usage, meter.output_tokens) == (None, 0)
