@@ -12,12 +12,9 @@ from typing import NamedTuple
 from tierfleet.api import InferencePool, Key
 from tierfleet.controllers.store import Store
 from tierfleet.controllers.worker import DONE, Result, at_next_edge
-from tierfleet.planning.devices import device_groups, grant
+from tierfleet.planning.devices import Product, device_groups, grant
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.snapshot import Node
-
-Product = tuple[str, str]
-"""A node label and its value."""
 
 
 class Grant(NamedTuple):
@@ -60,13 +57,17 @@ class Devices:
         return min(self.members(pool), default=None)
 
     def groups_on(self, node: Node) -> set[Key]:
-        """The groups that have pools which may run on the node."""
-        pools = (
+        """The groups that have pools which may run on the node: a node makes them one."""
+        pools = {
             own.object.key
             for label in node.labels.items()
             for own in self._store.pools.where(("product", *label))
-        )
-        return {group for pool in pools if (group := self.group(pool)) is not None}
+        }
+        groups = {group for pool in pools if (group := self.group(pool)) is not None}
+        if len(groups) > 1:
+            self.regroup()
+            groups = {group for pool in pools if (group := self.group(pool)) is not None}
+        return groups
 
     async def reconcile(self, group: Key) -> Result:
         """Grant devices to the group of that name."""
@@ -120,16 +121,25 @@ class Devices:
         asked = self._store.replicas_of(pool)
         writing = self._writing[pool.key].desired if pool.key in self._writing else {}
         return any(
-            not own.isdisjoint(products)
+            _may_overlap(own, products)
             and max(asked.get(name, 0), writing.get(name, 0)) > desired.get(name, 0)
             for name, own in _products(pool).items()
         )
 
     def _groups(self) -> Mapping[Key, frozenset[Key]]:
         if self._group_of is None:
-            groups = device_groups(own.object for _, own in self._store.pools.items())
+            groups = device_groups(
+                [own.object for _, own in self._store.pools.items()],
+                (node for _, node in self._store.nodes.items()),
+            )
             self._group_of = {key: group for group in groups for key in group}
         return self._group_of
+
+
+def _may_overlap(one: frozenset[Product], other: frozenset[Product]) -> bool:
+    """True if both may be on one node, in one group of pools: another label may mean the same."""
+    labels = {label for label, _ in one}
+    return not one.isdisjoint(other) or labels != {label for label, _ in other}
 
 
 def _products(pool: InferencePool) -> Mapping[str, frozenset[Product]]:

@@ -1,6 +1,6 @@
 """The device grant: which pool gets which devices, for a whole group of pools at once.
 
-Pools that share products are granted together, one after the other from one inventory, because two
+Pools that share nodes are granted together, one after the other from one inventory, because two
 grants side by side would give the same free device twice. The grant is computed from nodes and
 pods alone: a planned pod that got no device holds none, so it is taken back by the next grant, and
 what already runs stays where it is. Rules and their reasons: `docs/planning.md`.
@@ -15,27 +15,47 @@ from tierfleet.api.conditions import Status
 from tierfleet.planning import acceptance, capacity, promises
 from tierfleet.planning.inventory import Inventory, Offer
 from tierfleet.planning.placement import AcceleratorPlacement, Limit, Placement, Shortfall
-from tierfleet.planning.snapshot import PoolKey, Snapshot
+from tierfleet.planning.snapshot import Node, PoolKey, Snapshot
+
+Product = tuple[str, str]
+"""A node label and its value."""
 
 
-def device_groups(pools: Iterable[InferencePool]) -> tuple[frozenset[PoolKey], ...]:
-    """The pools in groups that want none of each other's products, in the order of their keys.
+def device_groups(
+    pools: Collection[InferencePool], nodes: Iterable[Node]
+) -> tuple[frozenset[PoolKey], ...]:
+    """The pools in groups that want none of each other's devices, in the order of their keys.
 
-    Connected components of pools that share a product (label and value).
+    Connected components of pools that share a product (label and value), or whose products are
+    labels of the same node.
     """
-    groups: list[tuple[set[PoolKey], set[tuple[str, str]]]] = []
-    for pool in pools:
-        keys = {pool.key}
-        products = {(a.product_label, p) for a in pool.spec.accelerators for p in a.products}
-        apart = []
-        for other_keys, other_products in groups:
-            if products & other_products:
-                keys |= other_keys
-                products |= other_products
-            else:
-                apart.append((other_keys, other_products))
-        groups = [*apart, (keys, products)]
-    return tuple(sorted((frozenset(keys) for keys, _ in groups), key=min))
+    wanted = {pool.key: products(pool) for pool in pools}
+    joined: list[set[Product]] = []
+    for bond in [*wanted.values(), *_on_one_node(set().union(*wanted.values()), nodes)]:
+        touched = [component for component in joined if component & bond]
+        apart = [component for component in joined if not component & bond]
+        joined = [*apart, bond.union(*touched)]
+    groups = [{key for key, wants in wanted.items() if wants & component} for component in joined]
+    return tuple(sorted(map(frozenset, groups), key=min))
+
+
+def products(pool: InferencePool) -> set[Product]:
+    """What the pool may run on."""
+    return {(a.product_label, product) for a in pool.spec.accelerators for product in a.products}
+
+
+def _on_one_node(wanted: Collection[Product], nodes: Iterable[Node]) -> set[frozenset[Product]]:
+    """Products that are names of the same devices; a node has one value of a label."""
+    names = {label for label, _ in wanted}
+    if len(names) < 2:
+        return set()
+    found = (
+        frozenset(
+            product for label in names if (product := (label, node.labels.get(label, ""))) in wanted
+        )
+        for node in nodes
+    )
+    return {here for here in found if len(here) > 1}
 
 
 def grant(snapshot: Snapshot, group: Collection[PoolKey]) -> Mapping[PoolKey, Placement]:

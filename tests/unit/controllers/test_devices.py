@@ -76,6 +76,32 @@ def test_pools_on_other_products_are_in_groups_of_their_own() -> None:
     assert fleet.devices.groups_on(node) == {key}
 
 
+def test_a_node_that_has_the_products_of_two_groups_makes_them_one() -> None:
+    fleet = Fleet()
+    fleet.add("a", 2)
+    cloud = "cloud.example.com/accelerator"
+    raw = raws.pool("b", 2, product="h100")
+    raw["spec"]["accelerators"][0]["productLabel"] = cloud
+    fleet.store.pools.put(raw)
+    fleet.devices.regroup()
+    a, b = (raws.NAMESPACE, "a"), (raws.NAMESPACE, "b")
+    assert fleet.devices.members(a) == {a}
+    both = raws.node("n", 2)
+    both["metadata"]["labels"][cloud] = "h100"
+    fleet.store.nodes.put(both)
+    node = fleet.store.nodes.get(("", "n"))
+    assert node is not None
+    assert fleet.devices.groups_on(node) == {a}
+    assert fleet.devices.members(b) == {a, b}
+    fleet.grant("b")
+    assert (fleet.granted("a"), fleet.granted("b")) == (2, 0)
+    # What a is granted no more has to be given up before b grows on it.
+    fleet.deployed("a", 2)
+    fleet.add("a", 0, generation=2)
+    fleet.grant("b")
+    assert (fleet.granted("b"), fleet.devices.ceiling(fleet.pool("b"), "gpu")) == (2, 0)
+
+
 def test_nobody_grows_on_a_product_before_others_have_given_up_what_they_lost() -> None:
     fleet = Fleet(raws.node("n", 2))
     fleet.add("a", 2)

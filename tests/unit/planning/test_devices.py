@@ -26,7 +26,7 @@ from tests.unit.planning.world import (
 )
 from tierfleet.planning.devices import device_groups, grant
 from tierfleet.planning.placement import Limit, Shortfall
-from tierfleet.planning.snapshot import Snapshot, Taint
+from tierfleet.planning.snapshot import Node, Snapshot, Taint
 
 POOL = (NAMESPACE, "pool")
 
@@ -282,10 +282,21 @@ def test_pools_are_grouped_by_the_products_that_they_share() -> None:
     b200, h100 = accelerator("b200", B200), accelerator("h100", H100)
     other = accelerator("other", B200, productLabel="example.com/product")
     fleet = [pool("a", b200), pool("c", other), pool("d", h100), pool("b", b200, h100)]
-    named = [{name for _, name in group} for group in device_groups(fleet)]
+    named = [{name for _, name in group} for group in device_groups(fleet, ())]
     assert named == [{"a", "b", "d"}, {"c"}]
     chain = [pool("a", b200, h100), pool("b", b200), pool("c", h100)]
-    assert len(device_groups(chain)) == 1
+    assert len(device_groups(chain, ())) == 1
+
+
+def test_pools_that_call_the_same_node_by_two_labels_share_its_devices() -> None:
+    cloud = "cloud.example.com/accelerator"
+    other = accelerator("h100", "nvidia-h100-80gb", 4, productLabel=cloud)
+    pools = pool("a", accelerator("h100", H100, 4), replicas=2), pool("b", other, replicas=2)
+    (node,) = nodes(H100, 1).values()
+    both = replace(node, labels={**node.labels, cloud: "nvidia-h100-80gb"})
+    assert summaries(world(*pools, nodes={node.name: both})) == {"a": "h100:2", "b": "none"}
+    apart = {node.name: node, "cloud": Node("cloud", {cloud: "nvidia-h100-80gb"})}
+    assert len(device_groups(pools, apart.values())) == 2
 
 
 def test_a_group_may_name_pools_that_are_gone() -> None:

@@ -156,7 +156,7 @@ def changed(snapshot: Snapshot, **changes: Any) -> Snapshot:
 
 def placements(snapshot: Snapshot) -> dict[PoolKey, Placement]:
     """The grant of every group, together."""
-    groups = device_groups(snapshot.pools.values())
+    groups = device_groups(snapshot.pools.values(), snapshot.nodes.values())
     return {key: placement for group in groups for key, placement in grant(snapshot, group).items()}
 
 
