@@ -66,8 +66,9 @@ def _parts(
     try:
         config.load_kube_config(kubeconfig, context)
         if namespace is None:
-            _, active = config.list_kube_config_contexts(kubeconfig)
-            namespace = active["context"].get("namespace", "default")
+            contexts, current = config.list_kube_config_contexts(kubeconfig)
+            chosen = next((c for c in contexts if c["name"] == context), current)
+            namespace = chosen["context"].get("namespace", "default")
         parts = plan_parts.read(client.CoreV1Api(), namespace, pool)
     except config.ConfigException as error:
         raise _failed(f"No cluster to ask: {error} Give --kubeconfig or --context.") from None

@@ -8,23 +8,21 @@ import typer
 import yaml
 
 from tierfleet.admission.supported import unsupported
-from tierfleet.plan import PlanError, json_schema, parse, render
+from tierfleet.plan import PlanError, json_schema, render
+from tierfleet.sidecar.plansource import PlanSource
 
 plan = typer.Typer(name="plan", help="Look at plan documents.", no_args_is_help=True)
 
 
 @plan.command()
 def check(
-    path: Annotated[Path, typer.Argument(help="A plan in YAML or JSON.", dir_okay=False)],
+    path: Annotated[
+        Path, typer.Argument(help="A plan in YAML or JSON, or a directory of its parts.")
+    ],
 ) -> None:
     """Say whether a sidecar would run from this plan; print it in full if so."""
     try:
-        document = yaml.safe_load(path.read_text())
-        checked = parse(document)
-    except OSError as error:
-        raise _refused(f"Cannot read {path}: {error.strerror}.") from None
-    except yaml.YAMLError as error:
-        raise _refused(f"{path} is neither YAML nor JSON: {error}") from None
+        checked = PlanSource(path).read()
     except PlanError as error:
         raise _refused(f"{path} is not a plan: {error} See docs/plan-v1.md.") from None
     missing = unsupported(checked)

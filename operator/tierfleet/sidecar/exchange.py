@@ -230,7 +230,7 @@ class Exchange:
         self._answer(
             answers.unavailable(message, "rejected-no-endpoints"), RequestOutcome.ENGINE_LOST
         )
-        self._leave(Outcome.FAILED)
+        self._leave(Outcome.UNSENT)
 
     def on_stale(self) -> None:
         """See `Receiver`. Inference changes nothing in the engine, so it may be sent twice."""

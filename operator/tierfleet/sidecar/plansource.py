@@ -71,7 +71,7 @@ def _document(path: Path) -> object:
     text = path.read_bytes()
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         return yaml.safe_load(text)
@@ -82,3 +82,6 @@ def _document(path: Path) -> object:
         raise PlanError(f"it is neither JSON nor YAML{where}.") from None
     except UnicodeDecodeError:
         raise PlanError("it is not text in UTF-8.") from None
+    except (ValueError, RecursionError):
+        # PyYAML's constructors: a date such as 2026-13-01; brackets nested a thousand deep.
+        raise PlanError("it holds a value that YAML cannot read, such as an odd date.") from None

@@ -6,6 +6,7 @@ import yaml
 from typer.testing import CliRunner
 
 from tierfleet.cli.plan import plan as app
+from tierfleet.plan import parse, split
 
 PLAN = """
 pool: {name: llama}
@@ -31,7 +32,9 @@ def test_a_plan_that_is_good_is_printed_with_its_version(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("tiers: [", "is neither YAML nor JSON"),
+        ("tiers: [", "it is neither JSON nor YAML at line 1, column 9."),
+        ("a: 2026-13-01", "a value that YAML cannot read, such as an odd date"),
+        ("[" * 5000 + "]" * 5000, "a value that YAML cannot read"),
         ("[]", "must be a mapping with the fields of docs/plan-v1.md"),
         (
             PLAN.replace("priority: 0", "priority: high"),
@@ -57,7 +60,16 @@ def test_a_plan_that_is_not_is_refused_with_a_sentence(
 def test_a_plan_that_is_not_there_is_named(tmp_path: Path) -> None:
     code, _, err = check(tmp_path / "nowhere.yaml")
     assert code == 2
-    assert "nowhere.yaml: No such file or directory." in err
+    assert "nowhere.yaml is not a plan: nothing is there; check the path." in err
+
+
+def test_a_directory_of_parts_is_read_as_one_plan(tmp_path: Path) -> None:
+    for name, data in split(parse(yaml.safe_load(PLAN))).items():
+        (tmp_path / name).write_bytes(data)
+    assert check(tmp_path)[0] == 0
+    (tmp_path / "index.json").write_bytes(b"\xff\xfe")
+    code, _, err = check(tmp_path)
+    assert (code, "Traceback" in err) == (2, False)
 
 
 def test_the_schema_is_printed_for_editors() -> None:
