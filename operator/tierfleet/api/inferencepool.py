@@ -139,7 +139,8 @@ class Disruption(Model):
     """How many replicas may be missing on purpose."""
 
     max_unavailable: DesiredCount = 1
-    """Replicas that may be down at once through rollouts, moves and scale-down, over the pool."""
+    """Replicas that may be down at once through rollouts and evictions, over the pool. A move to a
+    preferred accelerator takes all its replicas at once, for now."""
 
 
 class Partitioning(Model):
@@ -271,7 +272,8 @@ class InferencePoolSpec(Model):
     scaling: Scaling = Scaling()
     """Who decides the number of replicas."""
     placement_weight: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Share among pools that want the same devices, once the promises of all are placed."""
+    """Order among pools that want the same devices and have promised equally much (more is first):
+    the higher weight is served first, and gets all it wants before the next gets any."""
     disruption: Disruption = Disruption()
     """How many replicas may be missing on purpose."""
     drain_timeout_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300

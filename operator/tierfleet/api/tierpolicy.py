@@ -158,7 +158,7 @@ class Identification(Model):
 
 
 class Objectives(Model):
-    """Latency promised to a tier, at the 99th percentile. Reported as attainment, not enforced."""
+    """Latency promised to a tier, at the 99th percentile: for now only carried in the plan."""
 
     queue_p99_milliseconds: Annotated[Milliseconds | None, Field(alias="queueP99Milliseconds")] = (
         None
@@ -184,8 +184,8 @@ class Queue(Model):
     """Bounds of a tier's queue over the whole fleet."""
 
     max_requests: Annotated[int, Field(ge=1, le=10**6)] = 1000
-    """Requests that may wait. When full, the tenant with most queued work for its weight loses its
-    newest request with 503 and an honest Retry-After."""
+    """Requests that may wait, over all replicas. When full, a request that comes is refused with
+    503 and an honest Retry-After; those that wait already stay."""
     max_wait_milliseconds: Milliseconds = 30_000
     """Longest that a request waits before it is answered with 503."""
 
@@ -225,7 +225,8 @@ class Tier(Model):
     """Floor: percent of the fleet's throughput that no higher tier can take. Served like a
     reservation of the whole tier, and idle parts are lent. All floors together are at most 100."""
     objectives: Objectives = Objectives()
-    """Latency that the tier was promised."""
+    """Latency that the tier was promised. Nothing enforces it, or reports yet whether it is
+    attained."""
     limits: Limits = Limits()
     """Limits of each of its tenants."""
     queue: Queue = Queue()
