@@ -34,7 +34,7 @@ def device_groups(
     for bond in [*wanted.values(), *_on_one_node(set().union(*wanted.values()), nodes)]:
         touched = [component for component in joined if component & bond]
         apart = [component for component in joined if not component & bond]
-        joined = [*apart, bond.union(*touched)]
+        joined = [*apart, set(bond).union(*touched)]
     groups = [{key for key, wants in wanted.items() if wants & component} for component in joined]
     return tuple(sorted(map(frozenset, groups), key=min))
 
