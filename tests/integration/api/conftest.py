@@ -61,5 +61,5 @@ class ApiServer:
 @pytest.fixture(scope="session")
 def api_server(cluster: Cluster) -> Iterator[ApiServer]:
     """The API server of the test cluster; nothing that it is asked is stored."""
-    with config.new_client_from_config(str(cluster.kubeconfig)) as api_client:  # type: ignore[no-untyped-call]
+    with config.new_client_from_config(str(cluster.kubeconfig)) as api_client:
         yield ApiServer(api_client)
