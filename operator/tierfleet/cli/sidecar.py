@@ -76,6 +76,7 @@ def sidecar(  # noqa: PLR0917 - one parameter per option
         typer.Option(
             envvar="TIERFLEET_DRAIN_TIMEOUT_SECONDS",
             min=0,
+            max=86_400,
             help="A drain cuts what is unfinished after this time.",
         ),
     ] = 300.0,

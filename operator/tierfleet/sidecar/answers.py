@@ -83,6 +83,12 @@ def bad_body(message: str, param: str | None) -> Answer:
     return error(400, message, "invalid_value" if param else "invalid_json", param=param)
 
 
+def encoded_body(encoding: str) -> Answer:
+    """415: the body is compressed; what was judged must be what the engine runs."""
+    message = f"A body in Content-Encoding {encoding!r} is not read here; send it as it is."
+    return error(415, message, "unsupported_content_encoding")
+
+
 def unavailable(message: str, reason: str, retry_after: int = _S) -> Answer:
     """503: it is us, not the caller.
 

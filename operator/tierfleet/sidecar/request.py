@@ -5,11 +5,14 @@ little more than walking over it. It knows nothing of tenants, sockets or prices
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
 # The usual rule of thumb for English text; `usage` corrects it when the answer ends.
 _BYTES_PER_TOKEN = 4
+MOST_CHOICES = 1_000_000
+"""More is refused unread; what the engine's seats allow is for the admission core to say."""
 _INCLUDE_USAGE = msgspec.Raw(b'{"include_usage":true}')
 
 
@@ -39,7 +42,7 @@ class _Body(msgspec.Struct):
     stream_options: _StreamOptions | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
-    n: int | None = None
+    n: Annotated[int, msgspec.Meta(le=MOST_CHOICES)] | None = None
     priority: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -79,13 +82,18 @@ def read(body: bytes) -> Inference:
         BadBodyError: not JSON, not an object, or a member of another type than the API's.
     """
     try:
+        # msgspec skips what it does not need unseen, so bytes that are no text would get through:
+        # to the engine, which may read them otherwise, or to `for_engine`, which could not.
+        body.decode()
         asked = _BODY.decode(body)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
         param = path.strip("`.").partition(".")[0] or None
         where = f"{param}: " if param else "The body must be a JSON object: "
         raise BadBodyError(f"{where}{message[:1].lower()}{message[1:]}.", param) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise BadBodyError("The body must be a JSON object in UTF-8.") from None
+    except msgspec.DecodeError as error:
         raise BadBodyError(f"The body must be a JSON object: {error}.") from None
     except RecursionError:
         raise BadBodyError("The body is nested too deeply.") from None

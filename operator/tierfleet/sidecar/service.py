@@ -139,6 +139,9 @@ class DataPlane:
             message = "This replica is shutting down; another one will serve the request."
             raise RefusedError(answers.unavailable(message, "rejected-shutting-down"))
         self._identify(rules, request, record)
+        for field, value in request.fields:
+            if field == b"content-encoding" and value.lower() != b"identity":
+                raise RefusedError(answers.encoded_body(value.decode("latin-1")[:40]))
         try:
             asked = read(request.body)
         except BadBodyError as problem:

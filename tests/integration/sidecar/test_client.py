@@ -416,3 +416,46 @@ async def test_a_slow_client_gets_the_whole_of_the_last_answer(
                     received += piece
             assert received.endswith(body)
             await until(lambda: not connections)
+
+
+@pytest.mark.parametrize("encoding", ["deflate", "gzip", "identity\r\nContent-Encoding: br"])
+async def test_a_body_that_the_engine_could_read_otherwise_is_refused(
+    scripted: ScriptedEngine, inside: Inside, encoding: str
+) -> None:
+    """What is judged must be what runs: a body may be one thing raw and another one inflated."""
+    scripted.script = echoes
+    body = b'{"model":"llama","prompt":"hello"}'
+    head = (
+        f"POST /v1/completions HTTP/1.1\r\nHost: a\r\nx-api-key: {KEYS['hobby']}\r\n"
+        f"Content-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode()
+    async with inside.connect() as wire:
+        wire.send(head + body + request(prompt="next"))
+        refused = await wire.answer()
+        assert refused.status == 415
+        assert refused.json["error"]["code"] == "unsupported_content_encoding"
+        assert (await wire.answer()).json == "next"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"default","prompt":"a","\xff":1}',
+        b'{"model":"llama","prompt":"a","user":"\xff"}',
+        b'{"model":"llama","prompt":["a","b"],"n":' + b"9" * 4300 + b"}",
+    ],
+)
+async def test_a_body_that_nobody_can_mean_is_answered_and_leaves_nothing_behind(
+    scripted: ScriptedEngine, inside: Inside, body: bytes
+) -> None:
+    scripted.script = echoes
+    head = (
+        f"POST /v1/completions HTTP/1.1\r\nHost: a\r\nx-api-key: {KEYS['hobby']}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode()
+    async with inside.connect() as wire:
+        wire.send(head + body + request(prompt="next"))
+        refused = await wire.answer()
+        assert refused.status == 400
+        assert refused.json["error"]["message"].endswith(".")
+        assert (await wire.answer()).json == "next"
