@@ -83,15 +83,15 @@ def percentile(ordered: Sequence[float], percent: int) -> float | None:
 def render(runs: Mapping[str, Mapping[str, TierReport]]) -> RenderableType:
     """A table with a row per tier and run, then bars of the p99 time to first token."""
     table = Table(
-        title="The same load, twice (TTFT: time to first token)",
+        title="The same load, twice: time to first token (p50, p99), share of tokens",
         box=SIMPLE_HEAD,
         collapse_padding=True,
         pad_edge=False,
     )
-    table.add_column("")
-    table.add_column("tier")
+    table.add_column("", no_wrap=True)
+    table.add_column("tier", no_wrap=True)
     for heading in (
-        "sent", "TTFT p50", "TTFT p99", "tokens", "refused", "failed", "waiting",
+        "sent", "p50", "p99", "tokens", "refused", "failed", "waiting",
     ):  # fmt: skip
         table.add_column(heading, justify="right")
     for name, tiers in runs.items():

@@ -1,11 +1,11 @@
 """`tierfleet engine`: the simulated engine as a process. Options in, sentences out."""
 
 import dataclasses
-import os
 from typing import Annotated, Any
 
 import typer
 
+from tierfleet.cli.listening import reason
 from tierfleet.engine.config import EngineConfig, SchedulingPolicy
 from tierfleet.engine.presets import PRESETS, Preset
 
@@ -110,12 +110,9 @@ def engine(  # noqa: PLR0917 - one parameter per option
                 announce,
             )
         )
-    except OSError as error:
-        # The loop wraps the reason of a failed bind in a sentence of its own.
-        number = error.errno or 0
-        reason = os.strerror(number) if number > 0 else error.strerror
+    except (OSError, UnicodeError) as error:
         typer.echo(
-            f"Cannot listen on {host}:{port}: {reason}."
+            f"Cannot listen on {host}:{port}: {reason(error)}."
             " Choose another --host or --port; --port 0 takes a free port.",
             err=True,
         )

@@ -1,7 +1,6 @@
 """`tierfleet sidecar`: the data plane as a process. Options in, sentences out."""
 
 import logging
-import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from tierfleet.cli.listening import reason
 from tierfleet.plan import PlanError
 
 
@@ -31,6 +31,12 @@ def _upstream(url: str) -> tuple[str, int]:
         raise typer.BadParameter(f"{url!r} is not a URL: {error}. {example}") from None
     if parts.scheme != "http" or not parts.hostname:
         raise typer.BadParameter(f"{url!r} must be a plain HTTP URL with a host. {example}")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError as error:
+        raise typer.BadParameter(
+            f"{parts.hostname!r} is not a host name: {error}. {example}"
+        ) from None
     if parts.path not in {"", "/"} or parts.query or parts.username:
         raise typer.BadParameter(f"{url!r} must have nothing after the port. {example}")
     return parts.hostname, port or 80
@@ -140,12 +146,9 @@ def sidecar(  # noqa: PLR0917 - one parameter per option
     except PlanError as error:
         typer.echo(f"The plan at {plan} cannot be used: {error} See docs/plan-v1.md.", err=True)
         raise typer.Exit(2) from None
-    except OSError as error:
-        # The loop wraps the reason of a failed bind in a sentence of its own.
-        number = error.errno or 0
-        reason = os.strerror(number) if number > 0 else error.strerror
+    except (OSError, UnicodeError) as error:
         typer.echo(
-            f"Cannot listen on {host}:{port} or {admin_host}:{admin_port}: {reason}."
+            f"Cannot listen on {host}:{port} or {admin_host}:{admin_port}: {reason(error)}."
             " Choose other ports; 0 takes a free one.",
             err=True,
         )
