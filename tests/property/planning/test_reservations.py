@@ -106,9 +106,8 @@ def test_losing_nodes_raises_no_grant_that_was_kept_in_full(
     assume(all(v.contract.granted == v.owed for v in promised(full).values() if v.contract))
     lost = without_nodes(data, full)
     before, after = promised(full), promised(lost)
-    assert set(after) == set(before)
-    for uid, verdict in after.items():
-        assert granted(verdict) <= granted(before[uid])
+    for uid, verdict in before.items():
+        assert granted(after[uid]) <= granted(verdict)
 
 
 def alone_on_one_accelerator(snapshot: Snapshot) -> Snapshot:
