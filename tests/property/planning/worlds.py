@@ -25,7 +25,7 @@ from tierfleet.planning.nodes import carries
 from tierfleet.planning.snapshot import Node, Pod, Snapshot, Taint
 
 POOLS = ("alpha", "beta", "gamma")
-TENANTS = "abcde"
+TENANTS = "abcdefgh"
 SECRETS = tuple(secret(tenant) for tenant in TENANTS)
 POLICY = policy()
 
@@ -37,16 +37,16 @@ _AGE = st.integers(0, 3)
 _BOOL = st.booleans()
 _MOSTLY = st.sampled_from([True, True, True, False])
 _KINDS = st.sampled_from([[("b200", B200)], [("h100", H100)], [("b200", B200), ("h100", H100)]])
-_SIZE = st.sampled_from([1, 2, 3, 4, 8])
-_RATE = st.sampled_from([0, 500, 1000, 2400])
+_SIZE = st.sampled_from([1, 1, 2, 3, 4, 8])
+_RATE = st.sampled_from([500, 1000, 1000, 2400, 0])
 _MORE_THAN_MINIMUM = st.none() | _SOME
 _POLICY = st.sampled_from(["standard"] * 7 + ["gone"])
-_SELLABLE = st.sampled_from([1, 50, 90, 100])
-_PRODUCT = st.sampled_from([B200, H100, H100, f"{H100}-SHARED"])
+_SELLABLE = st.sampled_from([90, 100, 50, 10])
+_PRODUCT = st.sampled_from([H100, B200, H100, B200, f"{H100}-SHARED"])
 _TAINTS = st.sampled_from(
     [(), (Taint(GPU, "NoSchedule"),), (Taint("team", "NoSchedule", "x"),)],
 )
-_GUARANTEE = st.integers(1, 60).map(lambda n: f"{n}%") | st.integers(1, 5000)
+_GUARANTEE = st.integers(1, 60).map(lambda n: f"{n}%") | st.integers(1, 3000)
 _HOLDERS = st.lists(st.sampled_from(TENANTS), min_size=1, max_size=2, unique=True)
 _POOL = st.sampled_from(POOLS)
 _DAY = st.none() | st.integers(-4, 4)
@@ -99,31 +99,55 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def contracts(draw: st.DrawFn, number: int) -> CapacityReservation:
+def contracts(draw: st.DrawFn, number: int, pool: str | None = None) -> CapacityReservation:
     return reservation(
         f"r{number}",
         draw(_GUARANTEE),
         draw(_HOLDERS),
         age=draw(_AGE),
-        pool=draw(_POOL),
+        pool=pool or draw(_POOL),
         term=draw(terms()),
         burst={"windowMilliseconds": 1},
     )
 
 
 @st.composite
-def snapshots(draw: st.DrawFn, *, reservations: int = 2) -> Snapshot:
+def snapshots(draw: st.DrawFn) -> Snapshot:
     """Up to three pools that may share devices, and whatever may stand on their nodes."""
     found = {name: draw(nodes(name)) for name in [f"n{i}" for i in range(draw(_SOME))]}
     own = [draw(pools(name)) for name in POOLS[: 1 + draw(_FEW)]]
     return world(
         *own,
         POLICY,
-        *(draw(contracts(number)) for number in range(reservations)),
+        *(draw(contracts(number)) for number in range(2)),
         tenants=SECRETS,
         nodes=found,
         pods=tuple(draw(pods(own, found))),
         replicas={p.key: {a.name: draw(_FEW) for a in p.spec.accelerators} for p in own},
+    )
+
+
+@st.composite
+def markets(draw: st.DrawFn) -> Snapshot:
+    """One pool that has something to sell, and contracts that want about as much."""
+    fast = accelerator("b200", B200, rate=2400, maxReplicas=draw(_FEW))
+    serving = pool(
+        POOLS[0],
+        *([fast] if draw(_BOOL) else []),
+        accelerator("h100", H100, rate=1000),
+        replicas=2 + draw(_MANY),
+        partitioning={"spareReplicas": draw(_FEW), "sellablePercent": draw(_SELLABLE)},
+    )
+    products = {f"n{i}": B200 if i < 2 else H100 for i in range(12)}
+    return world(
+        serving,
+        POLICY,
+        *(draw(contracts(number, serving.metadata.name)) for number in range(5)),
+        tenants=SECRETS,
+        nodes={
+            name: Node(name, {PRODUCT: product}, allocatable={GPU: 1})
+            for name, product in products.items()
+        },
     )
 
 

@@ -254,6 +254,14 @@ def test_percents_too_shrink_once_they_alone_are_more_than_can_be_sold() -> None
     assert granted(less) == {"a": 4000, "b": 500}
 
 
+def test_one_replica_can_sell_as_much_as_two_with_a_spare_and_percents_take_half_of_it() -> None:
+    """The last replica is never set aside: what was refused may fit after a loss."""
+    two = written(fleet(reservation("share", "30%", age=9), reservation("rate", 400), replicas=2))
+    assert granted(two) == {"share": 600}
+    assert granted(shrunk(two, 1)) == {"share": 300, "rate": 400}
+    assert plan_of(two).capacity.sellable == plan_of(shrunk(two, 1)).capacity.sellable == 900
+
+
 def test_nothing_new_is_promised_while_capacity_is_lost() -> None:
     full = written(fleet(reservation("first", 3000, age=9), reservation("second", 2000, age=8)))
     lost = shrunk(edited(full, reservation("third", 1)), 5)
