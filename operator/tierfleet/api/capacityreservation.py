@@ -67,7 +67,6 @@ class ReservationReason(StrEnum):
     NOT_STARTED = "NotStarted"
     EXPIRED = "Expired"
     # Enforced
-    ENFORCED = "Enforced"
     ROLLING_OUT = "RollingOut"
     NO_REPORTS = "NoReports"
     NOT_ACCEPTED = "NotAccepted"

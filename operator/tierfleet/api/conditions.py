@@ -63,18 +63,9 @@ class Judgement(NamedTuple):
     message: str
 
 
-UNJUDGED = Judgement(Status.UNKNOWN, PENDING, "Waiting for the operator to look at this object.")
-
-
 def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
     """The condition of that type, or None."""
     return next((condition for condition in conditions if condition.type == type_), None)
-
-
-def is_true(conditions: Iterable[Condition], type_: str) -> bool:
-    """True if there is a condition of that type with status True."""
-    condition = find(conditions, type_)
-    return condition is not None and condition.status is Status.TRUE
 
 
 def judged(
@@ -106,14 +97,6 @@ def judged(
 
 def _since(old: Condition | None, status: Status, now: datetime) -> datetime:
     return now if old is None or old.status is not status else old.last_transition_time
-
-
-def unjudged(types: Iterable[str]) -> dict[str, Judgement]:
-    """Unknown for every type: what an object says when it is seen for the first time.
-
-    So that `kubectl wait` and health checks know from the first moment what will be judged.
-    """
-    return dict.fromkeys(types, UNJUDGED)
 
 
 def summary(

@@ -28,6 +28,9 @@ class PoolReason(StrEnum):
     """Reasons of an InferencePool's conditions."""
 
     PENDING = PENDING
+    # Ready, whatever else holds: a child cannot be as planned
+    NAME_TAKEN = "NameTaken"
+    CHILD_REFUSED = "ChildRefused"
     # Accepted
     ACCEPTED = "Accepted"
     INVALID = "Invalid"
@@ -44,11 +47,8 @@ class PoolReason(StrEnum):
     UNSCHEDULABLE = "Unschedulable"
     # CapacityKnown
     DECLARED = "Declared"
-    MEASURED = "Measured"
     NOT_DECLARED = "NotDeclared"
     # Enforced
-    CURRENT = "Current"
-    PER_REPLICA_SHARES = "PerReplicaShares"
     ROLLING_OUT = "RollingOut"
     NO_REPORTS = "NoReports"
     # Ready

@@ -61,7 +61,6 @@ class PolicyReason(StrEnum):
     DUPLICATE_KEY = "DuplicateKey"
     UNKNOWN_TIER = "UnknownTier"
     INVALID_SECRET = "InvalidSecret"  # noqa: S105 - a reason, not a secret
-    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
     TOO_MANY_TENANTS = "TooManyTenants"
 
 

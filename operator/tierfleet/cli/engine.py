@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tierfleet.cli.listening import reason
+from tierfleet.cli.listening import address, reason
 from tierfleet.engine.config import EngineConfig, SchedulingPolicy
 from tierfleet.engine.presets import PRESETS, Preset
 
@@ -29,7 +29,9 @@ def engine(  # noqa: PLR0917 - one parameter per option
             callback=_preset, help=f"Accelerator and model to behave like: {', '.join(PRESETS)}."
         ),
     ] = "h100",
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(callback=address, help="Address to listen on.")
+    ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
     ] = 8000,

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from tierfleet.cli.listening import reason
+from tierfleet.cli.listening import address, reason
 from tierfleet.plan import PlanError
 
 
@@ -29,8 +29,8 @@ def _upstream(url: str) -> tuple[str, int]:
         port = parts.port
     except ValueError as error:
         raise typer.BadParameter(f"{url!r} is not a URL: {error}. {example}") from None
-    if parts.scheme != "http" or not parts.hostname:
-        raise typer.BadParameter(f"{url!r} must be a plain HTTP URL with a host. {example}")
+    if parts.scheme != "http" or not parts.hostname or port == 0:
+        raise typer.BadParameter(f"{url!r} must be a plain HTTP URL with host and port. {example}")
     try:
         parts.hostname.encode("idna")
     except UnicodeError as error:
@@ -60,7 +60,8 @@ def sidecar(  # noqa: PLR0917 - one parameter per option
         ),
     ],
     host: Annotated[
-        str, typer.Option(envvar="TIERFLEET_HOST", help="Address of the data port.")
+        str,
+        typer.Option(envvar="TIERFLEET_HOST", callback=address, help="Address of the data port."),
     ] = "127.0.0.1",
     port: Annotated[
         int,
@@ -69,7 +70,10 @@ def sidecar(  # noqa: PLR0917 - one parameter per option
         ),
     ] = 8080,
     admin_host: Annotated[
-        str, typer.Option(envvar="TIERFLEET_ADMIN_HOST", help="Address of the admin port.")
+        str,
+        typer.Option(
+            envvar="TIERFLEET_ADMIN_HOST", callback=address, help="Address of the admin port."
+        ),
     ] = "127.0.0.1",
     admin_port: Annotated[
         int,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tierfleet import manifests
 from tierfleet.api import InferencePool, Key
 from tierfleet.api.conditions import READY, RECONCILING, Judgement, Status, judged, stalled
-from tierfleet.api.poolstatus import InferencePoolStatus
+from tierfleet.api.poolstatus import InferencePoolStatus, PoolReason
 from tierfleet.controllers.apply import Applier, NotOursError, type_of
 from tierfleet.controllers.child import Child
 from tierfleet.controllers.devices import Devices
@@ -31,12 +31,6 @@ from tierfleet.planning.snapshot import Snapshot
 from tierfleet.planning.status import summarise_pool
 
 logger = logging.getLogger(__name__)
-
-NAME_TAKEN = "NameTaken"
-"""Reason while an object of somebody else has the name of a child."""
-
-CHILD_REFUSED = "ChildRefused"
-"""Reason while the API server, a quota or a webhook does not accept a child."""
 
 
 class Planned(NamedTuple):
@@ -180,9 +174,9 @@ def _with_refusal(
     now: datetime,
 ) -> InferencePoolStatus:
     if isinstance(why, NotOursError):
-        reason, message = NAME_TAKEN, str(why)
+        reason, message = PoolReason.NAME_TAKEN, str(why)
     else:
-        reason = CHILD_REFUSED
+        reason = PoolReason.CHILD_REFUSED
         message = (
             f"The API server does not accept a {type_.kind} of this pool: {why} Change the "
             "InferencePool, or the rule that forbids it."

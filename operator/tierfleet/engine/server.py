@@ -202,6 +202,8 @@ async def serve(config: ServerConfig, announce: Callable[[str, int], None]) -> N
     runner = web.AppRunner(
         server.application(),
         handler_cancellation=True,
+        # A compressed body is no JSON to vLLM's server either.
+        auto_decompress=False,
         access_log=None,
         # aiohttp waits twice this long before it cancels a handler, and for ever if it is 0.
         shutdown_timeout=max(config.shutdown_timeout / 2, 0.001),

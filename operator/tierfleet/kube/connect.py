@@ -4,6 +4,7 @@ Every mistake becomes one sentence with the next step. It must not know what the
 """
 
 import os
+import ssl
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,6 +86,14 @@ async def connect(kubeconfig: Path | None = None, context: str | None = None) ->
             client_configuration=configuration,
             persist_config=False,
         )
+        # Reads the certificates, which every client does again: better here than in the middle.
+        rest.RESTClientObject(configuration)
+    except ssl.SSLError as error:
+        raise ConnectError(
+            f"The kubeconfig {paths} has a certificate or key that cannot be read: {error}. "
+            "It must be PEM, and the key must fit its certificate: check certificate-authority, "
+            "client-certificate and client-key, or fetch the kubeconfig anew."
+        ) from error
     except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split()) or error.__class__.__name__
         raise ConnectError(

@@ -35,7 +35,10 @@ def micro(weight: str) -> int:
 
 def sha256_hex(secret: str | bytes) -> str:
     """The form in which keys and tokens stand in a plan: SHA-256, lower-case hex."""
-    return hashlib.sha256(secret.encode() if isinstance(secret, str) else secret).hexdigest()
+    if isinstance(secret, str):
+        # What HTTP libraries make of bytes that are no UTF-8 is a key too, if never the right one.
+        secret = secret.encode(errors="surrogateescape")
+    return hashlib.sha256(secret).hexdigest()
 
 
 class Part(BaseModel):

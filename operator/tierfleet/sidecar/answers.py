@@ -14,6 +14,8 @@ from tierfleet.sidecar.errors import ProtocolError
 
 _MS = 1_000_000
 _S = 1_000_000_000
+# Characters of what a caller sent that an answer repeats.
+_QUOTED = 200
 _JSON = b"content-type: application/json\r\n"
 
 
@@ -68,7 +70,8 @@ def no_such_model(name: str, model: Model) -> Answer:
     """404: another model than the one that is served here."""
     served = ", ".join((model.name, *model.aliases))
     message = (
-        f"The model {name!r} does not exist or you do not have access to it. Served: {served}."
+        f"The model {name[:_QUOTED]!r} does not exist or you do not have access to it. "
+        f"Served: {served}."
     )
     return error(404, message, "model_not_found", param="model")
 

@@ -249,8 +249,8 @@ class ClientConnection(asyncio.Protocol):
             self._close()
 
     def close_if_idle(self) -> None:
-        """Close the connection unless a request is on it."""
-        if not self._busy and self._reader.phase is Phase.IDLE:
+        """Close the connection unless a request is on it, or it is being closed already."""
+        if not (self._busy or self._done) and self._reader.phase is Phase.IDLE:
             self._close()
 
     # Inside

@@ -5,6 +5,7 @@ It knows how the files change under us, and nothing of who wants the plan.
 
 import json
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -66,15 +67,48 @@ def _looks(path: Path) -> Signature:
     return (stat.st_ino, stat.st_mtime_ns, stat.st_size)
 
 
+class _TwiceError(Exception):
+    """A key that stands twice in one mapping; parsers keep the last one and say nothing."""
+
+    def __init__(self, key: object, line: int) -> None:
+        super().__init__(key)
+        self.key, self.line = key, line
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2.2, section 3.2.1.1: keys of a mapping are unique. PyYAML does not look."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise _TwiceError(key.value, key.start_mark.line + 1)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For `json`; what has a key twice is left to the YAML loader, which knows the line."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError
+    return found
+
+
 def _document(path: Path) -> object:
     """A file as JSON or YAML. JSON first: it is what large plans come as, and much faster."""
     text = path.read_bytes()
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError):
         pass
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except _TwiceError as error:
+        raise PlanError(
+            f"{error.key!r} stands twice in one mapping, again at line {error.line}; keep one."
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""

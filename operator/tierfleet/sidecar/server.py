@@ -86,6 +86,7 @@ class Server:
         self._watch = PlanWatch(PlanSource(config.plan), self._adopt, self._metrics)
         self._gate: Gate | None = None
         self._stop = asyncio.Event()
+        self._hurry = False
         self._draining: asyncio.Task[None] | None = None
 
     async def run(self, announce: Callable[[str, str], None]) -> None:
@@ -154,6 +155,7 @@ class Server:
             log.info("Draining; ask once more to stop at once.")
             self._draining = asyncio.create_task(self._drain_and_stop(accept_seconds))
         else:
+            self._hurry = True
             self._stop.set()
 
     async def _drain_and_stop(self, accept: float) -> None:
@@ -170,11 +172,20 @@ class Server:
         return self._data.in_flight == 0
 
     async def _disconnect(self) -> None:
-        """Let go of the clients: give each what is buffered for it, and end what still runs."""
+        """Let go of the clients: give each what is buffered for it, and end what still runs.
+
+        They get as long for it as always; the sweep goes on meanwhile.
+        """
         for connection in list(self._data.connections):
             connection.stop()
-        deadline = self._loop.time() + self._data.patience.linger
-        await _until(lambda: not self._data.connections or self._loop.time() >= deadline)
+        patience = self._data.patience
+        start = self._loop.time()
+
+        def over() -> bool:
+            allowed = patience.linger + (0 if self._hurry else patience.write)
+            return not self._data.connections or self._loop.time() >= start + allowed
+
+        await _until(over)
         for connection in list(self._data.connections):
             connection.cut()
 

@@ -161,5 +161,5 @@ class StreamMeter:
 def _decode(document: bytes) -> _Answer | None:
     try:
         return _ANSWER.decode(document)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

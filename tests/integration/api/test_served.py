@@ -9,7 +9,7 @@ from e2e.cluster import Cluster
 from tests.integration.api.conftest import ApiServer
 from tests.unit.api.documents import MINIMAL, Document, examples, full, placed
 from tierfleet.api import KINDS, CapacityReservation, InferencePool, TierPolicy
-from tierfleet.api.conditions import Judgement, Status, judged, unjudged
+from tierfleet.api.conditions import Judgement, Status, judged
 from tierfleet.api.poolstatus import CapacitySource, CapacityStatus, InferencePoolStatus
 from tierfleet.api.poolstatus import PoolCondition as Is
 
@@ -133,7 +133,7 @@ def test_kubectl_get_answers_what_a_person_asks(cluster: Cluster, namespace: str
     ).metadata.creation_timestamp
     assert now is not None
     well = Judgement(Status.TRUE, "Placed", "All replicas have devices.")
-    conditions = judged((), unjudged(Is) | {Is.PLACED: well}, generation=1, now=now)
+    conditions = judged((), {Is.PLACED: well}, generation=1, now=now)
     pool_status = InferencePoolStatus(
         observed_generation=1,
         conditions=conditions,

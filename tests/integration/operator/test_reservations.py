@@ -106,16 +106,24 @@ def test_a_term_begins_and_ends_by_itself_and_gives_back_what_it_took(
 ) -> None:
     fleet.apply(policy(), tenant("acme"), tenant("globex"), small())
     fleet.wait_ready("llama", "h100:2")
-    start = datetime.now(UTC) + timedelta(seconds=5)
-    end = start + timedelta(seconds=4)
     rate = {"serviceTokensPerSecond": 9000}
-    term = {"start": at(start), "end": at(end)}
-    fleet.apply(reservation("acme", "llama", ["acme"], rate, term=term))
+
+    def hold(start: datetime, end: datetime) -> None:
+        term = {"start": at(start), "end": at(end)}
+        fleet.apply(reservation("acme", "llama", ["acme"], rate, term=term))
+
+    # Every state that is waited for lasts until the term is changed: no race with the clock.
+    now = datetime.now(UTC)
+    hold(now + timedelta(hours=1), now + timedelta(hours=2))
     fleet.wait_for_condition("capres", "acme", "Active", "False", "NotStarted")
     fleet.apply(reservation("globex", "llama", ["globex"], rate))
     fleet.wait_for_condition("capres", "globex", "Accepted", "False", "InsufficientCapacity")
+    start = datetime.now(UTC) + timedelta(seconds=3)
+    hold(start, now + timedelta(hours=2))
     fleet.wait_for_condition("capres", "acme", "Active", "True", "InTerm")
     assert datetime.now(UTC) >= start - timedelta(seconds=1)
+    end = datetime.now(UTC) + timedelta(seconds=3)
+    hold(start, end)
     fleet.wait_for_condition("capres", "acme", "Active", "False", "Expired")
     assert datetime.now(UTC) >= end - timedelta(seconds=1)
     fleet.wait_for_condition("capres", "globex", "Accepted", "True", "Fits")

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import socket
 
 import pytest
@@ -384,35 +383,35 @@ async def test_the_engines_metrics_are_shown_with_our_queue_counted_in(
         assert (await wire.answer(bodiless=True)).status == 200
 
 
+@pytest.mark.parametrize("stopping", [False, True], ids=["closing", "stopping"])
 async def test_a_slow_client_gets_the_whole_of_the_last_answer(
-    scripted: ScriptedEngine, swept: None
+    scripted: ScriptedEngine, swept: None, stopping: bool
 ) -> None:
     linger = 0.05
-    body = b'{"choices":[{"text":"' + b"x" * 60_000 + b'"}]}'
+    # Far more than kernels buffer, so that most of it waits in the sidecar.
+    body = b'{"choices":[{"text":"' + b"x" * 8_000_000 + b'"}]}'
     scripted.script = lambda call: call.answer(body)
     loop = asyncio.get_running_loop()
     async with Inside(scripted.port, patience=Patience(linger=linger)) as inside:
-        with socket.socket() as slow:
-            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with socket.create_connection(("127.0.0.1", inside.port)) as slow:
             slow.setblocking(False)
-            await loop.sock_connect(slow, ("127.0.0.1", inside.port))
             connections = inside.server._data.connections
             await until(lambda: len(connections) == 1)
             (connection,) = connections
             transport = connection._transport
-            # The kernel takes little of the answer, so that most of it waits in the sidecar.
-            with socket.socket(
-                fileno=os.dup(transport.get_extra_info("socket").fileno())
-            ) as its_socket:
-                its_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-            await loop.sock_sendall(slow, request(fields="Connection: close\r\n"))
+            transport.set_write_buffer_limits(2 * len(body))
+            fields = "" if stopping else "Connection: close\r\n"
+            await loop.sock_sendall(slow, request(fields=fields))
+            if stopping:
+                await until(lambda: inside.log)
+                inside.server.shut_down(0.0)
             await until(lambda: connection._done)
             assert transport.get_write_buffer_size() > 0
             late = loop.time() + 10 * linger
             await until(lambda: loop.time() > late)
             received = b""
             async with asyncio.timeout(DEADLINE):
-                while piece := await loop.sock_recv(slow, 65_536):
+                while piece := await loop.sock_recv(slow, 1 << 20):
                     received += piece
             assert received.endswith(body)
             await until(lambda: not connections)

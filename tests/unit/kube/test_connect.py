@@ -1,3 +1,4 @@
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,17 @@ async def test_a_file_that_is_no_kubeconfig_is_refused(tmp_path: Path, text: str
     file = tmp_path / "config"
     file.write_text(text)
     with pytest.raises(ConnectError, match=r"config cannot be used: .*kubectl config view"):
+        await connect(file)
+
+
+@pytest.mark.parametrize("broken", ["certificate-authority-data", "client-certificate-data"])
+async def test_a_certificate_that_is_none_is_named(tmp_path: Path, broken: str) -> None:
+    nonsense = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nno\n").decode()
+    file = written(tmp_path / "config", **{broken: nonsense, "client-key-data": nonsense})
+    config = yaml.safe_load(file.read_text())
+    config["clusters"][0]["cluster"][broken] = nonsense
+    file.write_text(yaml.safe_dump(config))
+    with pytest.raises(ConnectError, match=r"certificate or key that cannot be read: .*PEM"):
         await connect(file)
 
 

@@ -75,6 +75,8 @@ def test_a_directory_without_the_kubelets_link_is_read_too(tmp_path: Path) -> No
         ("a: [", "neither JSON nor YAML at line 1"),
         ("- 1", "must be a mapping"),
         ("schemaVersion: v2", "schemaVersion"),
+        ("tiers:\n- name: a\n  name: b\n", "'name' stands twice in one mapping, again at line 3"),
+        ('{"tiers": [],\n "tiers": []}', "'tiers' stands twice in one mapping, again at line 2"),
     ],
 )
 def test_a_file_that_is_no_plan_says_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
