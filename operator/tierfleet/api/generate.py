@@ -30,7 +30,7 @@ class _Dumper(yaml.SafeDumper):
 
 def generated() -> dict[Path, str]:
     """Every generated file, by its path from the root of the repository."""
-    definitions = [definition(kind) for kind in KINDS]
+    definitions = [_with_what_is_missing(definition(kind)) for kind in KINDS]
     files = {
         Path("crds") / f"{crd['metadata']['name']}.yaml": _NOTE
         + yaml.dump(crd, Dumper=_Dumper, sort_keys=False, width=100)
@@ -39,6 +39,19 @@ def generated() -> dict[Path, str]:
     files[Path("docs/api.md")] = reference.render(definitions, TABLE)
     files[Path("docs/plan-v1.schema.json")] = json.dumps(json_schema(), indent=1) + "\n"
     return files
+
+
+def _with_what_is_missing(crd: dict[str, Any]) -> dict[str, Any]:
+    """The definition with a word at each field that is not built, for `kubectl explain`."""
+    (version,) = crd["spec"]["versions"]
+    for row in TABLE:
+        if row.kind == crd["spec"]["names"]["kind"]:
+            field = version["schema"]["openAPIV3Schema"]
+            for step in row.path.split("."):
+                field = field["properties"][step.removesuffix("[*]")]
+                field = field["items"] if step.endswith("[*]") else field
+            field["description"] += f" In this version: {row.message}"
+    return crd
 
 
 def differences(root: Path) -> str:

@@ -96,7 +96,8 @@ TABLE: tuple[Row, ...] = (
         "InferencePool",
         "spec.engine.type",
         _any_of("TensorRTLLM", "SGLang"),
-        "This engine is not available yet; use VLLM, or Custom with all arguments in engine.args.",
+        "TensorRTLLM and SGLang are not available yet; use VLLM, or Custom with all arguments in "
+        "engine.args.",
     ),
     Row(
         "InferencePool",

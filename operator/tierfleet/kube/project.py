@@ -87,6 +87,8 @@ def tenant(raw: Raw) -> TenantSecret:
             problems.append(f"has entry {entry}, which must be a key or sha256: and 64 hex digits")
         else:
             keys.append(key)
+    if not raw.get("data"):
+        problems.append("has no entries; each of them is one of the tenant's API keys")
     return TenantSecret(
         namespace=metadata.get("namespace", ""),
         name=metadata["name"],

@@ -109,15 +109,20 @@ def test_keys_are_kept_as_hashes_whether_given_in_clear_or_not() -> None:
 
 @pytest.mark.parametrize("weight", ["1" * 5000, "10001", "²", "٣", "-1", "1.5", "", " 1"])
 def test_a_weight_that_is_no_number_in_bounds_is_told_and_counts_as_one(weight: str) -> None:
-    found = project.tenant(secret({}, annotations={"tierfleet.dev/weight": weight}))
+    found = project.tenant(secret({"k": "x"}, annotations={"tierfleet.dev/weight": weight}))
     assert found.weight == 1
     assert found.problems == ("has annotation tierfleet.dev/weight, which must be 1 to 10000",)
 
 
 @pytest.mark.parametrize("weight", ["1", "10000"])
 def test_a_weight_in_bounds_counts(weight: str) -> None:
-    found = project.tenant(secret({}, annotations={"tierfleet.dev/weight": weight}))
+    found = project.tenant(secret({"k": "x"}, annotations={"tierfleet.dev/weight": weight}))
     assert (found.weight, found.problems) == (int(weight), ())
+
+
+def test_a_secret_without_a_key_is_told() -> None:
+    (problem,) = project.tenant(secret({})).problems
+    assert problem == "has no entries; each of them is one of the tenant's API keys"
 
 
 def test_a_tenant_with_faults_keeps_what_is_right() -> None:

@@ -297,7 +297,7 @@ def test_a_reservation_that_does_not_fit_is_not_ready_and_promises_nothing() -> 
     )
     assert said(status.conditions) == {
         "Accepted": ("False", "InsufficientCapacity"),
-        "Active": ("True", "InTerm"),
+        "Active": ("False", "NotAccepted"),
         "Enforced": ("False", "NotAccepted"),
         "Degraded": ("False", "NotAccepted"),
         "Ready": ("False", "InsufficientCapacity"),
@@ -315,7 +315,13 @@ def test_a_reservation_before_and_after_its_term_is_ready_and_not_active() -> No
     during = of_reservation(changed(fleet, now=term["start"]))
     assert said(during.conditions)["Active"] == ("True", "InTerm")
     after = of_reservation(changed(fleet, now=term["end"]))
-    assert said(after.conditions)["Active"] == ("False", "Expired")
+    assert said(after.conditions) == {
+        "Accepted": ("True", "Fits"),
+        "Active": ("False", "Expired"),
+        "Enforced": ("False", "Expired"),
+        "Degraded": ("False", "Expired"),
+        "Ready": ("True", "Ready"),
+    }
 
 
 def test_a_reservation_in_a_pool_that_lost_replicas_is_degraded_with_numbers() -> None:

@@ -38,7 +38,7 @@ def summarise_reservation(
     accepted = verdict.accepted
     judgements: dict[str, Judgement] = {
         ReservationCondition.ACCEPTED: accepted,
-        ReservationCondition.ACTIVE: _active(reservation.spec.term, snapshot.now),
+        ReservationCondition.ACTIVE: _active(verdict, reservation.spec.term, snapshot.now),
         ReservationCondition.ENFORCED: _enforced(verdict),
         ReservationCondition.DEGRADED: _degraded(verdict, pool_plan),
     }
@@ -73,7 +73,7 @@ def _no_pool(reservation: CapacityReservation) -> Verdict:
     )
 
 
-def _active(term: Term, now: datetime) -> Judgement:
+def _active(verdict: Verdict, term: Term, now: datetime) -> Judgement:
     if term.end is not None and term.end <= now:
         return Judgement(
             Status.FALSE, ReservationReason.EXPIRED, f"Its term ended at {to_rfc3339(term.end)}."
@@ -84,13 +84,15 @@ def _active(term: Term, now: datetime) -> Judgement:
             ReservationReason.NOT_STARTED,
             f"Its term starts at {to_rfc3339(term.start)}.",
         )
+    if verdict.contract is None:
+        return _nothing_promised(verdict)
     until = f"until {to_rfc3339(term.end)}" if term.end else "until it is deleted"
     return Judgement(Status.TRUE, ReservationReason.IN_TERM, f"Its term runs {until}.")
 
 
 def _enforced(verdict: Verdict) -> Judgement:
     if verdict.contract is None:
-        return _nothing_promised()
+        return _nothing_promised(verdict)
     return Judgement(
         Status.UNKNOWN,
         ReservationReason.NO_REPORTS,
@@ -101,7 +103,7 @@ def _enforced(verdict: Verdict) -> Judgement:
 def _degraded(verdict: Verdict, pool_plan: PoolPlan | None) -> Judgement:
     contract = verdict.contract
     if contract is None or pool_plan is None:
-        return _nothing_promised()
+        return _nothing_promised(verdict)
     placement = pool_plan.placement
     if contract.granted < verdict.owed:
         return Judgement(
@@ -125,7 +127,9 @@ def _degraded(verdict: Verdict, pool_plan: PoolPlan | None) -> Judgement:
     )
 
 
-def _nothing_promised() -> Judgement:
+def _nothing_promised(verdict: Verdict) -> Judgement:
+    if verdict.accepted.status is Status.TRUE:
+        return Judgement(Status.FALSE, ReservationReason.EXPIRED, verdict.accepted.message)
     return Judgement(Status.FALSE, ReservationReason.NOT_ACCEPTED, "Nothing is promised.")
 
 
