@@ -5,9 +5,18 @@ from typing import Annotated, Any
 
 import typer
 
-from tierfleet.cli.listening import address, reason
+from tierfleet.cli import sentences
+from tierfleet.cli.listening import Listener, ListenError, address, check, reason
 from tierfleet.engine.config import EngineConfig, SchedulingPolicy
 from tierfleet.engine.presets import PRESETS, Preset
+
+_OPTIONS = {
+    "max_num_seqs": "--max-num-seqs",
+    "max_num_batched_tokens": "--max-num-batched-tokens",
+    "max_model_len": "--max-model-len",
+    "num_blocks": "--num-gpu-blocks-override",
+}
+"""What the sizes of the configuration are called here."""
 
 
 def _preset(name: str) -> str:
@@ -85,19 +94,15 @@ def engine(  # noqa: PLR0917 - one parameter per option
 
         from tierfleet.engine.server import ServerConfig, serve  # noqa: PLC0415
     except ImportError as error:
-        typer.echo(
-            f"The engine needs {error.name}, which is not installed."
-            " Install it with: pip install 'tierfleet[simulator]'",
-            err=True,
-        )
-        raise typer.Exit(1) from None
+        raise sentences.not_installed(error, "simulator") from None
     served = model or chosen.model
 
     def announce(host: str, port: int) -> None:
-        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        where = Listener(host, port)
         print(f"tierfleet engine: {served} ({preset}) serves on http://{where}", flush=True)
 
     try:
+        check(Listener(host, port))
         uvloop.run(
             serve(
                 ServerConfig(
@@ -112,13 +117,10 @@ def engine(  # noqa: PLR0917 - one parameter per option
                 announce,
             )
         )
-    except (OSError, UnicodeError) as error:
-        typer.echo(
-            f"Cannot listen on {host}:{port}: {reason(error)}."
-            " Choose another --host or --port; --port 0 takes a free port.",
-            err=True,
-        )
-        raise typer.Exit(1) from None
+    except ListenError as error:
+        raise sentences.mistake(str(error)) from None
+    except OSError as error:  # somebody was faster
+        raise sentences.failure(f"Cannot listen: {reason(error)}.") from None
 
 
 def _config(preset: Preset, policy: SchedulingPolicy, **sizes: int | None) -> EngineConfig:
@@ -127,4 +129,7 @@ def _config(preset: Preset, policy: SchedulingPolicy, **sizes: int | None) -> En
     try:
         return dataclasses.replace(preset.config, scheduling_policy=policy, **given)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        said = str(error)
+        for name, option in _OPTIONS.items():
+            said = said.replace(name, option)
+        raise typer.BadParameter(said) from None

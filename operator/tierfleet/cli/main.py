@@ -14,10 +14,11 @@ app = typer.Typer(
     help="Tiered LLM inference capacity on Kubernetes: declared, enforced on every request.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # its tables cut the names of options
 )
-app.command()(operator)
-app.command()(sidecar)
-app.command()(engine)
+app.command(short_help="Make the cluster be as its fleet objects say.")(operator)
+app.command(short_help="Admit and proxy requests to one engine, by the plan.")(sidecar)
+app.command(short_help="Serve a simulated engine, without a GPU.")(engine)
 app.add_typer(plan)
 
 

@@ -2,13 +2,27 @@
 
 import asyncio
 import logging
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-MISTAKE = 2
-"""Exit status for what a person can mend: options, credentials, rights, ports."""
+from tierfleet.cli import sentences
+
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""What a namespace is called (RFC 1123)."""
+
+
+def _namespaces(names: list[str] | None) -> list[str] | None:
+    for name in names or ():
+        if not _DNS_LABEL.fullmatch(name):
+            raise typer.BadParameter(
+                f"{name!r} cannot be a namespace. Give 1 to 63 lower-case letters, digits and"
+                " hyphens, with a letter or digit at both ends; leave the option out for the"
+                " context's, or give --all-namespaces."
+            )
+    return names
 
 
 def operator(  # noqa: PLR0917 - one parameter per option
@@ -26,6 +40,7 @@ def operator(  # noqa: PLR0917 - one parameter per option
         typer.Option(
             "--namespace",
             "-n",
+            callback=_namespaces,
             help="Namespace to serve, repeatable. Default: the context's, or the pod's.",
         ),
     ] = None,
@@ -60,18 +75,15 @@ def operator(  # noqa: PLR0917 - one parameter per option
         )
         from tierfleet.kube.connect import ConnectError  # noqa: PLC0415
     except ImportError as error:
-        typer.echo(
-            f"The operator needs {error.name}, which is not installed."
-            " Install it with: pip install 'tierfleet[operator]'",
-            err=True,
-        )
-        raise typer.Exit(MISTAKE) from None
+        raise sentences.not_installed(error, "operator") from None
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     for chatty in ("asyncio", "kubernetes"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # It takes waiting for an error; our lock says what is in the way, once.
+    logging.getLogger("kubernetes.aio.leaderelection").setLevel(logging.CRITICAL)
     options = Options(
         kubeconfig=kubeconfig,
         context=context,
@@ -83,8 +95,6 @@ def operator(  # noqa: PLR0917 - one parameter per option
     try:
         asyncio.run(serve(options, lambda line: print(line, flush=True)))
     except (ConnectError, PreflightError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(MISTAKE) from None
+        raise sentences.mistake(str(error)) from None
     except LeadershipLostError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+        raise sentences.failure(str(error)) from None

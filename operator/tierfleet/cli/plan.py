@@ -8,6 +8,7 @@ import typer
 import yaml
 
 from tierfleet.admission.supported import unsupported
+from tierfleet.cli import sentences
 from tierfleet.plan import PlanError, json_schema, render
 from tierfleet.sidecar.plansource import PlanSource
 
@@ -24,10 +25,10 @@ def check(
     try:
         checked = PlanSource(path).read()
     except PlanError as error:
-        raise _refused(f"{path} is not a plan: {error} See docs/plan-v1.md.") from None
+        raise sentences.mistake(f"{path} is not a plan: {error} See docs/plan-v1.md.") from None
     missing = unsupported(checked)
     if missing:
-        raise _refused(f"{path} asks for what is not built yet: {'; '.join(missing)}.")
+        raise sentences.mistake(f"{path} asks for what is not built yet: {'; '.join(missing)}.")
     typer.echo(yaml.safe_dump(render(checked), sort_keys=False).rstrip())
 
 
@@ -35,8 +36,3 @@ def check(
 def schema() -> None:
     """Print the JSON Schema of a plan, for editors and for CI."""
     typer.echo(json.dumps(json_schema(), indent=1))
-
-
-def _refused(sentence: str) -> typer.Exit:
-    typer.echo(sentence, err=True)
-    return typer.Exit(2)

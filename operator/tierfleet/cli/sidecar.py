@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import typer
 
-from tierfleet.cli.listening import address, reason
+from tierfleet.cli import sentences
+from tierfleet.cli.listening import Listener, ListenError, address, check, reason
 from tierfleet.plan import PlanError
 
 
@@ -23,23 +24,26 @@ class LogLevel(StrEnum):
 
 
 def _upstream(url: str) -> tuple[str, int]:
-    example = "Give something like http://127.0.0.1:8000."
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise typer.BadParameter(f"{url!r} is not a URL: {error}. {example}") from None
+        raise _not_upstream(f"{url!r} is not a URL: {error}") from None
     if parts.scheme != "http" or not parts.hostname or port == 0:
-        raise typer.BadParameter(f"{url!r} must be a plain HTTP URL with host and port. {example}")
+        raise _not_upstream(f"{url!r} must be a plain HTTP URL with host and port")
     try:
         parts.hostname.encode("idna")
     except UnicodeError as error:
-        raise typer.BadParameter(
-            f"{parts.hostname!r} is not a host name: {error}. {example}"
-        ) from None
+        raise _not_upstream(f"{parts.hostname!r} is not a host name: {error}") from None
     if parts.path not in {"", "/"} or parts.query or parts.username:
-        raise typer.BadParameter(f"{url!r} must have nothing after the port. {example}")
+        raise _not_upstream(f"{url!r} must have nothing after the port")
     return parts.hostname, port or 80
+
+
+def _not_upstream(why: str) -> typer.BadParameter:
+    return typer.BadParameter(
+        f"{why}. Give something like http://127.0.0.1:8000.", param_hint="'--upstream'"
+    )
 
 
 def sidecar(  # noqa: PLR0917 - one parameter per option
@@ -119,12 +123,7 @@ def sidecar(  # noqa: PLR0917 - one parameter per option
         from tierfleet.sidecar.config import Config, Upstream  # noqa: PLC0415
         from tierfleet.sidecar.server import serve  # noqa: PLC0415
     except ImportError as error:
-        typer.echo(
-            f"The sidecar needs {error.name}, which is not installed."
-            " Install it with: pip install 'tierfleet[sidecar]'",
-            err=True,
-        )
-        raise typer.Exit(1) from None
+        raise sentences.not_installed(error, "sidecar") from None
     config = Config(
         plan=plan,
         group=group,
@@ -146,14 +145,16 @@ def sidecar(  # noqa: PLR0917 - one parameter per option
         )
 
     try:
+        check(
+            Listener(host, port),
+            Listener(admin_host, admin_port, "--admin-host", "--admin-port"),
+        )
         uvloop.run(serve(config, announce))
     except PlanError as error:
-        typer.echo(f"The plan at {plan} cannot be used: {error} See docs/plan-v1.md.", err=True)
-        raise typer.Exit(2) from None
-    except (OSError, UnicodeError) as error:
-        typer.echo(
-            f"Cannot listen on {host}:{port} or {admin_host}:{admin_port}: {reason(error)}."
-            " Choose other ports; 0 takes a free one.",
-            err=True,
-        )
-        raise typer.Exit(1) from None
+        raise sentences.mistake(
+            f"The plan at {plan} cannot be used: {error} See docs/plan-v1.md."
+        ) from None
+    except ListenError as error:
+        raise sentences.mistake(str(error)) from None
+    except OSError as error:  # somebody was faster
+        raise sentences.failure(f"Cannot listen: {reason(error)}.") from None

@@ -324,6 +324,6 @@ async def test_a_port_that_is_taken_is_named_in_a_sentence() -> None:
             stderr=asyncio.subprocess.PIPE,
         )
         _, error = await asyncio.wait_for(second.communicate(), DEADLINE)
-        assert second.returncode == 1
+        assert second.returncode == 2
         expected = f"Cannot listen on 127.0.0.1:{port}: Address already in use. Choose another"
         assert error.decode().startswith(expected)

@@ -71,9 +71,11 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run(write(tmp_path), **{"port": str(port), "admin-port": "0"})
-    assert done.exit_code == 1
-    assert f"Cannot listen on 127.0.0.1:{port}" in done.stderr
-    assert "Address already in use" in done.stderr
+    assert done.exit_code == 2
+    assert done.stderr == (
+        f"Cannot listen on 127.0.0.1:{port}: Address already in use."
+        " Choose another --port; 0 takes a free one.\n"
+    )
 
 
 def test_every_option_can_come_from_the_environment() -> None:
