@@ -7,15 +7,16 @@ reads through the link sees one version or the other, never a mixture.
 It must not know what a plan says.
 """
 
+import asyncio
 import shutil
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from kubernetes import client, config
-
 from tierfleet.kube import plan_parts
+from tierfleet.kube.client import Client
+from tierfleet.kube.connect import connect
 from tierfleet.plan.parts import NAMES
 
 PAUSE_SECONDS = 1.0
@@ -40,18 +41,17 @@ def write(folder: Path, parts: Mapping[str, bytes]) -> None:
         shutil.rmtree(before)
 
 
-def follow(kubeconfig: Path, namespace: str, pool: str, folder: Path) -> None:
+async def follow(kubeconfig: Path, namespace: str, pool: str, folder: Path) -> None:
     """Writes the parts whenever they change, for ever."""
-    config.load_kube_config(str(kubeconfig))
-    api = client.CoreV1Api()
+    client = Client((await connect(kubeconfig)).configuration, "tierfleet-demo")
     written: dict[str, bytes] = {}
     while True:
-        parts = plan_parts.read(api, namespace, pool)
+        parts = await plan_parts.read(client, namespace, pool)
         if parts != written and set(parts) == set(NAMES):
             write(folder, parts)
             written = parts
-        time.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 if __name__ == "__main__":
-    follow(Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4]))
+    asyncio.run(follow(Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4])))

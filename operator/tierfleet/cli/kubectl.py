@@ -1,15 +1,24 @@
 """`kubectl tierfleet`: what `kubectl get` cannot show. Installed as `kubectl-tierfleet`."""
 
+import asyncio
 import json
+from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
 import yaml
 
+from tierfleet.cli import sentences
 from tierfleet.plan import PlanError, join, render
 
+USER_AGENT = f"kubectl-tierfleet/{version('tierfleet')}"
+
 app = typer.Typer(
-    help="Look into a tiered fleet.", no_args_is_help=True, pretty_exceptions_enable=False
+    help="Look into a tiered fleet.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # its tables cut the names of options
 )
 
 
@@ -25,7 +34,7 @@ def plan(
         str | None, typer.Option("--namespace", "-n", help="Default: the context's.")
     ] = None,
     kubeconfig: Annotated[
-        str | None, typer.Option(envvar="KUBECONFIG", help="Default: ~/.kube/config.")
+        Path | None, typer.Option(help="Default: KUBECONFIG, ~/.kube/config.")
     ] = None,
     context: Annotated[str | None, typer.Option(help="Default: the current one.")] = None,
     output: Annotated[str, typer.Option("--output", "-o", help="yaml or json.")] = "yaml",
@@ -40,7 +49,7 @@ def plan(
     try:
         document = render(join(parts))
     except PlanError as error:
-        raise _failed(f"The plan of {pool} cannot be read: {error}") from None
+        raise sentences.failure(f"The plan of {pool} cannot be read: {error}") from None
     if output == "json":
         typer.echo(json.dumps(document, indent=1))
     else:
@@ -48,42 +57,42 @@ def plan(
 
 
 def _parts(
-    pool: str, namespace: str | None, kubeconfig: str | None, context: str | None
+    pool: str, namespace: str | None, kubeconfig: Path | None, context: str | None
 ) -> dict[str, bytes]:
     """The parts of the pool's plan, from its Secrets."""
     try:
         # Not at the top: --help must work where the extra is not installed.
-        from kubernetes import client, config  # noqa: PLC0415
-        from kubernetes.client.exceptions import ApiException  # noqa: PLC0415
-        from urllib3.exceptions import HTTPError  # noqa: PLC0415
-
         from tierfleet.kube import plan_parts  # noqa: PLC0415
+        from tierfleet.kube.client import Client  # noqa: PLC0415
+        from tierfleet.kube.cluster import ClusterError, ForbiddenError  # noqa: PLC0415
+        from tierfleet.kube.connect import ConnectError, connect, explain  # noqa: PLC0415
     except ImportError as error:
-        raise _failed(
-            f"This needs {error.name}, which is not installed."
-            " Install it with: pip install 'tierfleet[operator]'"
-        ) from None
+        raise sentences.not_installed(error, "operator") from None
+
+    async def read() -> dict[str, bytes]:
+        connection = await connect(kubeconfig, context)
+        client = Client(connection.configuration, USER_AGENT)
+        where = namespace or connection.namespace
+        try:
+            parts = await plan_parts.read(client, where, pool)
+        except ForbiddenError as error:
+            raise sentences.mistake(
+                f"The plan of a pool is in its Secrets, which you may not list: {error}. Ask for"
+                f" the right to list Secrets in namespace {where}, or choose another --context."
+            ) from None
+        except ClusterError as error:
+            raise sentences.mistake(explain(error, connection.configuration.host)) from None
+        finally:
+            await client.close()
+        if not parts:
+            raise sentences.failure(
+                f"There is no plan for a pool {pool} in namespace {where}."
+                " `kubectl get tpool -A` lists the pools; the condition Accepted says why one has"
+                " none."
+            )
+        return parts
+
     try:
-        config.load_kube_config(kubeconfig, context)
-        if namespace is None:
-            contexts, current = config.list_kube_config_contexts(kubeconfig)
-            chosen = next((c for c in contexts if c["name"] == context), current)
-            namespace = chosen["context"].get("namespace", "default")
-        parts = plan_parts.read(client.CoreV1Api(), namespace, pool)
-    except config.ConfigException as error:
-        raise _failed(f"No cluster to ask: {error} Give --kubeconfig or --context.") from None
-    except ApiException as error:
-        raise _failed(f"The API server refused: {error.reason}. May you list Secrets?") from None
-    except HTTPError as error:
-        raise _failed(f"The API server does not answer: {error}.") from None
-    if not parts:
-        raise _failed(
-            f"There is no plan for a pool {pool} in namespace {namespace}."
-            " `kubectl get tpool` lists the pools; the condition Accepted says why one has none."
-        )
-    return parts
-
-
-def _failed(sentence: str) -> typer.Exit:
-    typer.echo(sentence, err=True)
-    return typer.Exit(1)
+        return asyncio.run(read())
+    except ConnectError as error:
+        raise sentences.mistake(str(error)) from None

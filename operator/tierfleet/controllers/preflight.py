@@ -10,14 +10,10 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
-from tierfleet.api import API_VERSION, GROUP
+from tierfleet.api import API_VERSION, VERSION
 from tierfleet.kube.client import Client
-from tierfleet.kube.cluster import (
-    ClusterError,
-    NotFoundError,
-    UnauthorizedError,
-    UnreachableError,
-)
+from tierfleet.kube.cluster import ClusterError, NotFoundError
+from tierfleet.kube.connect import explain
 from tierfleet.kube.resources import (
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
@@ -80,8 +76,16 @@ def check_ports(ports: Mapping[str, int]) -> None:
     """Return if every port can be listened on; by the option that names it, 0 is none.
 
     Raises:
-        PreflightError: one cannot.
+        PreflightError: one cannot, or two are the same.
     """
+    options: dict[int, str] = {}
+    for option, port in ports.items():
+        if port and port in options:
+            raise PreflightError(
+                f"{options[port]} and {option} are both {port}. "
+                "Give each a port of its own; 0 switches it off."
+            )
+        options[port] = option
     for option, port in ports.items():
         try:
             with socket.create_server(("", port)):
@@ -102,32 +106,27 @@ async def check(
         PreflightError: it cannot.
     """
     try:
-        await client.discover(API_VERSION)
+        served = {type_["name"] for type_ in (await client.discover(API_VERSION))["resources"]}
     except NotFoundError:
-        raise PreflightError(
-            f"The cluster at {server} does not know the kinds of {GROUP}. "
-            "Install them with `kubectl apply --server-side -f crds/`, or with the chart."
-        ) from None
-    except UnreachableError as error:
-        raise PreflightError(
-            f"The API server at {server} does not answer: {_part(error)}. Check that it runs and "
-            "that this machine reaches it, or choose another --context."
-        ) from error
-    except UnauthorizedError as error:
-        raise PreflightError(
-            f"The API server at {server} does not accept these credentials. "
-            "Log in again, or choose another --context."
-        ) from error
+        served = set()
     except ClusterError as error:
+        raise PreflightError(explain(error, server)) from error
+    unknown = [f"{type_.plural}.{type_.group}" for type_ in OURS if type_.plural not in served]
+    if unknown:
         raise PreflightError(
-            f"The API server at {server} refuses: {_part(error)}. "
-            "Choose another --context, or ask its administrator."
-        ) from error
+            f"The cluster at {server} does not know {', '.join(unknown)} ({VERSION}). "
+            "Install the kinds with `kubectl apply --server-side -f crds/`."
+        )
     for namespace in namespaces or ():
         try:
             await client.get(NAMESPACES, ("", namespace))
         except NotFoundError:
-            logger.warning("There is no namespace %s yet.", namespace)
+            logger.warning(
+                "There is no namespace %s yet. Waiting for it; create it with "
+                "`kubectl create namespace %s`, or serve another one with --namespace.",
+                namespace,
+                namespace,
+            )
         except ClusterError:
             # Whether we may look is another matter, and not needed to serve it.
             continue
@@ -139,7 +138,7 @@ async def check(
             missing += [right for right, yes in zip(wanted, allowed, strict=True) if not yes]
     except ClusterError as error:
         raise PreflightError(
-            f"The API server at {server} does not say what the operator may do: {_part(error)}."
+            f"The API server at {server} does not say what the operator may do: {error}"
         ) from error
     if missing:
         where = f" in namespace {missing[0].namespace}" if missing[0].namespace else ""
@@ -148,8 +147,3 @@ async def check(
             f"The operator may not {missing[0]}{where}{more}. Bind the roles of docs/operator.md "
             "to this user, or serve fewer namespaces with --namespace."
         )
-
-
-def _part(error: ClusterError) -> str:
-    """The reason as part of a sentence."""
-    return str(error).strip().rstrip(".")

@@ -8,6 +8,7 @@ not notice a dead connection, and makes a TLS context of its own per watch.
 import json
 from collections.abc import AsyncGenerator
 from importlib.metadata import version
+from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,6 +27,7 @@ from tierfleet.kube.cluster import (
     Query,
     UnauthorizedError,
     UnreachableError,
+    UntrustedError,
     WatchEvent,
 )
 from tierfleet.kube.resources import Key, Raw, ResourceType
@@ -60,10 +62,10 @@ _ERRORS: dict[int, type[ClusterError]] = {
 class Client:
     """A `Cluster` that is a real API server."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, user_agent: str = USER_AGENT) -> None:
         """`configuration` says where and who, as `connect.py` makes it."""
         self._api = ApiClient(configuration)
-        self._api.user_agent = USER_AGENT
+        self._api.user_agent = user_agent
 
     async def close(self) -> None:
         """Close all connections."""
@@ -201,6 +203,8 @@ class Client:
             answer = await self._api.call_api(method, url, headers, body, _request_timeout=bounds)
         except ApiException as error:
             raise ClusterError(str(error), error.status or 0) from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise UntrustedError(_verdict(error.certificate_error)) from error
         except (aiohttp.ClientError, OSError) as error:
             raise UnreachableError(_sentence(error)) from error
         response: aiohttp.ClientResponse = answer.response
@@ -227,6 +231,10 @@ def _error(status: int, said: bytes | Raw) -> ClusterError:
     return _ERRORS.get(status, ClusterError)(
         message or f"The server answered with status {status}.", status
     )
+
+
+def _verdict(error: Exception) -> str:
+    return error.verify_message if isinstance(error, SSLCertVerificationError) else str(error)
 
 
 def _sentence(error: BaseException) -> str:

@@ -47,6 +47,10 @@ class UnreachableError(ClusterError):
     """No answer: refused, reset, timed out, or TLS failed."""
 
 
+class UntrustedError(UnreachableError):
+    """It answers, with a certificate that we have no reason to trust."""
+
+
 class Query(NamedTuple):
     """Which objects to list and watch.
 

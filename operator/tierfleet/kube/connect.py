@@ -1,12 +1,14 @@
 """Where the API server is and who we are: a kubeconfig from outside, a service account inside.
 
-Every mistake becomes one sentence with the next step. It must not know what the connection is for.
+Every mistake becomes one sentence with the next step, those that only the server can tell included.
+It must not know what the connection is for.
 """
 
 import os
 import ssl
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import aiohttp
 import yaml
@@ -17,6 +19,13 @@ from kubernetes.aio.config.incluster_config import (
     SERVICE_HOST_ENV_NAME,
     SERVICE_TOKEN_FILENAME,
     load_incluster_config,
+)
+
+from tierfleet.kube.cluster import (
+    ClusterError,
+    UnauthorizedError,
+    UnreachableError,
+    UntrustedError,
 )
 
 DEFAULT_KUBECONFIG = Path("~/.kube/config")
@@ -94,15 +103,59 @@ async def connect(kubeconfig: Path | None = None, context: str | None = None) ->
             "It must be PEM, and the key must fit its certificate: check certificate-authority, "
             "client-certificate and client-key, or fetch the kubeconfig anew."
         ) from error
-    except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError) as error:
+    except (TypeError, KeyError, AttributeError) as error:
+        raise _unusable(paths, "it is empty, or has not the form of one") from error
+    except (ConfigException, yaml.YAMLError, OSError, ValueError) as error:
         reason = " ".join(str(error).split()) or error.__class__.__name__
-        raise ConnectError(
-            f"The kubeconfig {paths} cannot be used: {reason.rstrip('.')}. "
-            "Check it with `kubectl config view`, or name another one with --kubeconfig."
-        ) from error
+        raise _unusable(paths, reason.rstrip(".")) from error
+    _check_server(paths, configuration.host)
     namespace = loader.current_context["context"].get("namespace") or "default"
     plugin = "exec" in (_user_of(loader) or {})
     return Connection(configuration, namespace, False, loader if plugin else None)
+
+
+def explain(error: ClusterError, server: str) -> str:
+    """Why nothing can be asked of the server, as a sentence with the next step."""
+    reason = str(error).strip().rstrip(".")
+    match error:
+        case UntrustedError():
+            return (
+                f"The certificate of the API server at {server} cannot be trusted: {reason}. "
+                "Correct certificate-authority (or server) in the kubeconfig, fetch it anew, or "
+                "choose another --context."
+            )
+        case UnreachableError():
+            return (
+                f"The API server at {server} does not answer: {reason}. Check that it runs and "
+                "that this machine reaches it, or choose another --context."
+            )
+        case UnauthorizedError():
+            return (
+                f"The API server at {server} does not accept these credentials. "
+                "Log in again, or choose another --context."
+            )
+        case _:
+            return (
+                f"The API server at {server} refuses: {reason}. "
+                "Choose another --context, or ask its administrator."
+            )
+
+
+def _unusable(paths: str, reason: str) -> ConnectError:
+    return ConnectError(
+        f"The kubeconfig {paths} cannot be used: {reason}. "
+        "Check it with `kubectl config view`, or name another one with --kubeconfig."
+    )
+
+
+def _check_server(paths: str, server: str) -> None:
+    try:
+        parts = urlsplit(server)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise _unusable(paths, f"its server is {server!r}, not a URL such as https://10.0.0.1:6443")
 
 
 def _kubeconfig_paths(kubeconfig: Path | None) -> str | None:

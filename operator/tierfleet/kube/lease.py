@@ -18,7 +18,7 @@ from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
 from kubernetes.aio.leaderelection.resourcelock.baselock import BaseLock
 
-from tierfleet.kube.cluster import ClusterError, Locked
+from tierfleet.kube.cluster import ClusterError, Locked, NotFoundError
 from tierfleet.kube.resources import LEASES, Key, Raw
 
 LEASE_SECONDS = 15.0
@@ -100,12 +100,15 @@ class _Lock(BaseLock):
         super().__init__(name=lease[1], namespace=lease[0], identity=identity)
         self._cluster = cluster
         self._read: Raw | None = None
+        self._said = ""
 
     async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
         """The record in the Lease, or why there is none."""
         try:
             self._read = await self._cluster.get(LEASES, (namespace, name))
         except ClusterError as error:
+            if not isinstance(error, NotFoundError):
+                self._say("read", error)
             # The election reads the code of a metav1.Status.
             return False, ApiException(
                 status=error.status, reason=str(error), body=json.dumps({"code": error.status})
@@ -131,7 +134,7 @@ class _Lock(BaseLock):
         try:
             self._read = await self._cluster.create(LEASES, body)
         except ClusterError as error:
-            logger.warning("The lease could not be created: %s", error)
+            self._say("created", error)
             return False
         return True
 
@@ -147,9 +150,17 @@ class _Lock(BaseLock):
                 LEASES, (self._read or {}) | {"spec": _spec(updated_record)}
             )
         except ClusterError as error:
-            logger.warning("The lease could not be renewed: %s", error)
+            self._say("renewed", error)
             return False
         return True
+
+    def _say(self, what: str, error: ClusterError) -> None:
+        """Log why the Lease cannot be had; once for as long as it is the same reason."""
+        reason = str(error).rstrip(".")
+        said = f"The Lease {self.namespace}/{self.name} could not be {what}: {reason}."
+        if said != self._said:
+            logger.warning("%s Trying again every %g s.", said, RETRY_SECONDS)
+        self._said = said
 
     async def release(self) -> None:
         if self._read is None or self._read["spec"].get("holderIdentity") != self.identity:

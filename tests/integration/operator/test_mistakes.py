@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.integration.operator.access import kubeconfig, server_of
 from tests.integration.operator.process import PROGRAM
@@ -70,9 +71,20 @@ def test_a_server_that_does_not_answer(tmp_path: Path) -> None:
     assert "--context" in answer
 
 
+def test_a_certificate_that_nobody_here_vouches_for(world: World, tmp_path: Path) -> None:
+    config = yaml.safe_load(kubeconfig(tmp_path / "config", server_of(world)).read_text())
+    (known,) = config["clusters"]
+    del known["cluster"]["insecure-skip-tls-verify"]
+    (tmp_path / "config").write_text(yaml.safe_dump(config))
+    answer = said(f"--kubeconfig={tmp_path / 'config'}")
+    assert "The certificate of the API server at" in answer
+    assert "cannot be trusted: unable to get local issuer certificate" in answer
+    assert "certificate-authority" in answer
+
+
 def test_a_cluster_without_our_kinds(tmp_path: Path, empty_server: str) -> None:
     answer = said(access(tmp_path, empty_server))
-    assert "does not know the kinds of tierfleet.dev" in answer
+    assert "does not know tierpolicies.tierfleet.dev, inferencepools.tierfleet.dev" in answer
     assert "kubectl apply" in answer
 
 
@@ -95,6 +107,16 @@ def test_a_port_that_is_taken(empty_server: str) -> None:
     answer = said(f"--health-port={port}")
     assert f"Port {port} cannot be listened on: Address already in use" in answer
     assert "--health-port" in answer
+
+
+def test_one_port_for_two_things() -> None:
+    answer = said("--health-port=9555", "--metrics-port=9555")
+    assert "--metrics-port and --health-port are both 9555" in answer
+
+
+@pytest.mark.parametrize("name", ["", "Foo_Bar", "-a", "a.b", "a" * 64])
+def test_a_namespace_that_can_never_be(name: str) -> None:
+    assert f"{name!r} cannot be a namespace" in said("--namespace", name)
 
 
 def test_namespaces_given_twice() -> None:

@@ -1,9 +1,12 @@
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from tierfleet.cli import kubectl, main
@@ -17,7 +20,23 @@ def test_help_names_every_command_and_each_explains_itself(command: str) -> None
     assert command in overview.stdout
     own = CliRunner().invoke(main.app, [command, "--help"])
     assert own.exit_code == 0
-    assert len(own.stdout.splitlines()) > 10
+    assert len(own.stdout.splitlines()) > 5
+
+
+@pytest.mark.parametrize("app", [main.app, kubectl.app], ids=["tierfleet", "kubectl-tierfleet"])
+def test_help_of_a_small_terminal_names_every_option_in_full(app: typer.Typer) -> None:
+    for words, command in commands(typer.main.get_command(app)):
+        shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80"}).stdout
+        names = [name for parameter in command.params for name in parameter.opts]
+        assert [name for name in names if name not in shown] == []
+        assert max(map(len, shown.splitlines())) <= 80
+
+
+def commands(command: Any, *words: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The command and all below it, each with the words that call it."""
+    yield words, command
+    for name, below in getattr(command, "commands", {}).items():
+        yield from commands(below, *words, name)
 
 
 def test_the_installed_command_tells_its_version() -> None:
@@ -43,8 +62,11 @@ def test_the_plugin_has_the_name_that_kubectl_looks_for() -> None:
 def test_the_plugin_without_a_cluster_says_what_to_give(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "none")
     result = CliRunner().invoke(kubectl.app, ["plan", "llama", "--kubeconfig", nowhere])
-    assert result.exit_code == 1
-    assert "Give --kubeconfig or --context" in result.stderr
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"There is no kubeconfig at {nowhere}."
+        " Name an existing file with --kubeconfig or in KUBECONFIG.\n"
+    )
 
 
 def test_the_plugin_knows_two_formats() -> None:

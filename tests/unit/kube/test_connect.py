@@ -67,6 +67,24 @@ async def test_a_file_that_is_no_kubeconfig_is_refused(tmp_path: Path, text: str
         await connect(file)
 
 
+@pytest.mark.parametrize("text", ["", "[]", "clusters: 7"])
+async def test_a_file_without_the_form_of_a_kubeconfig_is_told_so_in_our_words(
+    tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "config"
+    file.write_text(text)
+    with pytest.raises(ConnectError, match="it is empty, or has not the form of one"):
+        await connect(file)
+
+
+@pytest.mark.parametrize("server", ["", "127.0.0.1:6443", "https://:6443", "https://a:99999"])
+async def test_a_server_that_is_no_url_is_named(tmp_path: Path, server: str) -> None:
+    file = written(tmp_path / "config")
+    file.write_text(file.read_text().replace("https://127.0.0.1:1", f"'{server}'"))
+    with pytest.raises(ConnectError, match=f"its server is '{server}', not a URL such as https"):
+        await connect(file)
+
+
 @pytest.mark.parametrize("broken", ["certificate-authority-data", "client-certificate-data"])
 async def test_a_certificate_that_is_none_is_named(tmp_path: Path, broken: str) -> None:
     nonsense = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nno\n").decode()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.unit.kube.fake import FakeCluster, until
-from tierfleet.kube.cluster import UnreachableError
+from tierfleet.kube.cluster import NotFoundError, UnreachableError
 from tierfleet.kube.lease import Leadership
 from tierfleet.kube.resources import LEASES, Raw
 
@@ -87,6 +87,19 @@ async def test_passing_errors_do_not_end_the_election() -> None:
     server = FakeCluster()
     server.fail = [UnreachableError("refused"), UnreachableError("refused")]
     await asyncio.wait_for(candidate(server, "a").acquire(), 20)
+
+
+async def test_waiting_for_a_namespace_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    server = FakeCluster()
+    missing = NotFoundError('namespaces "default" not found', 404)
+    server.fail = [missing] * 8
+    await asyncio.wait_for(candidate(server, "a").acquire(), 20)
+    said = [r.getMessage() for r in caplog.records if r.name == "tierfleet.kube.lease"]
+    (sentence,) = said
+    assert sentence == (
+        'The Lease default/operator could not be created: namespaces "default" not found.'
+        " Trying again every 2 s."
+    )
 
 
 async def test_one_that_does_not_lead_releases_nothing() -> None:
