@@ -1,7 +1,8 @@
 """The plan document as a whole: consistent, versioned by its content, read and written. Pure."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
@@ -212,10 +213,43 @@ def json_schema() -> dict[str, Any]:
 def explain(error: ValidationError) -> str:
     """Up to five findings as one sentence, each with its path, without input: it may be secret."""
     findings = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(_finding(finding) for finding in findings[:5]) + "."
+    told = [_finding(finding) for finding in findings if not _follows(finding, findings)]
+    return "; ".join(told[:5]) + "."
+
+
+def _follows(finding: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a list is too short only because what was wrong in it was not counted."""
+    path = finding["loc"]
+    return finding["type"] == "too_short" and any(
+        len(other["loc"]) > len(path) and other["loc"][: len(path)] == path for other in findings
+    )
 
 
 def _finding(finding: Mapping[str, Any]) -> str:
     path = ".".join(str(step) for step in finding["loc"]) or "the plan"
+    if finding["type"] == "extra_forbidden":
+        return f"{path}: there is no such field{_meant(finding['loc'])}"
     message = str(finding["msg"]).removeprefix("Value error, ")
     return f"{path}: {message[:1].lower()}{message[1:]}"
+
+
+def _meant(path: Sequence[str | int]) -> str:
+    """The field that a person may have meant at a path that is none, as part of a sentence."""
+    schema = json_schema()
+    level: Mapping[str, Any] = schema
+    for step in path[:-1]:
+        level = _resolved(level, schema)
+        fields = level.get("properties", {})
+        level = level.get("items", {}) if isinstance(step, int) else fields.get(step, {})
+    known = _resolved(level, schema).get("properties", ())
+    close = get_close_matches(str(path[-1]), known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _resolved(level: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The object or list that a reference, perhaps an optional one, stands for."""
+    for choice in level.get("anyOf", ()):
+        if "$ref" in choice or "items" in choice:
+            level = choice
+    reference = level.get("$ref")
+    return schema["$defs"][reference.rpartition("/")[2]] if reference else level

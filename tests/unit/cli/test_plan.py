@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ import yaml
 from typer.testing import CliRunner
 
 from tierfleet.cli.plan import plan as app
-from tierfleet.plan import parse, split
+from tierfleet.plan import parse, sha256_hex, split
 
 PLAN = """
 pool: {name: llama}
@@ -41,6 +42,16 @@ def test_a_plan_that_is_good_is_printed_with_its_version(tmp_path: Path) -> None
             "tiers.0.priority: input should be a valid",
         ),
         (
+            PLAN.replace("desired: 1", "desired: 1, maxSequence: 4"),
+            "groups.0.maxSequence: there is no such field (did you mean maxSequences?). See",
+        ),
+        (PLAN.replace("{name: retail, priority: 0}", ""), "tiers: tuple should have at least 1"),
+        (PLAN + "zzz: 1", "is not a plan: zzz: there is no such field. See docs"),
+        (
+            PLAN + "burndown: {longContext: {aboveToken: 1, input: '1', output: '1'}}",
+            "burndown.longContext.aboveToken: there is no such field (did you mean aboveTokens?)",
+        ),
+        (
             PLAN.replace("priority: 0", "priority: 0, weight: 3"),
             "asks for what is not built yet: tiers[retail].weight: only 1 is built",
         ),
@@ -70,6 +81,17 @@ def test_a_directory_of_parts_is_read_as_one_plan(tmp_path: Path) -> None:
     (tmp_path / "index.json").write_bytes(b"\xff\xfe")
     code, _, err = check(tmp_path)
     assert (code, "Traceback" in err) == (2, False)
+
+
+def test_the_plan_by_hand_in_the_docs_is_one_that_a_sidecar_runs_from(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "plan-v1.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "plan.yaml"
+    path.write_text(example)
+    code, out, err = check(path)
+    assert code == 0, err
+    keys = {tenant["name"]: tenant["keys"] for tenant in yaml.safe_load(out)["tenants"]}
+    assert keys == {name: [sha256_hex(f"demo-{name}")] for name in ("acme", "hobby")}
 
 
 def test_the_schema_is_printed_for_editors() -> None:
