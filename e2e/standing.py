@@ -30,10 +30,17 @@ FLEET = (
 NEXT_STEPS = """\
 kubeconfig: {kubeconfig}
 
+The kinds of tierfleet.dev are installed; the operator does not run yet.
+
 Look around:
   export KUBECONFIG={kubeconfig}
-  export PATH={tools}:$PATH
+  export PATH={tools}:{scripts}:$PATH
   kubectl get nodes -L nvidia.com/gpu.product,nvidia.com/gpu.count
+
+Run a fleet:
+  kubectl apply -f examples/
+  tierfleet operator --namespace inference       # in a second terminal; Ctrl-C ends it
+  kubectl get tpool,tpol,capres --namespace inference
 
 Remove it: make cluster-down"""
 
@@ -60,7 +67,9 @@ def up(console: Console) -> None:
             crds.install(cluster)
             console.print("The cluster runs already.")
     tools = cluster.tools["kubectl"].parent
-    text = NEXT_STEPS.format(kubeconfig=cluster.kubeconfig, tools=tools)
+    text = NEXT_STEPS.format(
+        kubeconfig=cluster.kubeconfig, tools=tools, scripts=Path(sys.executable).parent
+    )
     console.print(text, highlight=False, soft_wrap=True)
 
 

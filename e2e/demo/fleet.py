@@ -57,20 +57,12 @@ def bring_up(console: Console) -> tuple[Cluster, Processes]:
 
 def show(cluster: Cluster, console: Console) -> None:
     """Prints what `kubectl get` says of the examples and of their pods."""
-    for title, arguments in (
-        ("kubectl get tpool,tpol,capres", ("get", "tpool,tpol,capres")),
-        ("kubectl get pods", ("get", "pods", f"--output=custom-columns={_POD_COLUMNS}")),
-    ):
-        console.print(f"\n[bold]$ {title} --namespace {NAMESPACE}[/]")
-        printed = cluster.kubectl(*arguments, "--namespace", NAMESPACE).stdout
+    for asked in ("get tpool,tpol,capres", "get pods -L tierfleet.dev/accelerator"):
+        command = f"{asked} --namespace {NAMESPACE}"
+        console.print(f"\n[bold]$ kubectl {command}[/]", highlight=False)
+        printed = cluster.kubectl(*command.split()).stdout
         console.print(printed.rstrip(), markup=False, highlight=False, soft_wrap=True)
     console.print()
-
-
-_POD_COLUMNS = (
-    "POD:.metadata.name,ACCELERATOR:.metadata.labels.tierfleet\\.dev/accelerator,"
-    "NODE:.spec.nodeName,PHASE:.status.phase"
-)
 
 
 def _is_true(item: dict[str, object], condition: str) -> bool:
