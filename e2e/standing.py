@@ -30,7 +30,7 @@ FLEET = (
 NEXT_STEPS = """\
 kubeconfig: {kubeconfig}
 
-The kinds of tierfleet.dev are installed; the operator does not run yet.
+The kinds of tierfleet.dev are installed. The operator is yours to start.
 
 Look around:
   export KUBECONFIG={kubeconfig}

@@ -24,9 +24,19 @@ def access(folder: Path, server: str, **user: str) -> str:
 
 def said(*options: str, **environment: str) -> str:
     """What the operator answers to a mistake."""
+    return answered(str(PROGRAM), "operator", *options, **environment)
+
+
+def plugin_said(*options: str) -> str:
+    """What `kubectl tierfleet plan` answers to a mistake."""
+    return answered(str(PROGRAM.with_name("kubectl-tierfleet")), "plan", "llama", *options)
+
+
+def answered(*command: str, **environment: str) -> str:
+    """What the command answers to a mistake: one line, but for those in its options."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("KUBE", "HOME"))}
     done = subprocess.run(
-        [str(PROGRAM), "operator", *options],
+        command,
         env=env | {"HOME": "/nonexistent", "COLUMNS": "300", "TERM": "dumb"} | environment,
         capture_output=True,
         text=True,
@@ -66,9 +76,11 @@ def test_no_usable_kubeconfig() -> None:
 
 
 def test_a_server_that_does_not_answer(tmp_path: Path) -> None:
-    answer = said(access(tmp_path, "https://127.0.0.1:1"))
+    option = access(tmp_path, "https://127.0.0.1:1")
+    answer = said(option)
     assert "The API server at https://127.0.0.1:1 does not answer" in answer
     assert "--context" in answer
+    assert plugin_said(option) == answer
 
 
 def test_a_certificate_that_nobody_here_vouches_for(world: World, tmp_path: Path) -> None:
@@ -89,8 +101,10 @@ def test_a_cluster_without_our_kinds(tmp_path: Path, empty_server: str) -> None:
 
 
 def test_credentials_that_are_not_accepted(world: World, tmp_path: Path) -> None:
-    answer = said(access(tmp_path, server_of(world), token="wrong"))
+    option = access(tmp_path, server_of(world), token="wrong")
+    answer = said(option)
     assert "does not accept these credentials" in answer
+    assert plugin_said(option) == answer
 
 
 def test_rights_that_are_missing(world: World, tmp_path: Path) -> None:
@@ -100,6 +114,9 @@ def test_rights_that_are_missing(world: World, tmp_path: Path) -> None:
     answer = said(option, f"--namespace={world.namespace}")
     assert "The operator may not list nodes" in answer
     assert "docs/operator.md" in answer
+    answer = plugin_said(option, f"--namespace={world.namespace}")
+    assert "which you may not list" in answer
+    assert f"the right to list Secrets in namespace {world.namespace}" in answer
 
 
 def test_a_port_that_is_taken(empty_server: str) -> None:

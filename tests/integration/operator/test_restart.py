@@ -143,3 +143,28 @@ def test_of_two_operators_one_acts_and_the_other_takes_over(
         for operator in (first, second):
             if operator.running:
                 assert operator.stop() == 0, operator.log
+
+
+def test_a_namespace_that_is_not_there_is_waited_for_and_told_with_the_next_step(
+    cluster: Cluster, world: World, tmp_path: Path
+) -> None:
+    name = f"{world.namespace}-later"
+    operator = Operator(cluster, tmp_path / "log", f"--namespace={name}")
+    operator.launch()
+    try:
+        wait_until(
+            lambda: "could not be created" in operator.log,
+            timeout=PATIENCE_SECONDS,
+            why="the operator to ask for its Lease",
+        )
+        world.kubectl("create", "namespace", name)
+        operator.wait_ready()
+    finally:
+        operator.stop()
+        world.kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=false")
+    for said in (
+        f"create it with `kubectl create namespace {name}`",
+        f"The Lease {name}/tierfleet-operator could not be created",
+    ):
+        assert operator.log.count(said) == 1, operator.log
+    assert " ERROR " not in operator.log, operator.log
