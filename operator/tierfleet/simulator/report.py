@@ -1,0 +1,385 @@
+"""Figures of a run: per tier, per tenant, per promise. It must not know how they are shown.
+
+Times are milliseconds, rates service tokens per second over the measured time (up to the horizon).
+Waits are of requests that got a seat, times to the first token of those that got one: what was
+shed is counted, not averaged away as zero.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from math import ceil
+from typing import Any
+
+from tierfleet.plan import MICRO, Plan
+from tierfleet.simulator.contracts import conforming
+from tierfleet.simulator.log import NEVER, REASONS, End
+from tierfleet.simulator.service import Price
+from tierfleet.simulator.simulation import Result
+from tierfleet.simulator.trace import SECOND, TraceRequest, tenants_of
+
+_MILLISECOND = 1_000_000
+NO_TIER = "-"
+"""Of callers that the plan does not know."""
+_POINTS = 240
+"""Most points of a curve over time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A distribution in milliseconds; None where there was nothing to measure.
+
+    Attributes:
+        count: of what was measured.
+        mean: and the percentiles, by the nearest rank.
+    """
+
+    count: int
+    mean: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p99: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One tier or one tenant.
+
+    Attributes:
+        name: of the tier or the tenant.
+        tier: of the tenant; of a tier its own name.
+        requests: in the trace; each is counted in exactly one of the next six.
+        shed: by reason.
+        requeued: seats taken away before the first byte, each to be given again.
+        reserved: answered from a seat that a reservation paid for.
+        wait: from arrival to the seat.
+        ttft: from arrival to the first token.
+        offered: service tokens per second that arrived, shed or not.
+        served: service tokens per second.
+        share: of all that was served, 0 to 1.
+        output_tokens: that callers got.
+    """
+
+    name: str
+    tier: str
+    requests: int
+    completed: int
+    shed: dict[str, int]
+    evicted: int
+    hung_up: int
+    refused: int
+    unserved: int
+    requeued: int
+    reserved: int
+    wait: Spread
+    ttft: Spread
+    offered: float
+    served: float
+    share: float
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationRow:
+    """What one reservation promised, and what its tenants got.
+
+    Attributes:
+        name: of the reservation.
+        guaranteed: its rate on the simulated replicas.
+        offered: rate that its tenants sent.
+        served: rate that its tenants got, reserved or not.
+        paid_served: served part of the smaller of guaranteed and offered, at most 1.
+        conforming: requests that it owed a seat within its longest wait (`contracts.py`); without
+            those whose caller hung up before that.
+        in_time: of those, the ones that got it.
+        attained: `in_time` of `conforming`; 1 when there were none.
+        wait: of conforming requests.
+        max_wait: promised, milliseconds.
+    """
+
+    name: str
+    guaranteed: float
+    offered: float
+    served: float
+    paid_served: float
+    conforming: int
+    in_time: int
+    attained: float
+    wait: Spread
+    max_wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveRow:
+    """What a tier promises: a percentile of its waits or first tokens, or a floor of the share.
+
+    Attributes:
+        tier: its name.
+        what: `queue p99 ms`, `ttft p99 ms` or `share %`.
+        promised: in that unit.
+        measured: in that unit; None when there was nothing to measure.
+        kept: whether the promise was; a floor also when the tier got all it asked for.
+    """
+
+    tier: str
+    what: str
+    promised: float
+    measured: float | None
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Utilisation:
+    """Of all engines, 0 to 1: seats and KV cache by their metrics, and time at work."""
+
+    seats: float
+    kv: float
+    busy: float
+    computed_tokens: int
+    steps: int
+    preemptions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All figures of one run.
+
+    Attributes:
+        seconds: measured.
+        finished: seconds until the last request had ended.
+        replicas: simulated.
+        seats: of one replica.
+        served: service tokens per second of all.
+        timeline: service tokens per second of each tier, in steps of `timeline_seconds`.
+        waits: for each tier the 0th, 1st, … 100th percentile of its waits, milliseconds.
+    """
+
+    seconds: float
+    finished: float
+    replicas: int
+    seats: int
+    requests: int
+    served: float
+    utilisation: Utilisation
+    tiers: tuple[Row, ...]
+    tenants: tuple[Row, ...]
+    reservations: tuple[ReservationRow, ...]
+    objectives: tuple[ObjectiveRow, ...]
+    timeline_seconds: float
+    timeline: dict[str, list[float]]
+    waits: dict[str, list[float]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def report(result: Result, contract: Plan | None = None) -> Report:
+    """The figures of a run.
+
+    Args:
+        result: of `simulate`.
+        contract: a plan whose reservations are judged instead of those of the run's own plan:
+            what would have been owed to them.
+    """
+    return _Reporter(result, contract or result.setup.plan).report()
+
+
+class _Reporter:
+    def __init__(self, result: Result, contract: Plan) -> None:
+        self._result = result
+        self._log = result.log
+        self._contract = contract
+        self._seconds = result.horizon / SECOND
+        self._price = Price(contract.burndown)
+        self._of: dict[str | None, list[int]] = {t: [] for t in tenants_of(result.trace)}
+        for position, request in enumerate(result.trace):
+            self._of[request.tenant].append(position)
+        self._served = result.service.total(self._of)
+
+    def report(self) -> Report:
+        setup = self._result.setup
+        groups = _by_tier(setup.plan, self._of)
+        tiers = tuple(self._row(name, name, tenants) for name, tenants in groups.items())
+        step = max(1, ceil(self._seconds / _POINTS))
+        return Report(
+            seconds=self._seconds,
+            finished=max(self._log.ended, default=0) / SECOND,
+            replicas=setup.replicas,
+            seats=setup.seats,
+            requests=len(self._result.trace),
+            served=self._per_second(self._served),
+            utilisation=self._utilisation(),
+            tiers=tiers,
+            tenants=tuple(
+                self._row(tenant or "(anonymous)", name, [tenant])
+                for name, tenants in groups.items()
+                for tenant in tenants
+            ),
+            reservations=self._reservations(),
+            objectives=tuple(
+                chain.from_iterable(_objectives(setup.plan, row) for row in tiers if row.requests)
+            ),
+            timeline_seconds=step,
+            timeline={name: self._timeline(tenants, step) for name, tenants in groups.items()},
+            waits={name: self._curve(tenants) for name, tenants in groups.items()},
+        )
+
+    def _row(self, name: str, tier: str, tenants: Sequence[str | None]) -> Row:
+        log = self._log
+        positions = self._positions(tenants)
+        ends = [0] * len(End)
+        shed: dict[str, int] = {}
+        for position in positions:
+            ends[log.end[position]] += 1
+            if log.end[position] == End.SHED:
+                reason = REASONS[log.reason[position]].value
+                shed[reason] = shed.get(reason, 0) + 1
+        served = self._result.service.total(tenants)
+        return Row(
+            name=name,
+            tier=tier,
+            requests=len(positions),
+            completed=ends[End.COMPLETED],
+            shed=dict(sorted(shed.items())),
+            evicted=ends[End.EVICTED],
+            hung_up=ends[End.HUNG_UP],
+            refused=ends[End.REFUSED],
+            unserved=ends[End.UNSERVED],
+            requeued=sum(map(log.aborts.__getitem__, positions)) - ends[End.EVICTED],
+            reserved=sum(map(log.reserved.__getitem__, positions)),
+            wait=_spread(map(log.wait.__getitem__, positions)),
+            ttft=_spread(map(log.ttft.__getitem__, positions)),
+            offered=self._offered(tenants),
+            served=self._per_second(served),
+            share=served / self._served if self._served else 0.0,
+            output_tokens=sum(map(log.output.__getitem__, positions)),
+        )
+
+    def _reservations(self) -> tuple[ReservationRow, ...]:
+        setup, plan = self._result.setup, self._contract
+        part = plan.share(setup.group) * setup.replicas
+        owed = conforming(self._result.trace, plan, part, setup.start)
+        rows = []
+        for reservation, positions in zip(plan.reservations, owed, strict=True):
+            limit = reservation.max_wait_milliseconds * _MILLISECOND
+            waits = [self._log.wait[p] for p in positions if not self._gave_up(p, limit)]
+            in_time = sum(NEVER < wait <= limit for wait in waits)
+            guaranteed = float(reservation.granted * part)
+            offered = self._offered(reservation.tenants)
+            served = self._per_second(self._result.service.total(reservation.tenants))
+            due = min(guaranteed, offered)
+            rows.append(
+                ReservationRow(
+                    name=reservation.name,
+                    guaranteed=guaranteed,
+                    offered=offered,
+                    served=served,
+                    paid_served=min(1.0, served / due) if due else 1.0,
+                    conforming=len(waits),
+                    in_time=in_time,
+                    attained=in_time / len(waits) if waits else 1.0,
+                    wait=_spread(waits),
+                    max_wait=float(reservation.max_wait_milliseconds),
+                )
+            )
+        return tuple(rows)
+
+    def _gave_up(self, position: int, limit: int) -> bool:
+        """Whether its caller left without a seat while the promise could still be kept."""
+        log = self._log
+        return (
+            log.end[position] == End.HUNG_UP
+            and log.wait[position] == NEVER
+            and log.ended[position] - self._result.trace[position].arrival <= limit
+        )
+
+    def _utilisation(self) -> Utilisation:
+        usage, setup = self._result.usage, self._result.setup
+        samples = sum(u.samples for u in usage) or 1
+        return Utilisation(
+            seats=sum(u.seats for u in usage) / samples / setup.seats,
+            kv=sum(u.kv_permille for u in usage) / samples / 1000,
+            busy=sum(u.busy for u in usage) / self._result.horizon / len(usage),
+            computed_tokens=sum(u.tokens for u in usage),
+            steps=sum(u.steps for u in usage),
+            preemptions=sum(u.preemptions for u in usage),
+        )
+
+    def _timeline(self, tenants: Sequence[str | None], step: int) -> list[float]:
+        amounts = [0] * ceil(self._seconds / step)
+        for tenant in tenants:
+            for number, amount in self._result.service.bins.get(tenant, {}).items():
+                if number // step < len(amounts):
+                    amounts[number // step] += amount
+        return [amount / MICRO / step for amount in amounts]
+
+    def _curve(self, tenants: Sequence[str | None]) -> list[float]:
+        waits = sorted(
+            self._log.wait[p] for p in self._positions(tenants) if self._log.wait[p] >= 0
+        )
+        return [_percentile(waits, percent) for percent in range(101)] if waits else []
+
+    def _positions(self, tenants: Iterable[str | None]) -> list[int]:
+        return [position for tenant in tenants for position in self._of.get(tenant, ())]
+
+    def _offered(self, tenants: Iterable[str | None]) -> float:
+        trace: Sequence[TraceRequest] = self._result.trace
+        return self._per_second(
+            sum(
+                self._price.of(trace[position])
+                for position in self._positions(tenants)
+                if trace[position].arrival <= self._result.horizon
+            )
+        )
+
+    def _per_second(self, micro_tokens: int) -> float:
+        return micro_tokens / MICRO / self._seconds
+
+
+def _by_tier(plan: Plan, tenants: Iterable[str | None]) -> dict[str, list[str | None]]:
+    """The plan's tiers in its order, and who of the trace is in them."""
+    tier_of: dict[str | None, str] = {tenant.name: tenant.tier for tenant in plan.tenants}
+    if plan.identification.anonymous.tier is not None:
+        tier_of[None] = plan.identification.anonymous.tier
+    groups: dict[str, list[str | None]] = {tier.name: [] for tier in plan.tiers}
+    for tenant in sorted(tenants, key=lambda name: name or ""):
+        groups.setdefault(tier_of.get(tenant, NO_TIER), []).append(tenant)
+    return groups
+
+
+def _objectives(plan: Plan, row: Row) -> Iterable[ObjectiveRow]:
+    tier = next((tier for tier in plan.tiers if tier.name == row.name), None)
+    if tier is None:
+        return
+    for what, limit, spread in (
+        ("queue p99 ms", tier.objectives.queue_p99_milliseconds, row.wait),
+        ("ttft p99 ms", tier.objectives.ttft_p99_milliseconds, row.ttft),
+    ):
+        if limit is not None:
+            kept = spread.p99 is None or spread.p99 <= limit
+            yield ObjectiveRow(row.name, what, float(limit), spread.p99, kept)
+    if tier.minimum_percent:
+        share = 100 * row.share
+        kept = share >= tier.minimum_percent or row.served >= 0.99 * row.offered
+        yield ObjectiveRow(row.name, "share %", float(tier.minimum_percent), share, kept)
+
+
+def _spread(nanoseconds: Iterable[int]) -> Spread:
+    values = sorted(value for value in nanoseconds if value != NEVER)
+    if not values:
+        return Spread(0)
+    return Spread(
+        count=len(values),
+        mean=sum(values) / len(values) / _MILLISECOND,
+        p50=_percentile(values, 50),
+        p90=_percentile(values, 90),
+        p99=_percentile(values, 99),
+        max=values[-1] / _MILLISECOND,
+    )
+
+
+def _percentile(values: Sequence[int], percent: int) -> float:
+    """By the nearest rank, of sorted nanoseconds, in milliseconds."""
+    return values[max(0, -(-percent * len(values) // 100) - 1)] / _MILLISECOND
