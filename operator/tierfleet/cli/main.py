@@ -9,6 +9,7 @@ from tierfleet.cli.engine import engine
 from tierfleet.cli.operator import operator
 from tierfleet.cli.plan import plan
 from tierfleet.cli.sidecar import sidecar
+from tierfleet.cli.simulate import simulate
 
 app = typer.Typer(
     help="Tiered LLM inference capacity on Kubernetes: declared, enforced on every request.",
@@ -19,6 +20,7 @@ app = typer.Typer(
 app.command(short_help="Make the cluster be as its fleet objects say.")(operator)
 app.command(short_help="Admit and proxy requests to one engine, by the plan.")(sidecar)
 app.command(short_help="Serve a simulated engine, without a GPU.")(engine)
+app.command(short_help="Ask what a plan does to a load, in virtual time.")(simulate)
 app.add_typer(plan)
 
 

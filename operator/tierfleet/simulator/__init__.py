@@ -17,7 +17,7 @@
 Pure: no clock, no files, no asyncio. The same trace, plan and seed give the same report.
 """
 
-from tierfleet.simulator.report import Report, report
+from tierfleet.simulator.report import Report, measure
 from tierfleet.simulator.simulation import MakeCore, Setup, simulate
 from tierfleet.simulator.trace import TraceError, TraceRequest
 
@@ -27,6 +27,6 @@ __all__ = [
     "Setup",
     "TraceError",
     "TraceRequest",
-    "report",
+    "measure",
     "simulate",
 ]

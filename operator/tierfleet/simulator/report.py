@@ -175,7 +175,7 @@ class Report:
         return asdict(self)
 
 
-def report(result: Result, contract: Plan | None = None) -> Report:
+def measure(result: Result, contract: Plan | None = None) -> Report:
     """The figures of a run.
 
     Args:

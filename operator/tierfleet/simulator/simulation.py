@@ -1,7 +1,7 @@
 """A trace through one replica or several: what is called from code.
 
     result = simulate(Setup(plan, engine_config, group="h100"), trace, Core)
-    print(report(result).tiers[0].wait)
+    print(measure(result).tiers[0].wait)
 
 Several replicas get the requests in turn, as a Service without affinity spreads connections; they
 share nothing else, so they are run one after the other.
@@ -65,7 +65,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a run, request by request; `report` makes figures of it.
+    """What came of a run, request by request; `measure` makes figures of it.
 
     Attributes:
         setup: as it was run.
