@@ -249,14 +249,16 @@ class Replica:
             # One reading at the horizon itself, so that what is measured ends there.
             self._reading_at = min(self._reading_at, horizon)
         engine, usage = self._engine, self.usage
+        # The engine stands at the end of the step under way: who ends with it still has a seat.
+        running = engine.running + (len(self._step.finished) if self._step else 0)
         used = 1000 * engine.blocks_used // engine.config.num_blocks
         if now <= horizon:
             usage.samples += 1
-            usage.seats += engine.running
+            usage.seats += running
             usage.kv_permille += used
             for live in self._answered.values():
                 self._meter(live, self._produced(live))
-        reading = EngineReading(engine.running, engine.waiting, used)
+        reading = EngineReading(running, engine.waiting, used)
         self._carry_out(self._core.engine(now, reading))
 
     # The engine
