@@ -156,10 +156,11 @@ class Replica:
                     self._begin(step)
                     continue
             self._now = at
+            self._fire(at)
             if self._is_over(at):
                 break
-            self._fire(at)
         for live in self._live.values():
+            self._log.output[live.position] = self._produced(live)
             self._end(live.position, End.UNSERVED)
 
     def _is_over(self, now: int) -> bool:

@@ -297,7 +297,9 @@ class _Reporter:
 
     def _utilisation(self) -> Utilisation:
         usage, setup = self._result.usage, self._result.setup
-        samples = sum(u.samples for u in usage) or 1
+        # One a second; after its last request a replica is not looked at, and idle.
+        seconds = len(usage) * self._result.horizon // SECOND
+        samples = max(sum(u.samples for u in usage), seconds)
         return Utilisation(
             seats=sum(u.seats for u in usage) / samples / setup.seats,
             kv=sum(u.kv_permille for u in usage) / samples / 1000,

@@ -1,0 +1,191 @@
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from tests.unit.simulator.worlds import MILLISECOND, SECOND, document, engine, flood, merged, plan
+from tests.unit.simulator.worlds import setup as made
+from tierfleet.admission.core import Core
+from tierfleet.simulator import Report, TraceRequest, measure, simulate
+from tierfleet.simulator.baselines import Fcfs
+from tierfleet.simulator.contracts import conforming
+from tierfleet.simulator.service import Price
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def reserved(**changes: Any) -> list[dict[str, Any]]:
+    """The one contract of the tests' plan, changed."""
+    return [{**document()["reservations"][0], **changes}]
+
+
+def owed(trace: list[TraceRequest], part: Fraction = Fraction(1), **changes: Any) -> list[int]:
+    (positions,) = conforming(trace, plan(reservations=reserved(**changes)), part, START)
+    return positions
+
+
+# 10 + 4 x 50 = 210 service tokens each: at 300 a second one every 0.7 s.
+
+
+def test_an_even_stream_at_the_rate_conforms_to_the_last_request() -> None:
+    assert owed(flood("acme", 100, gap=700 * MILLISECOND)) == list(range(100))
+
+
+def test_a_burst_conforms_as_far_as_window_and_longest_wait_reach() -> None:
+    # Tags from -0.5 s on, 0.7 s apart, up to 0.1 s.
+    assert owed(flood("acme", 100, gap=0)) == [0]
+    assert owed(flood("acme", 100, gap=0), burstWindowMilliseconds=600) == [0, 1]
+    assert owed(flood("acme", 100, gap=0), maxWaitMilliseconds=900) == [0, 1, 2]
+
+
+def test_what_does_not_conform_uses_nothing_up() -> None:
+    twice = owed(flood("acme", 1000, gap=350 * MILLISECOND))
+    assert len(twice) == pytest.approx(500, abs=1)
+
+
+def test_replicas_owe_their_part_of_the_rate() -> None:
+    assert len(owed(flood("acme", 100, gap=700 * MILLISECOND), Fraction(1, 2))) == 50
+
+
+def test_outside_of_its_term_a_contract_owes_nothing() -> None:
+    trace = flood("acme", 10, gap=SECOND)
+    term = {"start": "2026-01-01T00:00:03Z", "end": "2026-01-01T00:00:06Z"}
+    assert owed(trace, term=term) == [3, 4, 5]
+    assert owed(trace, granted=0) == []
+    assert owed(flood("hobby", 10, gap=SECOND)) == []
+
+
+def test_prices_follow_the_burndown() -> None:
+    rates = plan(
+        burndown={
+            "input": "1",
+            "cachedInput": "0.1",
+            "output": "4",
+            "kvResidency": "0.5",
+            "longContext": {"aboveTokens": 1000, "input": "2", "output": "8"},
+        }
+    ).burndown
+    price = Price(rates)
+    # 60 + 0.1 x 40 + 4 x 10 + 0.5 (100 x 10 + 10 x 10 / 2)
+    assert price(100, 40, 10) == 629_000_000
+    # 2 x 2000 + 8 x 10 + 0.5 (2000 x 10 + 50)
+    assert price(2000, 0, 10) == 14_105_000_000
+    assert price.of(TraceRequest(0, None, 100, 5, 40, sequences=2)) == price(100, 40, 10)
+
+
+def test_every_request_is_in_one_column_of_its_tenant_and_its_tier() -> None:
+    busy = plan(tiers=[{"name": "retail", "priority": 0, "queue": {"maxRequests": 3}}, UPPER])
+    trace = merged(
+        flood("hobby", 10, gap=1),
+        flood("acme", 2, gap=5),
+        [TraceRequest(9, "hobby", 1, 1, hangs_up_after=1)],
+    )
+    report = run(trace, plan=busy, engine=engine(seats=1))
+    (upper, lower), (acme, hobby) = report.tiers, report.tenants
+    assert (upper.name, lower.name) == ("enterprise", "retail")
+    assert (acme.name, acme.tier, hobby.name, hobby.tier) == (
+        "acme",
+        "enterprise",
+        "hobby",
+        "retail",
+    )
+    assert acme.completed == acme.requests == upper.requests == 2
+    assert hobby.shed == {"queue-full": 7}
+    assert (hobby.requests, hobby.completed) == (11, 4)
+    assert lower.requests == lower.completed + sum(lower.shed.values()) + lower.hung_up
+    assert hobby.output_tokens == 4 * 50
+
+
+UPPER = {"name": "enterprise", "priority": 100}
+
+
+def run(trace: list[TraceRequest], contract: Any = None, **changes: Any) -> Report:
+    return measure(simulate(made(**changes), trace, Core), contract)
+
+
+def test_waits_and_first_tokens_are_in_milliseconds_by_the_nearest_rank() -> None:
+    report = measure(simulate(made(engine=engine(seats=1)), flood("acme", 4, gap=0), Fcfs))
+    row = report.tiers[0]
+    assert (row.wait.p50, row.wait.p90, row.wait.max, row.wait.mean) == (1000, 3000, 3000, 1500)
+    assert (row.ttft.p50, row.ttft.max) == (1020, 3020)
+    assert report.tiers[1].wait.p99 is None
+    assert report.waits["enterprise"][0] == 0
+    assert report.waits["enterprise"][100] == 3000
+    assert report.waits["retail"] == []
+
+
+def test_shares_and_rates_are_of_the_measured_time() -> None:
+    trace = merged(
+        flood("acme", 100, gap=SECOND), flood("hobby", 100, gap=SECOND, prompt=110, output=25)
+    )
+    report = run(trace)
+    assert report.seconds == 99
+    # In the hundredth second, after the horizon, begins the last one of each.
+    assert [row.served for row in report.tiers] == pytest.approx([210, 210], rel=0.02)
+    assert [row.share for row in report.tiers] == pytest.approx([0.5, 0.5], abs=0.01)
+    assert [row.offered for row in report.tiers] == pytest.approx([210 * 100 / 99] * 2)
+    assert sum(report.timeline["enterprise"]) == pytest.approx(99 * report.tiers[0].served)
+    assert len(report.timeline["enterprise"]) == 99
+    # Each works 50 of 50 steps a second, the other one 25: one of four seats is always taken.
+    assert report.utilisation.busy == pytest.approx(1, rel=0.01)
+
+
+def test_a_contract_is_judged_by_what_its_requests_waited() -> None:
+    trace = merged(flood("acme", 50, gap=700 * MILLISECOND), flood("hobby", 400, gap=90_000_000))
+    alone = measure(simulate(made(engine=engine(seats=16)), trace, Fcfs)).reservations[0]
+    assert (alone.name, alone.guaranteed, alone.conforming) == ("acme", 300, 50)
+    assert (alone.attained, alone.in_time) == (1, 50)
+    assert alone.paid_served == pytest.approx(1, abs=0.03)
+    crowded = measure(simulate(made(engine=engine(seats=2)), trace, Fcfs)).reservations[0]
+    assert crowded.attained < 0.1
+    assert crowded.paid_served < 0.5
+    assert crowded.wait.p99 is not None
+    assert crowded.wait.p99 > 1000
+
+
+def test_a_contract_can_be_judged_that_the_plan_does_not_have() -> None:
+    trace = flood("acme", 50, gap=700 * MILLISECOND)
+    without = plan(reservations=[])
+    assert run(trace, plan=without).reservations == ()
+    (row,) = run(trace, contract=plan(), plan=without).reservations
+    assert (row.conforming, row.attained) == (50, 1)
+
+
+def test_who_hangs_up_in_time_was_not_kept_waiting() -> None:
+    long = flood("hobby", 1, gap=0, output=500)
+    patient, hasty = (
+        measure(simulate(made(engine=engine(seats=1)), merged(long, acme), Fcfs)).reservations[0]
+        for acme in (
+            [TraceRequest(1, "acme", 10, 50, hangs_up_after=200 * MILLISECOND)],
+            [TraceRequest(1, "acme", 10, 50, hangs_up_after=90 * MILLISECOND)],
+        )
+    )
+    assert (patient.conforming, patient.attained) == (1, 0)
+    assert (hasty.conforming, hasty.attained) == (0, 1)
+
+
+def test_objectives_and_floors_are_kept_or_not() -> None:
+    tiers = [
+        {**UPPER, "objectives": {"queueP99Milliseconds": 100, "ttftP99Milliseconds": 10_000}},
+        {"name": "retail", "priority": 0, "minimumPercent": 30},
+    ]
+    trace = merged(flood("acme", 200, gap=100_000_000), flood("hobby", 20, gap=1))
+    ran = made(plan=plan(tiers=tiers), engine=engine(seats=4))
+    report = measure(simulate(ran, trace, Fcfs))
+    assert [(o.tier, o.what, o.promised, o.kept) for o in report.objectives] == [
+        ("enterprise", "queue p99 ms", 100, False),
+        ("enterprise", "ttft p99 ms", 10_000, False),
+        ("retail", "share %", 30, True),
+    ]
+
+
+def test_callers_that_the_plan_does_not_know_stand_apart() -> None:
+    report = run(flood(None, 3, gap=1))
+    assert (report.tiers[-1].name, report.tiers[-1].shed) == ("-", {"unknown-tenant": 3})
+    assert report.tenants[-1].name == "(anonymous)"
+
+
+def test_an_empty_trace_has_a_report() -> None:
+    report = run([])
+    assert (report.requests, report.served, report.tenants) == (0, 0, ())
