@@ -95,10 +95,11 @@ def simulate(  # noqa: PLR0917 - one parameter per option
     ] = CoreName.TIERFLEET,
     seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 0,
     start: Annotated[
-        datetime | None,
+        str | None,
         typer.Option(
-            help="Time of day (UTC) at which the trace begins; terms of reservations go by it."
-            " Default: when the latest of them starts."
+            metavar="TIME",
+            help="When the trace begins, such as 2026-12-01T08:00:00Z; terms of reservations go by"
+            " it. Default: when the latest of them starts.",
         ),
     ] = None,
     json_file: Annotated[
@@ -133,7 +134,7 @@ def simulate(  # noqa: PLR0917 - one parameter per option
             _group(variant, group),
             replicas=replicas,
             seed=seed,
-            start=start.replace(tzinfo=UTC) if start else _start(variant),
+            start=_time(start) if start else _start(variant),
         )
         for _, variant, sizes in variants
     ]
@@ -219,6 +220,16 @@ def _group(plan: Plan, name: str | None) -> str:
             f"The plan has no group {name!r}. Give one of {', '.join(names)} to --group."
         )
     return name or names[0]
+
+
+def _time(text: str) -> datetime:
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        raise sentences.mistake(
+            f"--start {text} is not a time: give something like 2026-12-01T08:00:00Z."
+        ) from None
+    return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
 def _start(plan: Plan) -> datetime:

@@ -65,6 +65,12 @@ def _figures(report: Report) -> Iterator[_Figure]:
         yield _Figure(section, "TTFT p99", row.ttft.p99, "ms")
         yield _Figure(section, "shed", sum(row.shed.values()), "")
         yield _Figure(section, "aborted", row.evicted + row.requeued, "")
+    if len(report.tenants) <= _TENANTS:
+        for row in report.tenants:
+            section = f"tenant {row.name}"
+            yield _Figure(section, "served", row.served, "tok/s")
+            yield _Figure(section, "wait p50", row.wait.p50, "ms")
+            yield _Figure(section, "wait p99", row.wait.p99, "ms")
     for held in report.reservations:
         section = f"reservation {held.name}"
         yield _Figure(section, "guaranteed", held.guaranteed, "tok/s")
@@ -81,7 +87,7 @@ def _compare(
         table.add_section()
         table.add_row(Text(figure.section, style="bold"))
     unit = f" {figure.unit}".rstrip()
-    difference = None if base is None or changed is None else changed - base
+    difference = None if base is None or changed is None else round(changed - base, 1) + 0.0
     sign = "+" if difference is not None and difference > 0 else ""
     table.add_row(
         f"  {figure.label}",
