@@ -4,11 +4,13 @@
     clients.py     a generator of traces, declared in a small document
     chance.py      where randomness comes from: a seed
     replica.py     the run: one core, one engine, events in the order of their time
+    pace.py        how a replica is timed, and what its engine did
     log.py         what became of every request, in columns
     simulation.py  a trace through one replica or several
     service.py     what was served, in service tokens
     contracts.py   which requests a reservation owes a seat
-    report.py      figures per tier, tenant and promise
+    figures.py     what a report says per tier, tenant and promise
+    report.py      from the log to the figures
     changes.py     `--set`: a plan that differs in one thing
     tables.py      the report for a terminal
     plot.py        the report as SVG
@@ -17,7 +19,8 @@
 Pure: no clock, no files, no asyncio. The same trace, plan and seed give the same report.
 """
 
-from tierfleet.simulator.report import Report, measure
+from tierfleet.simulator.figures import Report
+from tierfleet.simulator.report import measure
 from tierfleet.simulator.simulation import MakeCore, Setup, simulate
 from tierfleet.simulator.trace import TraceError, TraceRequest
 

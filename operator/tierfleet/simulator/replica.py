@@ -9,7 +9,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from tierfleet.admission.interface import Admission
 from tierfleet.admission.types import (
@@ -25,6 +25,7 @@ from tierfleet.admission.types import (
 from tierfleet.engine import model
 from tierfleet.engine.model import Engine, StepResult
 from tierfleet.simulator.log import REASONS, End, Log
+from tierfleet.simulator.pace import Pace, Usage
 from tierfleet.simulator.service import Price, Service
 from tierfleet.simulator.trace import SECOND, TraceRequest
 
@@ -35,38 +36,6 @@ _MILLISECOND = 1_000_000
 _CALENDAR = 60 * SECOND
 # A core that gives an idle engine nothing for so long will not any more.
 _STRANDED = 3600 * SECOND
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How often what is reported, and how long is measured; times in nanoseconds.
-
-    Attributes:
-        start: time of day at which the trace begins, with a zone.
-        horizon: end of what is measured: utilisation counts up to here.
-        drain: whether what waits or runs at the horizon is still served.
-        progress: between two reports of tokens.
-        reading: between two readings of the engine's metrics.
-    """
-
-    start: datetime
-    horizon: int
-    drain: bool = True
-    progress: int = SECOND // 5
-    reading: int = SECOND
-
-
-@dataclass(slots=True)
-class Usage:
-    """What the engine did up to the horizon; `seats` and `kv_permille` are sums over samples."""
-
-    steps: int = 0
-    tokens: int = 0
-    busy: int = 0
-    preemptions: int = 0
-    samples: int = 0
-    seats: int = 0
-    kv_permille: int = 0
 
 
 @dataclass(slots=True, eq=False)

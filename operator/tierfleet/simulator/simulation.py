@@ -18,7 +18,8 @@ from tierfleet.engine.config import EngineConfig
 from tierfleet.engine.model import Engine
 from tierfleet.plan import Plan
 from tierfleet.simulator.log import Log
-from tierfleet.simulator.replica import Pace, Replica, Usage
+from tierfleet.simulator.pace import Pace, Usage
+from tierfleet.simulator.replica import Replica
 from tierfleet.simulator.service import Price, Service
 from tierfleet.simulator.trace import SECOND, TraceRequest
 

@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from tierfleet.simulator.report import Report, Row
+from tierfleet.simulator.figures import Report, Row
 
 _TENANTS = 12
 """Most tenants that are listed under a tier."""
