@@ -133,7 +133,8 @@ def test_kubectl_get_answers_what_a_person_asks(cluster: Cluster, namespace: str
     ).metadata.creation_timestamp
     assert now is not None
     well = Judgement(Status.TRUE, "Placed", "All replicas have devices.")
-    conditions = judged((), {Is.PLACED: well}, generation=1, now=now)
+    unclear = Judgement(Status.UNKNOWN, "NoReports", "No replica has reported yet.")
+    conditions = judged((), {Is.PLACED: well, Is.ENFORCED: unclear}, generation=1, now=now)
     pool_status = InferencePoolStatus(
         observed_generation=1,
         conditions=conditions,
