@@ -28,6 +28,10 @@ class DrainRate:
         self._last = now
         self._others_waited = waiting
 
+    def measured(self, requests: int) -> int | None:
+        """Nanoseconds until so many requests have ended; None before two have."""
+        return None if self._interval is None else requests * self._interval
+
     def time_for(self, requests: int) -> int:
         """Nanoseconds until so many requests have ended, within [100 ms, 60 s]."""
         if self._interval is None:

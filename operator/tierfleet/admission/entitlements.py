@@ -2,82 +2,148 @@
 
 The balance grows at the guaranteed rate r and pays for what is served under the reservation. A
 request is served as reserved while the balance is not negative. This is mClock's reservation tag
-(OSDI'10) written as a balance: a start tag S lies `balance / r` before now, so `S <= now` is
+(OSDI'10) written as a balance: the start tag S lies `balance / r` before now, so `S <= now` is
 `balance >= 0`, and a changed rate converts no debt.
 
 The cap follows the rule that a tag uses the arrival time and never the dispatch time: an idle
 reservation keeps at most r·β (its burst window), but one with requests waiting goes on earning, up
 to r·(β + ω) with ω its longest wait. Capping a waiting one at r·β would take away just what it
-waits for.
+waits for. A tier's floor is the same thing with the whole tier as its queue.
 """
 
+from datetime import datetime
 from fractions import Fraction
+from typing import TYPE_CHECKING, Final
 
-from tierfleet.plan import MICRO, Reservation
+from tierfleet.admission.requests import Request
+from tierfleet.plan import MICRO
 
-SECOND = 1_000_000_000
-MILLISECOND = 1_000_000
+if TYPE_CHECKING:
+    from tierfleet.admission.flows import Flow
+    from tierfleet.plan import Reservation
+
+SECOND: Final = 1_000_000_000
+MILLISECOND: Final = 1_000_000
+FLOOR_BURST: Final = 500
+FLOOR_WAIT: Final = 100
+"""Milliseconds, for the floor of a tier."""
 
 
 class Entitlement:
-    """One reservation's balance.
+    """One guarantee's balance.
 
     The level is in micro service tokens x nanoseconds of a second x the share's denominator, so
     that earning and paying are whole numbers.
 
     Attributes:
-        plan: the reservation as the plan has it.
-        backlog: micro service tokens of its tenants' queued requests.
-        waiting: number of them.
+        index: its order in the plan; ties go by it.
+        plan: the reservation; None for a floor.
+        live: it guarantees something now: in its term, with a rate, and with a balance if prepaid.
+        reclaims: it takes seats back by throwing others out.
+        patience: nanoseconds that a conforming request waits at most.
+        tag: start tag S of its next request, by the clock of the last change.
+        flows: of its tenants that have sent something.
+        waiting: their requests that wait, conforming or not.
+        backlog: micro service tokens of the conforming ones.
+        in_flight: seats that its tenants hold, whoever pays.
+        unlent: seats that it keeps for its own tenants, used or not.
+        keep: those of them that are not used.
+        clock: virtual time among its tenants.
+        entry: in the heap of the guarantees that have something waiting; None if there is none.
+        balance: micro service tokens that are left of what was prepaid; None if nothing was.
+        period_end: when the balance is filled up again.
     """
 
-    __slots__ = ("_gain", "_level", "_then", "_unit", "backlog", "plan", "waiting")
+    __slots__ = (
+        "_cap", "_cap_waiting", "_gain", "_level", "_then", "_unit", "backlog", "balance", "clock",
+        "entry", "flows", "in_flight", "index", "keep", "live", "patience", "period_end", "plan",
+        "reclaims", "tag", "unlent", "waiting",
+    )  # fmt: skip
 
-    def __init__(self, now: int, plan: Reservation, share: Fraction) -> None:
-        self._then = now
-        self.backlog = 0
-        self.waiting = 0
-        self._unit = SECOND * share.denominator
+    def __init__(self, now: int, index: int, plan: "Reservation | None" = None) -> None:
+        self.index = index
         self.plan = plan
-        self._gain = plan.granted * MICRO * share.numerator
-        self._level = self._gain * plan.burst_window_milliseconds * MILLISECOND
+        self.live = self.reclaims = False
+        self.flows: list[Flow] = []
+        self.waiting = 0
+        self.backlog = 0
+        self.in_flight = 0
+        self.keep = self.unlent = 0
+        self.clock = 0
+        self.entry: tuple[int, int, Entitlement] | None = None
+        self.balance: int | None = None
+        self.period_end: datetime | None = None
+        self._then = now
+        self._unit = SECOND
+        self._level = 0
+        self._gain = self._cap = self._cap_waiting = 0
+        self.patience = 0
+        self.tag = now
 
-    def change(self, now: int, plan: Reservation, share: Fraction) -> None:
-        """A new rate, window or share; the balance stays what it is in service tokens."""
+    def guarantee(self, now: int, rate: int, share: Fraction, burst: int, wait: int) -> None:
+        """Sets rate (service tokens/s), this replica's share of it, burst and wait (ms).
+
+        The balance stays what it is in service tokens.
+        """
         self._earn(now)
         unit = SECOND * share.denominator
         self._level = self._level * unit // self._unit
         self._unit = unit
-        self.plan = plan
-        self._gain = plan.granted * MICRO * share.numerator
+        self._gain = rate * MICRO * share.numerator
+        self.patience = wait * MILLISECOND
+        self._cap = self._gain * burst * MILLISECOND
+        self._cap_waiting = self._gain * (burst + wait) * MILLISECOND
+        self._retag(now)
 
-    def join(self, now: int, cost: int) -> None:
+    def fill(self) -> None:
+        """A new guarantee begins with its burst."""
+        self._level = self._cap
+        self._retag(self._then)
+
+    @property
+    def debt(self) -> int:
+        """Micro service tokens that it is behind its burst, for who makes it anew."""
+        return (self._cap - self._level) // self._unit
+
+    def owe(self, debt: int) -> None:
+        """Takes over the debt of an earlier guarantee of the same name."""
+        self._level = self._cap - debt * self._unit
+        self._retag(self._then)
+
+    @property
+    def guarantees(self) -> bool:
+        """False for a rate of 0."""
+        return self._gain > 0
+
+    def thaw(self, now: int) -> None:
+        """Time stood still since the last event: nothing was earned."""
+        self._then = now
+        self._retag(now)
+
+    def is_owed(self, now: int) -> bool:
+        """True if the balance pays for the next request now."""
+        self._earn(now)
+        return self.live and self._level >= 0
+
+    def join(self, now: int) -> None:
         """A request of one of its tenants begins to wait."""
         self._earn(now)
         self.waiting += 1
-        self.backlog += cost
+        self._retag(now)
 
-    def leave(self, now: int, cost: int) -> None:
+    def leave(self, now: int) -> None:
         """A request of one of its tenants no longer waits."""
         self._earn(now)
         self.waiting -= 1
-        self.backlog -= cost
 
-    def may_serve(self, now: int) -> bool:
-        """True while the balance pays for the next request."""
-        self._earn(now)
-        return self._gain > 0 and self._level >= 0
+    def spare(self, now: int) -> int:
+        """Micro service tokens until a request would not conform any more; negative: it does not.
 
-    def lead(self, now: int) -> Fraction:
-        """Nanoseconds by which its next start tag lies before now: the largest is served first."""
+        A request conforms whose start tag, behind the conforming ones that wait, is at most ω ahead
+        of now.
+        """
         self._earn(now)
-        return Fraction(self._level, self._gain) if self._gain else Fraction(-1)
-
-    def conforms(self, now: int) -> bool:
-        """True if one more request would be served within the longest wait, by what is owed."""
-        self._earn(now)
-        patience = self._gain * self.plan.max_wait_milliseconds * MILLISECOND
-        return self._gain > 0 and self.backlog * self._unit <= self._level + patience
+        return (self._level + self._gain * self.patience) // self._unit - self.backlog
 
     def time_until_conforming(self, now: int) -> int:
         """Nanoseconds until one more request conforms, if nothing else comes; 0 if it does now.
@@ -85,19 +151,57 @@ class Entitlement:
         Without a guarantee (a grant of 0) that is never; the caller has to bound the answer.
         """
         self._earn(now)
-        patience = self._gain * self.plan.max_wait_milliseconds * MILLISECOND
-        missing = self.backlog * self._unit - self._level - patience
+        missing = self.backlog * self._unit - self._level - self._gain * self.patience
         return max(0, -(-missing // max(1, self._gain)))
 
     def pay(self, now: int, cost: int) -> None:
         """Charges micro service tokens (negative: gives back)."""
         self._earn(now)
         self._level -= cost * self._unit
+        self._retag(now)
+
+    def head(self) -> Request | None:
+        """The request that it serves next: a conforming one, else any; None if none may run."""
+        flows = self.flows
+        if len(flows) == 1:
+            flow = flows[0]
+            return (flow.reserved_head() or flow.share.head()) if flow.may_run() else None
+        ready = [flow for flow in flows if flow.may_run()]
+        heads = [
+            (flow.drawn, head.sequence, head) for flow in ready if (head := flow.reserved_head())
+        ] or [(flow.drawn, head.sequence, head) for flow in ready if (head := flow.share.head())]
+        return min(heads)[2] if heads else None
+
+    def conforming_head(self) -> Request | None:
+        """The conforming request that it serves next; None if none may run."""
+        heads = [
+            (flow.drawn, head.sequence, head)
+            for flow in self.flows
+            if flow.may_run() and (head := flow.reserved_head())
+        ]
+        return min(heads)[2] if heads else None
+
+    def eligible_seats(self, now: int, most: int) -> int:
+        """Seats that its conforming requests may take now by what is owed, counted up to `most`."""
+        self._earn(now)
+        left, seats = self._level, 0
+        for flow in self.flows:
+            for request in flow.reserved or ():
+                if left < 0 or seats >= most:
+                    return seats
+                if request.state == 0:
+                    seats += request.seats
+                    left -= request.cost * self._unit
+        return seats
 
     def _earn(self, now: int) -> None:
-        window = self.plan.burst_window_milliseconds
-        if self.waiting:
-            window += self.plan.max_wait_milliseconds
-        cap = self._gain * window * MILLISECOND
-        self._level = min(cap, self._level + (now - self._then) * self._gain)
-        self._then = now
+        passed = now - self._then
+        if passed > 0:
+            self._then = now
+            level = self._level + passed * self._gain
+            cap = self._cap_waiting if self.waiting else self._cap
+            # What is above the cap because something waited until now is lost.
+            self._level = min(cap, level)
+
+    def _retag(self, now: int) -> None:
+        self.tag = now - self._level // self._gain if self._gain else now

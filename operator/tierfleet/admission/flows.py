@@ -1,99 +1,111 @@
-"""What the core remembers: a record per request, a flow per tenant."""
+"""One tenant inside the core: what it waits for, what it may use, what it is likely to cost."""
 
 from collections import deque
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
 
-from tierfleet.admission.entitlements import Entitlement
 from tierfleet.admission.limits import Bucket
-from tierfleet.admission.types import Arrival
-from tierfleet.plan import Tier
+from tierfleet.admission.requests import QUEUED, Request
+from tierfleet.admission.shares import Share, TierQueue
 
-ASSUMED_OUTPUT_TOKENS = 256
-"""Output that is assumed of a tenant before its first answer has ended."""
+if TYPE_CHECKING:
+    from tierfleet.admission.entitlements import Entitlement
 
+ASSUMED_OUTPUT_TOKENS: Final = 256
+"""Of one sequence, before a tenant has sent anything."""
 
-class State(Enum):
-    """Where a request is."""
-
-    QUEUED = auto()
-    RUNNING = auto()
-    ENDED = auto()
+_HORIZON = 3
+"""Estimates are moving averages with a weight of 1/8 for the newest."""
 
 
-@dataclass(slots=True, eq=False)
-class Request:
-    """One request. Costs in micro service tokens, tokens over all its sequences.
-
-    Attributes:
-        arrival: as it came.
-        flow: its tenant's.
-        sequence: order of arrival; every tie goes by it.
-        arrived: ns.
-        charged_tokens: taken from the tenant's limit of tokens so far.
-        charged_cost: taken from the reservation so far (the estimate, then what is more).
-        entitlement: the reservation that pays for it once it runs; None if none does.
-        prompt, cached, output: tokens so far.
-    """
-
-    arrival: Arrival
-    flow: "Flow"
-    sequence: int
-    arrived: int
-    charged_tokens: int
-    charged_cost: int
-    entitlement: Entitlement | None = None
-    state: State = State.QUEUED
-    prompt: int = 0
-    cached: int = 0
-    output: int = 0
-
-
-@dataclass(slots=True, eq=False)
 class Flow:
-    """One tenant's queue, limits and estimate.
+    """One tenant; None is all anonymous callers together.
 
     Attributes:
-        tenant: its name; None for anonymous callers, who are one flow.
-        tier: the tier that is charged.
-        queue: in order of arrival; entries that are no longer queued are dropped at the head.
-        queued: requests that wait.
-        backlog: micro service tokens of them.
-        in_flight: requests that run.
-        max_in_flight: this replica's part of the tenant's limit; None is unlimited.
-        offered: sequence of the head that its tier knows of; 0 for none.
-        output_estimate: moving average (1/8) of output tokens of one sequence.
+        tenant: its name.
+        home: its tier's queue.
+        share: where it competes when no reservation pays.
+        shares: all places it has, by tier; the one in `share` is among them.
+        weight: of its own; None for that of the tier.
+        requests, tokens: its limits; None without.
+        max_in_flight: requests that it may have running, this replica's part; None is unlimited.
+        in_flight, seats: running requests, and the seats that they hold.
+        account: its reservation, while that is in force.
+        reserved: conforming requests that wait, oldest first, with what has left; None until one.
+        reserved_queued: number of them.
+        drawn: service received under the reservation, for the order among its tenants.
+        output_estimate: output tokens of one sequence.
+        cached_permille: cached part of prompts.
     """
 
-    tenant: str | None
-    tier: Tier
-    requests: Bucket | None = None
-    tokens: Bucket | None = None
-    max_in_flight: int | None = None
-    queue: deque[Request] = field(default_factory=deque)
-    queued: int = 0
-    backlog: int = 0
-    offered: int = 0
-    in_flight: int = 0
-    output_estimate: int = ASSUMED_OUTPUT_TOKENS
+    __slots__ = (
+        "account", "cached_permille", "drawn", "home", "in_flight", "max_in_flight",
+        "output_estimate", "requests", "reserved", "reserved_queued", "seats", "share", "shares",
+        "tenant", "tokens", "weight",
+    )  # fmt: skip
 
-    def head(self) -> Request | None:
-        """The oldest request that may run now; None while there is none."""
-        while self.queue and self.queue[0].state is not State.QUEUED:
-            self.queue.popleft()
-        if not self.queue:
-            return None
-        if self.max_in_flight is not None and self.in_flight >= self.max_in_flight:
-            return None
-        return self.queue[0]
+    def __init__(self, tenant: str | None, home: TierQueue, weight: int | None) -> None:
+        self.tenant = tenant
+        self.home = home
+        self.weight = weight
+        self.share = Share(self, home, weight or home.plan.weight)
+        self.shares: dict[str, Share] | None = None
+        self.requests: Bucket | None = None
+        self.tokens: Bucket | None = None
+        self.max_in_flight: int | None = None
+        self.in_flight = self.seats = 0
+        self.account: Entitlement | None = None
+        self.reserved: deque[Request] | None = None
+        self.reserved_queued = 0
+        self.drawn = 0
+        self.output_estimate = ASSUMED_OUTPUT_TOKENS
+        self.cached_permille = 0
 
-    def expected_output(self, request: Arrival) -> int:
+    def may_run(self) -> bool:
+        """False while as many of its requests run as may."""
+        return self.max_in_flight is None or self.in_flight < self.max_in_flight
+
+    def share_in(self, tier: TierQueue) -> Share:
+        """Its place in that tier."""
+        if self.share.tier is tier:
+            return self.share
+        if self.shares is None:
+            self.shares = {}
+        name = tier.plan.name
+        found = self.shares.get(name)
+        if found is None:
+            found = self.shares[name] = Share(self, tier, self.weight or tier.plan.weight)
+        return found
+
+    def all_shares(self) -> list[Share]:
+        """All places it has."""
+        others = self.shares.values() if self.shares else ()
+        return [self.share, *(share for share in others if share is not self.share)]
+
+    def reserved_head(self) -> Request | None:
+        """The oldest conforming request."""
+        queue = self.reserved
+        while queue:
+            if queue[0].state == QUEUED:
+                return queue[0]
+            queue.popleft()
+        return None
+
+    def expected_output(self, max_tokens: int | None, sequences: int) -> int:
         """Output tokens to charge at first: the estimate, never more than the caller allows."""
         expected = self.output_estimate
-        if request.max_tokens is not None:
-            expected = min(expected, request.max_tokens)
-        return expected * request.sequences
+        if max_tokens is not None and max_tokens < expected:
+            expected = max_tokens
+        return expected * sequences
 
-    def learn(self, output: int, sequences: int) -> None:
-        """A request of so many sequences has ended with so many output tokens."""
-        self.output_estimate += (output // sequences - self.output_estimate) // 8
+    def learn(self, request: Request) -> None:
+        """A request has been answered in full: the estimates move by an eighth."""
+        self.output_estimate += (request.output // request.seats - self.output_estimate) >> _HORIZON
+        if request.prompt > 0:
+            permille = 1000 * request.cached // request.prompt
+            self.cached_permille += (permille - self.cached_permille) >> _HORIZON
+
+    def is_idle(self) -> bool:
+        """True if nothing of it waits or runs."""
+        return not (
+            self.in_flight or self.reserved_queued or any(s.queued for s in self.all_shares())
+        )

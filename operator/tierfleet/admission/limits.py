@@ -66,6 +66,11 @@ class Bucket:
             reset=-(-(self._depth - self._level) // self._gain),
         )
 
+    def is_full(self, now: int) -> bool:
+        """True if nothing of it is used."""
+        self._refill(now)
+        return self._level >= self._depth
+
     def _refill(self, now: int) -> None:
         self._level = min(self._depth, self._level + (now - self._then) * self._gain)
         self._then = now

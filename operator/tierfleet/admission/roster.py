@@ -1,118 +1,347 @@
-"""Who is served under the current plan: tenants, their flows and limits, their reservations.
+"""Who is served under the current plan: tiers, tenants with their limits, guarantees.
 
-A new plan changes it in one step. What a tenant has used of its limits and what a reservation is
-owed survive; nothing that waits or runs is lost.
+A new plan, a term that begins or ends and a prepaid period that turns change it in one step. What a
+tenant has used of its limits and its share, and what a guarantee is owed, survive; nothing that
+waits or runs is lost.
 """
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from fractions import Fraction
+from itertools import chain
 from math import ceil
 
-from tierfleet.admission.entitlements import Entitlement
+from tierfleet.admission.entitlements import FLOOR_BURST, FLOOR_WAIT, Entitlement
 from tierfleet.admission.flows import Flow
 from tierfleet.admission.limits import Bucket
-from tierfleet.plan import Plan, Tier
+from tierfleet.admission.periods import end_of
+from tierfleet.admission.requests import QUEUED, Request
+from tierfleet.admission.shares import Band, LongContexts, Share, TierQueue
+from tierfleet.plan import MICRO, Plan, Reclaim, Reservation, SpilloverAction, Tier
+
+_REMEMBERED = 1024
+"""Debts of guarantees that are gone, of which the oldest are forgotten."""
 
 
 class Roster:
-    """Flows and entitlements of one replica.
+    """Tiers, flows and guarantees of one replica.
 
     Attributes:
         plan: the current one.
         share: this replica's part of every fleet-wide rate.
+        bands: from the highest priority down.
+        tiers: by name.
         flows: of the callers that have sent something; None is the anonymous one.
-        entitlements: by reservation uid, in the plan's order.
+        entitlements: in the plan's order.
+        floors: tiers with a floor, the highest first.
+        edge: the next time of day at which something begins or ends; None if nothing does.
+        minute: micro service tokens that this replica does in a minute at its rate.
+        promised: reserved part of this replica's rate; 1 where the rate is not known.
+        patience: the least wait that a guarantee in force promises, nanoseconds; 0 without one.
     """
 
-    def __init__(self, now: int, plan: Plan, share: Fraction) -> None:
+    def __init__(self, now: int, wall: datetime, plan: Plan, group: str) -> None:
         self.flows: dict[str | None, Flow] = {}
-        self.entitlements: dict[str, Entitlement] = {}
-        self.adopt(now, plan, share)
+        self.tiers: dict[str, TierQueue] = {}
+        self.entitlements: list[Entitlement] = []
+        self._debts: dict[str, int] = {}
+        self.adopt(now, wall, plan, group)
 
-    def adopt(self, now: int, plan: Plan, share: Fraction) -> None:
-        """Goes over to a new plan."""
-        self.plan, self.share = plan, share
+    def adopt(self, now: int, wall: datetime, plan: Plan, group: str) -> None:
+        """Goes over to a new plan.
+
+        Raises:
+            tierfleet.plan.PlanError: the plan has no such group; nothing has changed.
+        """
+        share = plan.share(group)
+        self.plan, self.share, self._group = plan, share, plan.group(group)
         self._tenants = {tenant.name: tenant for tenant in plan.tenants}
-        for name, flow in list(self.flows.items()):
-            tier = self.tier_of(name)
-            if tier is None and not flow.queued and not flow.in_flight:
-                del self.flows[name]
-            else:
-                self._set_tier(now, flow, tier or self._tier_left_behind(flow))
+        waiting = {flow: _take_all(flow) for flow in self.flows.values()}
+        self._adopt_tiers(now)
         self._adopt_reservations(now)
+        for flow, requests in waiting.items():
+            self._settle_in(now, flow)
+            if not requests and not flow.in_flight and self._tier_of(flow.tenant) is None:
+                del self.flows[flow.tenant]
+        self.turn(now, wall, waiting)
+
+    def _adopt_tiers(self, now: int) -> None:
+        clocks: dict[int, int] = {}
+        for tier in self.tiers.values():
+            clocks[tier.band.priority] = max(tier.band.clock, clocks.get(tier.band.priority, 0))
+        known, self.tiers = self.tiers, {}
+        # A tier that is gone from the plan is kept for what it still has here.
+        left = {name: q for name, q in known.items() if q.in_flight or q.waiting}
+        plans = {
+            tier.name: tier for tier in chain((q.plan for q in left.values()), self.plan.tiers)
+        }
+        bands: dict[int, Band] = {}
+        for name, plan in plans.items():
+            queue = known.get(name) or TierQueue(plan)
+            queue.change(plan, self.part(plan.queue.max_requests), self._long(plan))
+            queue.clear()
+            band = bands.get(plan.priority)
+            if band is None:
+                band = bands[plan.priority] = Band(plan.priority)
+                band.clock = clocks.get(plan.priority, 0)
+            band.tiers.append(queue)
+            queue.band = band
+            self._adopt_floor(now, queue)
+            self.tiers[name] = queue
+        self.bands = sorted(bands.values(), key=lambda band: -band.priority)
+        self.floors = [
+            queue for band in self.bands for queue in band.tiers if queue.floor is not None
+        ]
+
+    def _adopt_floor(self, now: int, queue: TierQueue) -> None:
+        rate = self._group.service_tokens_per_second * queue.plan.minimum_percent
+        if not rate:
+            queue.floor = None
+            return
+        if queue.floor is None:
+            queue.floor = Entitlement(now, -1)
+        # Of this replica's own rate, so the share is that of a percent.
+        queue.floor.guarantee(now, rate, Fraction(1, 100), FLOOR_BURST, FLOOR_WAIT)
+        queue.floor.live = True
+
+    def _long(self, plan: Tier) -> LongContexts | None:
+        bound = plan.long_context
+        if bound is None:
+            return None
+        return LongContexts(bound.above_tokens, self.part(bound.max_concurrent_requests))
 
     def _adopt_reservations(self, now: int) -> None:
-        known, self.entitlements = self.entitlements, {}
+        known = {e.plan.uid: e for e in self.entitlements if e.plan is not None}
+        self.entitlements = []
         self._reserved: dict[str, list[Entitlement]] = {}
-        for reservation in self.plan.reservations:
-            entitlement = known.get(reservation.uid)
-            if entitlement is None:
-                entitlement = Entitlement(now, reservation, self.share)
-            else:
-                entitlement.change(now, reservation, self.share)
-            flows = [self.flows[name] for name in reservation.tenants if name in self.flows]
-            entitlement.waiting = sum(flow.queued for flow in flows)
-            entitlement.backlog = sum(flow.backlog for flow in flows)
-            self.entitlements[reservation.uid] = entitlement
+        for index, reservation in enumerate(self.plan.reservations):
+            entitlement = known.pop(reservation.uid, None) or self._made(now, index, reservation)
+            entitlement.index = index
+            self._guarantee(now, entitlement, reservation)
+            self.entitlements.append(entitlement)
             for tenant in reservation.tenants:
                 self._reserved.setdefault(tenant, []).append(entitlement)
+        for uid, gone in known.items():
+            self._debts[uid] = gone.debt
+        while len(self._debts) > _REMEMBERED:
+            del self._debts[next(iter(self._debts))]
+
+    def _made(self, now: int, index: int, reservation: Reservation) -> Entitlement:
+        entitlement = Entitlement(now, index, reservation)
+        self._guarantee(now, entitlement, reservation)
+        debt = self._debts.pop(reservation.uid, None)
+        if debt is None:
+            entitlement.fill()
+        else:
+            entitlement.owe(debt)
+        return entitlement
+
+    def _guarantee(self, now: int, entitlement: Entitlement, reservation: Reservation) -> None:
+        before = entitlement.plan
+        entitlement.plan = reservation
+        entitlement.guarantee(
+            now,
+            reservation.granted,
+            self.share,
+            reservation.burst_window_milliseconds,
+            reservation.max_wait_milliseconds,
+        )
+        prepaid = reservation.declared.prepaid
+        if prepaid is None:
+            entitlement.balance = entitlement.period_end = None
+        elif entitlement.period_end is None or before is None or before.declared.prepaid != prepaid:
+            # Filled when the period turns, which is at once.
+            entitlement.balance, entitlement.period_end = 0, None
+
+    def turn(
+        self, now: int, wall: datetime, waiting: dict[Flow, list[Request]] | None = None
+    ) -> None:
+        """Something begins or ends: terms, prepaid periods, and with them where requests wait."""
+        if waiting is None:
+            waiting = {flow: _take_all(flow) for flow in self.flows.values()}
+            for queue in self.tiers.values():
+                queue.clear()
+        edges: list[datetime] = []
+        for entitlement in self.entitlements:
+            edges += self._turn_one(entitlement, wall)
+        self.edge = min((edge for edge in edges if edge > wall), default=None)
+        self._turned = wall
+        for entitlement in self.entitlements:
+            entitlement.flows = []
+            entitlement.waiting = entitlement.backlog = entitlement.in_flight = 0
+            entitlement.entry = None
+            entitlement.keep = 0
+        for flow, requests in waiting.items():
+            self._join_reservation(flow)
+            self._put_back(now, flow, requests)
+        live = [e for e in self.entitlements if e.live]
+        self.patience = min((e.patience for e in live), default=0)
+        own = self._group.service_tokens_per_second
+        self.minute = 60 * own * MICRO
+        granted = sum(e.plan.granted for e in live if e.plan is not None) * self.share
+        self.promised = min(1.0, float(granted / own)) if own else 1.0
+
+    def must_turn(self, wall: datetime) -> bool:
+        """True if something has begun or ended since the last time, or the clock was set back."""
+        return (self.edge is not None and wall >= self.edge) or (
+            wall < self._turned and bool(self.entitlements)
+        )
+
+    def _turn_one(self, entitlement: Entitlement, wall: datetime) -> Iterator[datetime]:
+        plan = entitlement.plan
+        if plan is None:
+            return
+        if entitlement.balance is not None and plan.declared.prepaid is not None:
+            prepaid = plan.declared.prepaid
+            if entitlement.period_end is None or entitlement.period_end <= wall:
+                entitlement.balance = int(prepaid.service_tokens * MICRO * self.share)
+                entitlement.period_end = end_of(prepaid.period, wall)
+            yield entitlement.period_end
+        yield from (edge for edge in (plan.term.start, plan.term.end) if edge is not None)
+        entitlement.live = (
+            entitlement.guarantees
+            and plan.term.holds_at(wall)
+            and (entitlement.balance is None or entitlement.balance > 0)
+        )
+        entitlement.reclaims = entitlement.live and plan.lending.reclaim is Reclaim.ABORT
+
+    def _join_reservation(self, flow: Flow) -> None:
+        """Sets who pays for the tenant, and where it competes beyond that."""
+        account = next(
+            (e for e in self._reserved.get(flow.tenant or "", ()) if e.live and flow.tenant), None
+        )
+        flow.account = account
+        tier, weight = flow.home, flow.weight or flow.home.plan.weight
+        if account is not None and account.plan is not None:
+            account.flows.append(flow)
+            account.in_flight += flow.seats
+            flow.drawn = max(flow.drawn, account.clock)
+            spillover = account.plan.spillover
+            if spillover.action is SpilloverAction.QUEUE:
+                weight = 1
+            elif spillover.tier is not None:
+                tier = self.tiers[spillover.tier]
+        share = flow.share_in(tier)
+        share.weight = weight
+        if share is not flow.share:
+            flow.shares = {s.tier.plan.name: s for s in flow.all_shares()}
+            flow.share = share
+
+    def _put_back(self, now: int, flow: Flow, requests: Sequence[Request]) -> None:
+        """Into the queues that are right for them now; order and labels stay."""
+        account = flow.account
+        for request in requests:
+            if request.conforming and account is not None:
+                self.reserve(request, account)
+            else:
+                if request.share not in flow.all_shares() or request.share.tier is flow.home:
+                    request.share = flow.share
+                request.share.put(request)
+            if account is not None:
+                account.join(now)
+
+    @staticmethod
+    def reserve(request: Request, account: Entitlement) -> None:
+        """A conforming request begins to wait."""
+        flow = request.flow
+        if flow.reserved is None:
+            flow.reserved = deque()
+        if not flow.reserved_queued:
+            flow.drawn = max(flow.drawn, account.clock)
+        request.reserved = True
+        flow.reserved.append(request)
+        flow.reserved_queued += 1
+        flow.home.reserved_waiting += 1
+        account.backlog += request.cost
+
+    def _tier_of(self, tenant: str | None) -> TierQueue | None:
+        if tenant is None:
+            anonymous = self.plan.identification.anonymous.tier
+            return self.tiers[anonymous] if anonymous is not None else None
+        known = self._tenants.get(tenant)
+        return self.tiers[known.tier] if known and known.access else None
 
     def knows(self, tenant: str | None) -> bool:
         """True if the plan names the tenant, with or without access to this pool."""
         return tenant in self._tenants
 
-    def tier_of(self, tenant: str | None) -> Tier | None:
-        """The tier of a caller; None if the plan does not serve it."""
-        if tenant is None:
-            anonymous = self.plan.identification.anonymous.tier
-            return self.plan.tier(anonymous) if anonymous is not None else None
-        known = self._tenants.get(tenant)
-        return self.plan.tier(known.tier) if known and known.access else None
-
     def flow(self, now: int, tenant: str | None) -> Flow | None:
         """The caller's flow, made when it first sends; None if the plan does not serve it."""
-        flow = self.peek(now, tenant)
+        flow = self.flows.get(tenant)
         if flow is not None:
-            self.flows[tenant] = flow
+            return flow if self._tier_of(tenant) is not None else None
+        home = self._tier_of(tenant)
+        if home is None:
+            return None
+        flow = self._new(now, tenant, home)
+        self.flows[tenant] = flow
+        self._join_reservation(flow)
         return flow
 
     def peek(self, now: int, tenant: str | None) -> Flow | None:
         """The caller's flow, or one as it would be made; changes nothing."""
-        tier = self.tier_of(tenant)
-        if tier is None:
+        home = self._tier_of(tenant)
+        if home is None:
             return None
-        if tenant in self.flows:
-            return self.flows[tenant]
-        flow = Flow(tenant, tier)
-        self._set_tier(now, flow, tier)
-        return flow
+        return self.flows.get(tenant) or self._new(now, tenant, home)
 
-    def reservations_of(self, tenant: str | None) -> Iterable[Entitlement]:
-        """All reservations that name the tenant, whatever their terms."""
-        return self._reserved.get(tenant, ()) if tenant is not None else ()
+    def forget_idle(self, now: int, most: int) -> None:
+        """Forgets tenants that would be the same if they came anew, looking at some of them.
 
-    def active(self, tenant: str | None, wall: datetime) -> Entitlement | None:
-        """The tenant's reservation whose term holds."""
-        for entitlement in self.reservations_of(tenant):
-            if entitlement.plan.term.holds_at(wall):
-                return entitlement
-        return None
+        Nothing waits or runs, its share is not ahead of the clock, its limits are full.
+        """
+        for tenant in list(self.flows)[:most]:
+            flow = self.flows.pop(tenant)
+            forgettable = (
+                flow.is_idle()
+                and flow.account is None
+                and all(share.v <= share.tier.band.clock for share in flow.all_shares())
+                and all(b is None or b.is_full(now) for b in (flow.requests, flow.tokens))
+            )
+            if not forgettable:
+                # To the end: the next look begins behind it.
+                self.flows[tenant] = flow
+
+    def unlent(self, entitlement: Entitlement, seats: int) -> int:
+        """Seats of so many that the guarantee keeps for its own tenants, used or not."""
+        plan = entitlement.plan
+        if plan is None or not entitlement.live:
+            return 0
+        percent = plan.lending.lendable_percent
+        lendable = self.plan.lendable_percent if percent is None else percent
+        rate = self._group.service_tokens_per_second
+        if lendable == 100 or not rate:
+            return 0
+        return min(seats, ceil(plan.granted * self.share * seats * (100 - lendable) / (rate * 100)))
 
     def part(self, fleet_wide: int) -> int:
         """This replica's part of a count, rounded up: a part of one must not become none."""
         return ceil(fleet_wide * self.share)
 
-    def _tier_left_behind(self, flow: Flow) -> Tier:
-        """A tenant that is gone from the plan keeps its place for what it still has here."""
-        for tier in self.plan.tiers:
-            if tier.name == flow.tier.name:
-                return tier
-        return self.plan.tiers[-1]
+    def _new(self, now: int, tenant: str | None, home: TierQueue) -> Flow:
+        known = self._tenants.get(tenant) if tenant is not None else None
+        flow = Flow(tenant, home, known.weight if known else None)
+        self._limit(now, flow)
+        return flow
 
-    def _set_tier(self, now: int, flow: Flow, tier: Tier) -> None:
-        flow.tier = tier
-        limits = tier.limits
+    def _settle_in(self, now: int, flow: Flow) -> None:
+        """A known tenant under a new plan."""
+        home = self._tier_of(flow.tenant) or self._left_behind(flow)
+        known = self._tenants.get(flow.tenant) if flow.tenant is not None else None
+        flow.weight = known.weight if known else flow.weight
+        for share in flow.all_shares():
+            share.weight = flow.weight or share.tier.plan.weight
+            share.tier = self.tiers.get(share.tier.plan.name, home)
+        flow.home = home
+        self._limit(now, flow)
+
+    def _left_behind(self, flow: Flow) -> TierQueue:
+        """A tenant that is gone from the plan keeps its place for what it still has here."""
+        return self.tiers.get(flow.home.plan.name) or self.bands[-1].tiers[-1]
+
+    def _limit(self, now: int, flow: Flow) -> None:
+        limits = flow.home.plan.limits
         flow.requests = self._bucket(now, flow.requests, limits.requests_per_minute)
         flow.tokens = self._bucket(now, flow.tokens, limits.tokens_per_minute)
         concurrent = limits.max_concurrent_requests
@@ -125,3 +354,24 @@ class Roster:
             return Bucket(now, limit, self.share)
         bucket.change(now, limit, self.share)
         return bucket
+
+
+def _take_all(flow: Flow) -> list[Request]:
+    """Everything of the tenant that waits, in order of arrival; its queues are empty after."""
+    queues = [share.queue for share in flow.all_shares()]
+    found = [
+        request
+        for queue in (*queues, flow.reserved)
+        for request in queue or ()
+        if request.state == QUEUED
+    ]
+    flow.reserved, flow.reserved_queued = None, 0
+    for share in flow.all_shares():
+        _empty(share)
+    return sorted(found, key=lambda request: request.sequence)
+
+
+def _empty(share: Share) -> None:
+    share.queue = None
+    share.queued = share.backlog = 0
+    share.entry = share.heavy = None

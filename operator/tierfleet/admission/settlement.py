@@ -1,44 +1,94 @@
 """When a request is charged what: an estimate first, what exceeds it as it comes, the truth last.
 
-Limits count tokens, reservations count service tokens; both are charged alike.
+Limits count tokens; shares and reservations count service tokens at the scheduling rates; prepaid
+balances and receipts count them at the billing rates. Nothing else may change a charge.
 """
 
 from tierfleet.admission.cost import Rates
-from tierfleet.admission.flows import Flow, Request
+from tierfleet.admission.requests import Request
 
 
-def charge_excess(now: int, request: Request, rates: Rates) -> None:
-    """Charges what has been produced beyond the estimate; refunds wait for the end."""
-    tokens = max(request.charged_tokens, request.prompt + request.output)
-    _settle(now, request, tokens, max(request.charged_cost, _actual(request, rates)))
+class Settlement:
+    """The rates in force, and what they charge.
 
+    Attributes:
+        scheduling: of shares and reservations.
+        billing: of receipts and prepaid balances.
+    """
 
-def settle(now: int, request: Request, rates: Rates) -> None:
-    """Charges what was really used, neither more nor less."""
-    _settle(now, request, request.prompt + request.output, _actual(request, rates))
+    __slots__ = ("billing", "same", "scheduling")
 
+    def __init__(self, scheduling: Rates, billing: Rates) -> None:
+        self.scheduling = scheduling
+        self.billing = billing
+        self.same = scheduling == billing
 
-def forgive(now: int, request: Request) -> None:
-    """It ran nowhere: it costs nothing, and all its limits are given back."""
-    _settle(now, request, 0, 0)
-    refund(now, request.flow, 0)
+    def cost(self, request: Request) -> int:
+        """What the tokens so far cost by the scheduling rates."""
+        return self.scheduling.cost(request.prompt, request.cached, request.output)
 
+    def charge_excess(self, now: int, request: Request) -> None:
+        """Charges what has been produced beyond the estimate; refunds wait for the end."""
+        tokens = request.prompt + request.output
+        if tokens > request.tokens:
+            self._charge_tokens(now, request, tokens)
+        cost = self.cost(request)
+        if cost > request.cost:
+            self._charge_cost(now, request, cost)
 
-def refund(now: int, flow: Flow, tokens: int) -> None:
-    """Gives back one request and so many tokens of the tenant's limits."""
-    if flow.requests:
-        flow.requests.settle(now, -1)
-    if flow.tokens:
-        flow.tokens.settle(now, -tokens)
+    def settle(self, now: int, request: Request) -> int:
+        """Charges what was really used, neither more nor less; the cost as billed."""
+        self._charge_tokens(now, request, request.prompt + request.output)
+        cost = self.cost(request)
+        self._charge_cost(now, request, cost)
+        billed = cost if self.same else self.bill(request)
+        self.draw(request, billed)
+        return billed
 
+    def bill(self, request: Request) -> int:
+        """What the tokens so far cost by the billing rates."""
+        return self.billing.cost(request.prompt, request.cached, request.output)
 
-def _actual(request: Request, rates: Rates) -> int:
-    return rates.cost(request.prompt, request.cached, request.output)
+    def forgive(self, now: int, request: Request) -> None:
+        """It ran nowhere: it costs nothing, and all its limits are given back."""
+        self._charge_tokens(now, request, 0)
+        self._charge_cost(now, request, 0)
+        flow = request.flow
+        if flow.requests is not None:
+            flow.requests.settle(now, -1)
 
+    def take_back(self, now: int, request: Request) -> None:
+        """It was thrown out and waits again: its work was lost for others, who bear it."""
+        self._charge_cost(now, request, 0)
+        request.account = request.floor = None
+        request.weighed = -1
 
-def _settle(now: int, request: Request, tokens: int, cost: int) -> None:
-    if request.flow.tokens:
-        request.flow.tokens.settle(now, tokens - request.charged_tokens)
-    if request.entitlement:
-        request.entitlement.pay(now, cost - request.charged_cost)
-    request.charged_tokens, request.charged_cost = tokens, cost
+    @staticmethod
+    def draw(request: Request, billed: int) -> None:
+        """All service of a tenant draws on what it has prepaid."""
+        account = request.flow.account
+        if account is not None and account.balance is not None:
+            account.balance -= billed
+
+    @staticmethod
+    def _charge_tokens(now: int, request: Request, tokens: int) -> None:
+        bucket = request.flow.tokens
+        if bucket is not None and tokens != request.tokens:
+            bucket.settle(now, tokens - request.tokens)
+        request.tokens = tokens
+
+    @staticmethod
+    def _charge_cost(now: int, request: Request, cost: int) -> None:
+        change = cost - request.cost
+        if change:
+            request.cost = cost
+            account = request.account
+            if account is not None:
+                account.pay(now, change)
+                request.flow.drawn += change
+            if request.floor is not None:
+                request.floor.pay(now, change)
+            if request.weighed >= 0:
+                weighed = cost // request.weight
+                request.share.charge(weighed - request.weighed)
+                request.weighed = weighed

@@ -1,11 +1,13 @@
 """What the admission core is told and what it answers. Pure data.
 
 Times are integers in nanoseconds of one monotonic clock; a request id is an integer that the
-caller of the core never uses twice.
+caller of the core never uses twice. These are msgspec structs because several are made for every
+request: a frozen dataclass takes twenty times as long to make.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Outcome(StrEnum):
@@ -38,11 +40,11 @@ class ShedReason(StrEnum):
     OVER_GUARANTEE = "over-guarantee"
     QUEUE_FULL = "queue-full"
     EXPIRED = "expired"
+    INFEASIBLE = "infeasible"
     ENGINE_STALLED = "engine-stalled"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineLimits:
+class EngineLimits(Struct, frozen=True, gc=False):
     """What the engine behind this core can hold.
 
     Attributes:
@@ -56,8 +58,7 @@ class EngineLimits:
     kv_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True, gc=False):
     """A request that has been read and identified.
 
     Attributes:
@@ -66,7 +67,8 @@ class Arrival:
         prompt_tokens: estimated from the size of the prompt; `Progress` corrects it.
         max_tokens: the caller's cap on the output of one sequence; None if unset.
         sequences: seats it takes in the engine: choices times prompts.
-        tier: the tier asked for by name; None for the tenant's own.
+        tier: the tier asked for by name, of the tenant's own priority or a lower one; None, or a
+            name that is not so, for the tenant's own.
         deadline: latest time at which a first byte is of use; None for the tier's queue bound.
     """
 
@@ -79,8 +81,7 @@ class Arrival:
     deadline: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True, gc=False):
     """Tokens of one request since it was last reported, over all its sequences.
 
     Comes in batches (every 200 ms), not per chunk. Deltas may be negative when the engine's own
@@ -93,23 +94,24 @@ class Progress:
     output_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class EngineReading:
+class EngineReading(Struct, frozen=True, gc=False):
     """The engine's own view, from its metrics: seconds late, so it only corrects the core's count.
 
     Attributes:
         running: sequences in seats.
         waiting: sequences that the engine itself queues.
         kv_used_permille: KV cache in use, 0 to 1000.
+        tokens: prompt and output tokens that it has computed since it started; None if it does
+            not tell. Only that it moves is used: an engine whose count stands still has stalled.
     """
 
     running: int
     waiting: int
     kv_used_permille: int
+    tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
+class Dispatch(Struct, frozen=True, gc=False):
     """Send the request to the engine now.
 
     Attributes:
@@ -120,6 +122,11 @@ class Dispatch:
         reservation: name of the reservation that it is charged to; None if to none.
         waited: nanoseconds since its arrival.
         priority: of the tier; higher is sooner (vLLM wants the opposite sign).
+        conforming: the label at arrival: within what its reservation was owed then, in a wait that
+            was promised. False for a tenant without one.
+        borrowed: sooner than its reservation owed it, because nothing else wanted the seat.
+        instead_of: in Shadow, the request that Enforce would have sent; None: this one.
+        refused: in Shadow, why Enforce would have turned it away; None: it would not.
     """
 
     id: int
@@ -129,10 +136,13 @@ class Dispatch:
     reservation: str | None
     waited: int
     priority: int
+    conforming: bool = False
+    borrowed: bool = False
+    instead_of: int | None = None
+    refused: ShedReason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Abort:
+class Abort(Struct, frozen=True, gc=False):
     """Take the request out of the engine: its seat is needed for what was promised.
 
     With `requeued` it waits again at its old place and will be dispatched once more; otherwise the
@@ -144,8 +154,7 @@ class Abort:
     requeued: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Shed:
+class Shed(Struct, frozen=True, gc=False):
     """Answer the request with an error.
 
     Attributes:
@@ -163,18 +172,35 @@ class Shed:
     waited: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class WakeAt:
+class Settled(Struct, frozen=True, gc=False):
+    """What a request that had a seat has cost in the end, all in micro service tokens.
+
+    Attributes:
+        id: of the request.
+        cost: charged to its tenant's share or reservation; decides who is next.
+        billed: for the receipt: what the caller got. Less than `cost` where an estimate stands in
+            for output that nobody counted; nothing for work that was thrown away for others.
+        conforming: the label at arrival.
+        conforms_settled: the label that its true cost would have given it.
+    """
+
+    id: int
+    cost: int
+    billed: int
+    conforming: bool
+    conforms_settled: bool
+
+
+class WakeAt(Struct, frozen=True, gc=False):
     """Call `tick` at this time, if nothing else happens before; a later `WakeAt` replaces it."""
 
     at: int
 
 
-Decision = Dispatch | Abort | Shed | WakeAt
+Decision = Dispatch | Abort | Shed | Settled | WakeAt
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(Struct, frozen=True, gc=False):
     """One limit of one tenant on this replica, as `x-ratelimit-*` headers tell it.
 
     Attributes:
@@ -188,16 +214,14 @@ class Allowance:
     reset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Headroom:
+class Headroom(Struct, frozen=True, gc=False):
     """What a tenant may still send; None where its tier has no such limit."""
 
     requests: Allowance | None
     tokens: Allowance | None
 
 
-@dataclass(frozen=True, slots=True)
-class TierLoad:
+class TierLoad(Struct, frozen=True, gc=False):
     """Requests of one tier in the core right now."""
 
     tier: str

@@ -28,7 +28,7 @@ def check(
         raise sentences.mistake(f"{path} is not a plan: {error} See docs/plan-v1.md.") from None
     missing = unsupported(checked)
     if missing:
-        raise sentences.mistake(f"{path} asks for what is not built yet: {'; '.join(missing)}.")
+        raise sentences.mistake(f"{path} asks for what cannot be done: {'; '.join(missing)}.")
     typer.echo(yaml.safe_dump(render(checked), sort_keys=False).rstrip())
 
 

@@ -199,7 +199,7 @@ def _plan(path: Path) -> Plan:
 def _check_supported(plan: Plan) -> None:
     missing = unsupported(plan)
     if missing:
-        raise sentences.mistake(f"The plan asks for what is not built yet: {'; '.join(missing)}.")
+        raise sentences.mistake(f"The plan asks for what cannot be done: {'; '.join(missing)}.")
 
 
 def _changed(plan: Plan, engine: EngineConfig, wanted: Sequence[str]) -> tuple[Plan, EngineConfig]:

@@ -41,6 +41,7 @@ class Plan(Part):
     engine_type: Name = "Custom"
     enforcement: Enforcement = Enforcement.ENFORCE
     burndown: Burndown = Burndown()
+    scheduling: Burndown | None = None
     identification: Identification = Identification()
     lendable_percent: Percent = 100
     admin_token_sha256: Sha256 | None = None

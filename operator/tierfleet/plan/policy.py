@@ -137,12 +137,14 @@ def _sorted(keys: tuple[str, ...]) -> tuple[str, ...]:
 class Tenant(Part):
     """A caller that is billed as one: its tier, its weight among equals, its keys as SHA-256.
 
+    `weight` is None for that of its tier.
+
     `access` is False for tenants of the policy that may not use this pool: they get a 403, which
     says more than the 401 of an unknown key.
     """
 
     name: Name
     tier: Name
-    weight: Annotated[int, Field(ge=1, le=10_000)] = 1
+    weight: Annotated[int, Field(ge=1, le=10_000)] | None = None
     access: bool = True
     keys: Annotated[tuple[Sha256, ...], AfterValidator(_sorted)] = ()

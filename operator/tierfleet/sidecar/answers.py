@@ -118,6 +118,7 @@ _SHED = {
     ShedReason.OVER_GUARANTEE: (429, "over_guarantee", "tokens", "rejected-rate-limit"),
     ShedReason.QUEUE_FULL: (503, "queue_full", "server_error", "rejected-saturated"),
     ShedReason.EXPIRED: (503, "queue_timeout", "server_error", "rejected-ttl-expired"),
+    ShedReason.INFEASIBLE: (503, "deadline_infeasible", "server_error", "rejected-ttl-expired"),
     ShedReason.ENGINE_STALLED: (503, "engine_stalled", "server_error", "rejected-no-endpoints"),
 }
 

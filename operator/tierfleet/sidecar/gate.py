@@ -24,6 +24,7 @@ from tierfleet.admission.types import (
     Progress,
     Shed,
     TierLoad,
+    WakeAt,
 )
 from tierfleet.plan import Plan
 
@@ -86,7 +87,7 @@ class Gate:
         self._reported: dict[int, int] = {}
         self._decisions: deque[Decision] = deque()
         self._deciding = False
-        self._wake_at = 0
+        self._wake_at: int | None = None
         self._calendar_at = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
@@ -197,7 +198,7 @@ class Gate:
                 ticket.shed(decision)
         elif isinstance(decision, Abort):
             self._evict(decision)
-        else:
+        elif isinstance(decision, WakeAt):
             self._wake(decision.at)
 
     def _evict(self, decision: Abort) -> None:
@@ -215,32 +216,37 @@ class Gate:
     # Time
 
     def _wake(self, at: int) -> None:
-        at = min(at, self._calendar_at)
         self._wake_at = at
-        if self._timer is None or at < self._timer_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._arm(at)
+        self._arm()
 
-    def _arm(self, at: int) -> None:
+    def _arm(self) -> None:
+        """See to it that the timer goes off when it should, or before."""
+        at = self._calendar_at if self._wake_at is None else min(self._wake_at, self._calendar_at)
+        if self._timer is not None:
+            # One that goes off too early is left: cores often want to be woken later than before.
+            if self._timer_at <= at:
+                return
+            self._timer.cancel()
         self._timer_at = at
         # Up to the next millisecond, the grain of the loop's timers.
         milliseconds = max(0, -((self._clock() - at) // 1_000_000))
         self._timer = self._loop.call_later(milliseconds / 1000, self._on_timer)
 
     def _on_timer(self) -> None:
-        # Timers are left as they are when the core wants to be woken later than before.
         self._timer = None
-        if self._clock() < self._wake_at:
-            self._arm(self._wake_at)
-        else:
+        now = self._clock()
+        if now >= self._calendar_at or (self._wake_at is not None and now >= self._wake_at):
             self._tick()
+        else:
+            self._arm()
 
     def _tick(self) -> None:
         now = self._clock()
         self._calendar_at = now + int(_CALENDAR_SECONDS * 1e9)
-        self._wake(self._calendar_at)
+        if self._wake_at is not None and now >= self._wake_at:
+            self._wake_at = None
         self._carry_out(self._core.tick(now, self._wall()))
+        self._arm()
 
     # Progress
 

@@ -10,9 +10,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from aiohttp import web
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from tierfleet.admission.core import Core
@@ -224,7 +224,7 @@ class Server:
     def _adopt(self, plan: Plan) -> None:
         missing = unsupported(plan)
         if missing:
-            raise PlanError(f"it asks for what is not built yet: {'; '.join(missing)}.")
+            raise PlanError(f"it asks for what cannot be done: {'; '.join(missing)}.")
         name = self._config.group
         seats = plan.group(name).max_sequences
         rules = Rules(plan, int(time.time()))

@@ -11,6 +11,7 @@ from tierfleet.admission.types import EngineReading
 _RUNNING = b"vllm:num_requests_running"
 _WAITING = b"vllm:num_requests_waiting"
 _KV_USED = b"vllm:kv_cache_usage_perc"
+_TOKENS = (b"vllm:prompt_tokens_total", b"vllm:generation_tokens_total")
 _CACHE_CONFIG = re.compile(rb"^vllm:cache_config_info\{(.*)\}", re.MULTILINE)
 _LABEL = re.compile(rb'(block_size|num_gpu_blocks)="([0-9]{1,18})"')
 _SAMPLE = re.compile(rb"^([a-zA-Z_:][\w:]*)(?:\{[^\n]*\})? (\S+)", re.MULTILINE)
@@ -21,7 +22,9 @@ _WAITING_SAMPLE = re.compile(
 
 def reading(metrics: bytes) -> EngineReading | None:
     """What the engine says of itself; sums over its ranks, and the fullest cache."""
-    found: dict[bytes, list[float]] = {_RUNNING: [], _WAITING: [], _KV_USED: []}
+    found: dict[bytes, list[float]] = {
+        name: [] for name in (_RUNNING, _WAITING, _KV_USED, *_TOKENS)
+    }
     for name, value in _SAMPLE.findall(metrics):
         if name in found:
             number = _finite(value)
@@ -30,10 +33,12 @@ def reading(metrics: bytes) -> EngineReading | None:
             found[name].append(number)
     if not found[_RUNNING]:
         return None
+    computed = [count for name in _TOKENS for count in found[name]]
     return EngineReading(
         running=sum(map(round, found[_RUNNING])),
         waiting=sum(map(round, found[_WAITING])),
         kv_used_permille=round(1000 * min(1.0, max(found[_KV_USED], default=0.0))),
+        tokens=sum(map(round, computed)) if computed else None,
     )
 
 

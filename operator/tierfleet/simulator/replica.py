@@ -21,6 +21,7 @@ from tierfleet.admission.types import (
     Outcome,
     Progress,
     Shed,
+    WakeAt,
 )
 from tierfleet.engine import model
 from tierfleet.engine.model import Engine, StepResult
@@ -339,7 +340,7 @@ class Replica:
                 self._end(live.position, End.SHED)
         elif isinstance(decision, Abort):
             self._evict(decision)
-        else:
+        elif isinstance(decision, WakeAt):
             # Up to the next millisecond, the grain of the sidecar's timers.
             ahead = -((self._now - decision.at) // _MILLISECOND)
             self._wake_at = self._now + max(1, ahead) * _MILLISECOND

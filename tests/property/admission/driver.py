@@ -15,6 +15,7 @@ from tierfleet.admission.types import (
     EngineLimits,
     Outcome,
     Progress,
+    Settled,
     Shed,
     WakeAt,
 )
@@ -51,6 +52,7 @@ class Driver:
     running: dict[int, Arrival] = field(default_factory=dict)
     dispatched: list[Dispatch] = field(default_factory=list)
     shed: list[Shed] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
     wake: int | None = None
 
     def take(self, decisions: Sequence[Decision]) -> None:
@@ -64,6 +66,8 @@ class Driver:
                     self.shed.append(decision)
                 case WakeAt():
                     self.wake = decision.at
+                case Settled():
+                    self.settled.append(decision)
                 case _:
                     raise AssertionError(f"a decision nobody asked for: {decision}")
 

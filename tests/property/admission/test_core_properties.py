@@ -59,7 +59,7 @@ def test_2_work_conservation_no_seat_idles_while_a_request_waits(
     for event in one_seat_each(events):
         play(driver, event)
         if driver.waiting:
-            assert driver.seats_taken == seats
+            assert driver.seats_taken >= seats - driver.core.held_back
 
 
 @given(EVENT_LISTS, st.integers(1, 4))
@@ -86,7 +86,8 @@ def test_2_every_wait_has_a_wake_up_at_the_time_when_it_ends(
         play(driver, event)
         if driver.waiting:
             first = min(driver.arrived[request] for request in driver.waiting)
-            assert driver.wake == first + MAX_WAIT
+            assert driver.wake is not None
+            assert driver.now < driver.wake <= first + MAX_WAIT
 
 
 @given(EVENT_LISTS, st.integers(1, 4))
@@ -130,7 +131,7 @@ def test_1_conservation_limits_are_charged_what_was_really_used(
 
 
 @given(EVENT_LISTS, st.integers(1, 4))
-def test_a_tier_never_waits_for_a_lower_one_and_is_first_come_first_served(
+def test_a_tier_never_waits_for_a_lower_one_nor_a_tenants_request_for_a_newer_one(
     events: list[tuple[Any, ...]], seats: int
 ) -> None:
     driver = drive(seats)
@@ -143,7 +144,8 @@ def test_a_tier_never_waits_for_a_lower_one_and_is_first_come_first_served(
             for other in before.values():
                 tier = (other.tenant or "").split("-")[0]
                 if other.id in driver.waiting:
-                    assert (TIERS[tier], -other.id) < (TIERS[decision.tier], -decision.id)
+                    assert TIERS[tier] <= TIERS[decision.tier]
+                    assert other.tenant != decision.tenant or other.id > decision.id
 
 
 @given(EVENT_LISTS)

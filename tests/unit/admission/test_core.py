@@ -218,26 +218,26 @@ def test_a_changed_limit_is_obeyed_at_once() -> None:
     assert driver.shed[-1].retry_after == 60 * SECOND
 
 
-def test_what_is_not_built_yet_is_said_with_its_path() -> None:
+def test_what_cannot_be_obeyed_is_said_with_its_path() -> None:
+    groups = [{"name": "h100", "accelerator": "h100", "desired": 1}]
     tiers = [
-        {"name": "gold", "priority": 9, "weight": 3, "minimumPercent": 10, "preemption": "Anytime"},
+        {"name": "gold", "priority": 9, "minimumPercent": 10},
         {"name": "silver", "priority": 5},
         {"name": "bronze", "priority": 1},
     ]
-    plan = make_plan(
-        tiers=tiers,
-        enforcement="Shadow",
-        reservations=[contract(lending={"reclaim": "Abort"}, spillover={"action": "Queue"})],
-    )
-    paths = {message.split(":")[0] for message in unsupported(plan)}
-    assert paths == {
-        "enforcement",
-        "tiers[gold].minimumPercent",
-        "tiers[gold].preemption",
-        "tiers[gold].weight",
-        "reservations[contract].lending.reclaim",
-        "reservations[contract].spillover",
+    gateway = {"secretSha256": "0" * 64, "secretHeader": "a", "tenantHeader": "b"}
+    asked = {
+        "tiers": tiers,
+        "identification": {"gateway": gateway},
+        "reservations": [contract(lending={"lendablePercent": 50})],
     }
+    paths = {message.split(":")[0] for message in unsupported(make_plan(groups=groups, **asked))}
+    assert paths == {
+        "identification.gateway",
+        "tiers[gold].minimumPercent",
+        "reservations[contract].lending.lendablePercent",
+    }
+    assert len(unsupported(make_plan(**asked))) == 1
     assert unsupported(make_plan(reservations=[contract()])) == ()
 
 
@@ -279,7 +279,7 @@ def test_a_plan_change_keeps_what_a_reservation_has_waiting() -> None:
     tiers = [
         {"name": "gold", "priority": 9},
         {"name": "silver", "priority": 5},
-        {"name": "bronze", "priority": 0, "queue": {"maxRequests": 1}},
+        {"name": "bronze", "priority": 0, "queue": {"maxRequests": 0}},
     ]
     plan = make_plan(tiers=tiers, reservations=[contract()])
     driver = drive(1, plan)
@@ -320,7 +320,8 @@ def test_a_full_queue_gives_the_limits_back_and_says_when_to_come_again() -> Non
     driver.arrive("a")
     (full,) = driver.shed
     assert full.reason is ShedReason.QUEUE_FULL
-    assert full.retry_after == UNKNOWN
+    assert full.retry_after is not None
+    assert UNKNOWN <= full.retry_after <= UNKNOWN * 9 // 8
     assert driver.core.headroom(0, "a") == before
 
 

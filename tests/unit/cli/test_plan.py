@@ -52,8 +52,8 @@ def test_a_plan_that_is_good_is_printed_with_its_version(tmp_path: Path) -> None
             "burndown.longContext.aboveToken: there is no such field (did you mean aboveTokens?)",
         ),
         (
-            PLAN.replace("priority: 0", "priority: 0, weight: 3"),
-            "asks for what is not built yet: tiers[retail].weight: only 1 is built",
+            PLAN.replace("priority: 0", "priority: 0, minimumPercent: 3"),
+            "asks for what cannot be done: tiers[retail].minimumPercent: is a part of a rate",
         ),
     ],
 )

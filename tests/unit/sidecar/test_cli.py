@@ -49,12 +49,15 @@ def test_options_that_cannot_be_used_are_named(
     assert said in " ".join(done.stderr.replace("\u2502", " ").split())
 
 
+GATEWAY = {"secretSha256": "0" * 64, "secretHeader": "x-secret", "tenantHeader": "x-tenant"}
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"tiers": []}, "tiers"),
         ({"surprise": 1}, "surprise"),
-        ({"lendablePercent": 50}, "not built yet: lendablePercent"),
+        ({"identification": {"gateway": GATEWAY}}, "not built yet; leave it out"),
     ],
 )
 def test_a_plan_that_cannot_be_enforced_is_refused(

@@ -22,6 +22,13 @@ def test_the_reading_sums_over_ranks_and_takes_the_fullest_cache() -> None:
     assert vllm.reading(METRICS) == EngineReading(running=7, waiting=2, kv_used_permille=500)
 
 
+def test_what_the_engine_has_computed_is_prompts_and_answers_together() -> None:
+    counters = b'vllm:prompt_tokens_total{engine="0"} 70.0\nvllm:generation_tokens_total 5.0\n'
+    found = vllm.reading(METRICS + counters)
+    assert found is not None
+    assert found.tokens == 75
+
+
 def test_an_engine_without_these_names_gives_no_reading() -> None:
     assert vllm.reading(b"python_info 1.0\n") is None
     assert vllm.reading(b"vllm:num_requests_running oops\n") is None

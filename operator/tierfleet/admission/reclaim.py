@@ -1,0 +1,150 @@
+"""Taking lent seats back: which running request is thrown out, and how much that may cost.
+
+Work that is thrown away is work of the engine for nothing, so it is bounded: at most 5 % of what
+was done in a minute. It is charged to nobody's share and to nobody's bill.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from tierfleet.admission.entitlements import MILLISECOND, SECOND
+from tierfleet.admission.requests import ABORTING, RUNNING, Request
+from tierfleet.admission.roster import Roster
+from tierfleet.admission.seats import Seats
+from tierfleet.admission.settlement import Settlement
+from tierfleet.admission.shares import Band
+
+PATIENCE: Final = 20 * MILLISECOND
+"""τ: nanoseconds that a request which is owed a seat waits before others are thrown out."""
+LOST_PERCENT: Final = 5
+_WINDOW: Final = 60 * SECOND
+_SLICE: Final = SECOND
+_MOST: Final = 64
+"""Seats that are taken back in one event."""
+
+
+class Losses:
+    """Work done and work thrown away in the last minute, micro service tokens.
+
+    Attributes:
+        abort_to_free: nanoseconds from throwing out to the free seat, a moving average.
+    """
+
+    __slots__ = ("_done", "_lost", "_slices", "abort_to_free")
+
+    def __init__(self) -> None:
+        self._slices: deque[list[int]] = deque()
+        self._done = self._lost = 0
+        self.abort_to_free = 0
+
+    def done(self, now: int, cost: int) -> None:
+        """So much work was of use."""
+        self._slice(now)[1] += cost
+        self._done += cost
+
+    def lose(self, now: int, cost: int) -> None:
+        """So much work is thrown away."""
+        self._slice(now)[2] += cost
+        self._lost += cost
+
+    def may_lose(self, now: int, cost: int, at_least: int) -> bool:
+        """True if that keeps within the bound; `at_least` is what a minute's work is taken for."""
+        self._slice(now)
+        work = max(self._done + self._lost, at_least)
+        return (self._lost + cost) * 100 <= LOST_PERCENT * work
+
+    def freed(self, nanoseconds: int) -> None:
+        """The engine let go of a seat so long after it was told to."""
+        self.abort_to_free += (nanoseconds - self.abort_to_free) // 8
+
+    def _slice(self, now: int) -> list[int]:
+        slices = self._slices
+        while slices and slices[0][0] <= now - _WINDOW:
+            _, done, lost = slices.popleft()
+            self._done -= done
+            self._lost -= lost
+        if not slices or slices[-1][0] <= now - _SLICE:
+            slices.append([now, 0, 0])
+        return slices[-1]
+
+
+class Reclaim:
+    """Decides who is thrown out.
+
+    Attributes:
+        losses: what that has cost.
+        pending: seats that the engine has been told to let go of and still holds.
+    """
+
+    __slots__ = ("_roster", "_seats", "_since", "losses", "pending")
+
+    def __init__(self, roster: Roster, seats: Seats) -> None:
+        self._roster = roster
+        self._seats = seats
+        self._since: int | None = None
+        self.losses = Losses()
+        self.pending = 0
+
+    def due(self) -> int | None:
+        """When a guarantee will have waited long enough; None if none waits."""
+        return None if self._since is None else self._since + PATIENCE
+
+    def relax(self) -> None:
+        """No guarantee waits for a seat."""
+        self._since = None
+
+    def throw_out(self, now: int, settlement: Settlement) -> Iterator[Request]:
+        """Requests that have to go for guarantees that wait, as of now."""
+        if self._since is None:
+            self._since = now
+        if now - self._since < PATIENCE:
+            return
+        need = self._needed(now) - self.pending
+        for request in victims(self._roster.bands) if need > 0 else ():
+            cost = settlement.cost(request)
+            if need <= 0 or not self.losses.may_lose(now, cost, self._roster.minute):
+                return
+            self.losses.lose(now, cost)
+            request.state = ABORTING
+            request.aborted_at = now
+            self.pending += request.seats
+            need -= request.seats
+            yield request
+
+    def gone(self, now: int, request: Request) -> None:
+        """The engine has let go of it."""
+        self.pending -= request.seats
+        self.losses.freed(now - request.aborted_at)
+
+    def _needed(self, now: int) -> int:
+        """Seats that guarantees which take seats back lack now; one if it is KV cache they lack."""
+        wanted = sum(
+            entitlement.eligible_seats(now, _MOST)
+            for entitlement in self._roster.entitlements
+            if entitlement.reclaims and entitlement.waiting
+        )
+        free = self._seats.total - self._seats.taken
+        if 0 < wanted <= free:
+            return 1
+        return min(_MOST, wanted) - free
+
+
+def victims(bands: Iterable[Band]) -> Iterator[Request]:
+    """Whom to throw out, in this order; each at most once in its life.
+
+    `Anytime` before `BeforeFirstByte` (of which only those that the caller has seen nothing of),
+    the lowest tier first, the newest first.
+    """
+    lowest_first = [tier for band in reversed(list(bands)) for tier in band.tiers]
+    for anytime in (True, False):
+        for tier in lowest_first:
+            if tier.preemptible and tier.anytime is anytime:
+                for request in reversed(tier.running):
+                    if (
+                        request.state == RUNNING
+                        and request.aborted_at < 0
+                        and request.account is None
+                        and (anytime or not request.sent)
+                    ):
+                        yield request

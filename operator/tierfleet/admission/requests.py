@@ -1,0 +1,101 @@
+"""One request inside the core, and the states it goes through.
+
+QUEUED    no seat                    dispatched -> RUNNING     shed, cancelled -> ENDED
+RUNNING   a seat, charged for it     reclaimed -> ABORTING     finished, client gone -> ENDED
+ABORTING  the engine lets go of it   then QUEUED again, or ENDED
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from tierfleet.admission.types import ShedReason
+
+if TYPE_CHECKING:
+    from tierfleet.admission.entitlements import Entitlement
+    from tierfleet.admission.flows import Flow
+    from tierfleet.admission.shares import Share
+
+# Not an Enum: these are compared several times for every request, and its members are looked up
+# through a descriptor each time.
+QUEUED: Final = 0
+RUNNING: Final = 1
+ABORTING: Final = 2
+ENDED: Final = 3
+
+
+class Request:
+    """See above.
+
+    Attributes:
+        id: the caller's.
+        sequence: order of arrival, from 1; all ties go by it.
+        flow: its tenant's.
+        share: its tenant's place in the tier that is charged.
+        seats: sequences, each a seat of the engine.
+        arrived: nanoseconds.
+        expected: output tokens that are charged before any has come.
+        prompt, cached, output: tokens so far; the first is an estimate until the engine counts.
+        tokens: charged to the limit of tokens.
+        estimate: what it was expected to cost at arrival, micro service tokens.
+        cost: charged to share or reservation, or to be, micro service tokens.
+        weighed: the same as charged to the share: divided by the weight at dispatch; -1: it is not
+            charged to a share.
+        weight: at dispatch.
+        account: the reservation that pays; None if none does.
+        firm: it cannot be thrown out at any time.
+        floor: the floor of its tier that is charged too; None if none is.
+        conforming: the label at arrival.
+        spare: micro service tokens of its reservation's burst that were left at arrival.
+        state: one of the above.
+        sent: the caller has part of the answer.
+        aborted_at: when it was thrown out, nanoseconds; -1: never. A second time would be unfair.
+        reserved: it waits among the conforming requests of its tenant.
+        passed: times that others overtook it while it did not fit into the KV cache.
+        kv: tokens of KV cache that are counted for it.
+        long: it counts against its tier's bound on long contexts.
+        refused: in Shadow, why Enforce would have turned it away.
+    """
+
+    __slots__ = (
+        "aborted_at", "account", "arrived", "cached", "conforming", "cost", "estimate", "expected",
+        "firm", "floor", "flow", "id", "kv", "long", "output", "passed", "prompt", "refused",
+        "reserved", "seats", "sent", "sequence", "share", "spare", "state", "tokens", "weighed",
+        "weight",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0917 - made for every request, and keywords take longer
+        self,
+        id: int,  # noqa: A002 - what it is
+        sequence: int,
+        flow: "Flow",
+        arrived: int,
+        seats: int,
+        prompt: int,
+        expected: int,
+    ) -> None:
+        self.id = id
+        self.sequence = sequence
+        self.flow = flow
+        self.share: Share = flow.share
+        self.arrived = arrived
+        self.seats = seats
+        self.prompt = prompt
+        self.expected = expected
+        self.cached = 0
+        self.output = 0
+        self.tokens = 0
+        self.cost = self.estimate = 0
+        self.weighed = -1
+        self.weight = 1
+        self.account: Entitlement | None = None
+        self.floor: Entitlement | None = None
+        self.conforming = False
+        self.spare = 0
+        self.state: int = QUEUED
+        self.sent = False
+        self.firm = False
+        self.aborted_at = -1
+        self.reserved = False
+        self.passed = 0
+        self.kv = 0
+        self.long = False
+        self.refused: ShedReason | None = None

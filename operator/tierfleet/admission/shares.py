@@ -1,0 +1,288 @@
+"""Who is next inside a tier: start-time fair queueing over tenants, in service tokens.
+
+Sources: SFQ (Goyal, Vin, Cheng, SIGCOMM'96); VTC, "Fairness in Serving Large Language Models"
+(OSDI'24): a counter of weighted service per client, lifted when a client comes back, so that idling
+saves nothing up. Tiers of one priority are one band with one clock; each has a heap of its own only
+so that a floor can serve one of them alone.
+"""
+
+import heapq
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from tierfleet.admission.requests import QUEUED, Request
+from tierfleet.plan import Preemption, Tier
+
+if TYPE_CHECKING:
+    from tierfleet.admission.entitlements import Entitlement
+    from tierfleet.admission.flows import Flow
+
+Entry = tuple[int, int, "Share"]
+"""In a heap: key, sequence of the head (ties go by it), who. It lives while its share names it."""
+
+
+class Band:
+    """All tiers of one priority: they share a clock.
+
+    Attributes:
+        priority: higher is sooner.
+        tiers: in the plan's order.
+        clock: virtual time: the start tag of what was dispatched last; it never goes back.
+    """
+
+    __slots__ = ("clock", "priority", "tiers")
+
+    def __init__(self, priority: int) -> None:
+        self.priority = priority
+        self.tiers: list[TierQueue] = []
+        self.clock = 0
+
+
+class Share:
+    """One tenant's place in one tier.
+
+    Attributes:
+        flow: the tenant's.
+        tier: the tier's queue.
+        weight: of the tenant among its equals.
+        v: service received, micro service tokens divided by the weight: the least is served next.
+        base: refunds take `v` no lower: the clock when the tenant last came back.
+        queue: what waits, oldest first, with what has left meanwhile; None until something does.
+        queued: requests that wait.
+        backlog: micro service tokens of them.
+        entry: in the tier's heap; None if there is none.
+        heavy: in the tier's heap of backlogs; None if there is none.
+    """
+
+    __slots__ = (
+        "backlog", "base", "entry", "flow", "heavy", "queue", "queued", "tier", "v", "weight",
+    )  # fmt: skip
+
+    def __init__(self, flow: "Flow", tier: "TierQueue", weight: int) -> None:
+        self.flow = flow
+        self.tier = tier
+        self.weight = weight
+        self.v = self.base = 0
+        self.queue: deque[Request] | None = None
+        self.queued = 0
+        self.backlog = 0
+        self.entry: Entry | None = None
+        self.heavy: Entry | None = None
+
+    def head(self) -> Request | None:
+        """The oldest that waits."""
+        queue = self.queue
+        while queue:
+            if queue[0].state == QUEUED:
+                return queue[0]
+            queue.popleft()
+        return None
+
+    def newest(self) -> Request | None:
+        """The newest that waits."""
+        queue = self.queue
+        while queue:
+            if queue[-1].state == QUEUED:
+                return queue[-1]
+            queue.pop()
+        return None
+
+    def put(self, request: Request, *, first: bool = False) -> None:
+        """The request begins to wait: last, or first if it has waited before."""
+        if self.queue is None:
+            self.queue = deque()
+        if not self.queued:
+            self.come_back()
+        if first:
+            self.queue.appendleft(request)
+        else:
+            self.queue.append(request)
+        request.reserved = False
+        self.queued += 1
+        self.backlog += request.cost
+        self.tier.put(self)
+
+    def leave(self, request: Request) -> None:
+        """The request no longer waits; its state says so before anybody asks for the head."""
+        self.queued -= 1
+        self.backlog -= request.cost
+        self.tier.waiting -= 1
+
+    def come_back(self) -> None:
+        """The tenant has something to send again: what it did not use meanwhile is gone.
+
+        A tenant of the past is lifted to the clock; one that is ahead of it stays ahead.
+        """
+        clock = self.tier.band.clock
+        self.base = clock
+        self.v = max(self.v, clock)
+
+    def charge(self, weighed: int) -> None:
+        """Service divided by the weight; a refund (negative) goes no lower than `base`."""
+        self.v += weighed
+        if weighed < 0:
+            self.v = max(self.v, self.base)
+            # An entry with a key too high would be found too late; too low ones mend themselves.
+            if self.entry is not None and self.entry[0] > self.v:
+                self.tier.offer(self)
+
+
+class LongContexts(NamedTuple):
+    """A tier's bound on long prompts, this replica's part."""
+
+    above: int
+    most: int
+
+
+class TierQueue:
+    """What waits in one tier, and what of it runs.
+
+    Attributes:
+        plan: the tier.
+        band: of its priority.
+        bound: most requests that wait, this replica's part; conforming ones do not count.
+        wait: nanoseconds that a request waits at most.
+        long: bound on long contexts; None without one.
+        preemptible: its running requests may be aborted at some time.
+        anytime: at any time.
+        waiting: requests that wait in its shares.
+        reserved_waiting: conforming requests of its tenants.
+        in_flight: its running requests.
+        long_running: those with long contexts.
+        running: preemptible ones, oldest first, with what has ended meanwhile.
+        floor: its `minimumPercent` as a guarantee; None without one.
+    """
+
+    __slots__ = (
+        "_heap", "_heavies", "_parked", "anytime", "band", "bound", "floor", "in_flight", "long",
+        "long_running", "plan", "preemptible", "reserved_waiting", "running", "wait", "waiting",
+    )  # fmt: skip
+
+    def __init__(self, plan: Tier) -> None:
+        self._heap: list[Entry] = []
+        self._heavies: list[Entry] | None = None
+        self._parked: list[Share] = []
+        self.waiting = 0
+        self.reserved_waiting = 0
+        self.in_flight = 0
+        self.long_running = 0
+        self.running: list[Request] = []
+        self.floor: Entitlement | None = None
+        self.band = Band(plan.priority)
+        self.change(plan, 0, None)
+
+    def change(self, plan: Tier, bound: int, long: LongContexts | None) -> None:
+        """Goes over to a new plan's tier."""
+        self.plan = plan
+        self.bound = bound
+        self.long = long
+        self.wait = plan.queue.max_wait_milliseconds * 1_000_000
+        self.preemptible = plan.preemption is not Preemption.NEVER
+        self.anytime = plan.preemption is Preemption.ANYTIME
+
+    def clear(self) -> None:
+        """Forgets what waits; shares are put back one by one."""
+        self._heap = []
+        self._heavies = None
+        self._parked = []
+        self.waiting = 0
+        self.reserved_waiting = 0
+
+    # Next
+
+    def put(self, share: Share) -> None:
+        """A share has one more that waits."""
+        self.waiting += 1
+        if share.entry is None:
+            self.offer(share)
+        if self._heavies is not None:
+            self._weigh(share, self._heavies)
+
+    def offer(self, share: Share) -> None:
+        """The share may be served: its entry is made anew."""
+        head = share.head()
+        if head is not None:
+            share.entry = (share.v, head.sequence, share)
+            heapq.heappush(self._heap, share.entry)
+            if len(self._heap) > 64 and len(self._heap) > 4 * self.waiting:
+                self._heap = [entry for entry in self._heap if entry[2].entry is entry]
+                heapq.heapify(self._heap)
+
+    def top(self) -> Request | None:
+        """The request that is served next, if any may run: the head of its share."""
+        heap = self._heap
+        while heap:
+            entry = heap[0]
+            share = entry[2]
+            if share.entry is not entry:
+                heapq.heappop(heap)
+                continue
+            head = share.head()
+            if head is None or not share.flow.may_run():
+                # Its tenant offers it again.
+                heapq.heappop(heap)
+                share.entry = None
+                continue
+            if self._is_too_long(head):
+                heapq.heappop(heap)
+                share.entry = None
+                self._parked.append(share)
+                continue
+            if entry[0] == share.v and entry[1] == head.sequence:
+                return head
+            share.entry = (share.v, head.sequence, share)
+            heapq.heapreplace(heap, share.entry)
+        return None
+
+    def offer_parked(self) -> None:
+        """What could not run when it was looked at may run now."""
+        parked, self._parked = self._parked, []
+        for share in parked:
+            if share.queued and share.entry is None:
+                self.offer(share)
+
+    def is_long(self, prompt: int) -> bool:
+        """True if a prompt of so many tokens counts against the bound."""
+        return self.long is not None and prompt > self.long.above
+
+    def _is_too_long(self, head: Request) -> bool:
+        long = self.long
+        return long is not None and head.prompt > long.above and self.long_running >= long.most
+
+    # Shedding
+
+    def heaviest(self) -> Request | None:
+        """The newest request of the share with the largest backlog for its weight.
+
+        By backlog over weight, not by weight: a flooding tenant of a large weight would push out a
+        light one that sends little.
+        """
+        if self._heavies is None:
+            self._heavies = []
+            for entry in self._heap:
+                if entry[2].entry is entry:
+                    self._weigh(entry[2], self._heavies)
+        heavies = self._heavies
+        while heavies:
+            entry = heavies[0]
+            share = entry[2]
+            if share.heavy is not entry or not share.queued:
+                heapq.heappop(heavies)
+                if share.heavy is entry:
+                    share.heavy = None
+                continue
+            newest = share.newest()
+            if newest is not None and -entry[0] == share.backlog // share.weight:
+                return newest
+            heapq.heappop(heavies)
+            self._weigh(share, heavies)
+        return None
+
+    def _weigh(self, share: Share, heavies: list[Entry]) -> None:
+        newest = share.newest()
+        if newest is not None:
+            share.heavy = (-(share.backlog // share.weight), -newest.sequence, share)
+            heapq.heappush(heavies, share.heavy)
+            if len(heavies) > 64 and len(heavies) > 4 * self.waiting:
+                heavies[:] = [entry for entry in heavies if entry[2].heavy is entry]
+                heapq.heapify(heavies)
