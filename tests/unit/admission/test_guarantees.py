@@ -1,0 +1,256 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.property.admission.driver import WALL
+from tests.unit.admission.replica import Replica, reservation, tiers
+from tierfleet.admission.types import Progress, ShedReason
+
+
+def reserved(seats: int = 1, **changes: Any) -> Replica:
+    return Replica(seats, reservations=[reservation(**changes)])
+
+
+def test_a_request_conforms_if_it_can_start_within_the_wait_that_is_promised() -> None:
+    """150 are saved: with them spent, 30 more are earned in 100 ms, and 31 are not."""
+    replica = reserved()
+    replica.send("gold-0")
+    replica.send("bronze-0", 180)
+    within = replica.send("bronze-0")
+    beyond = replica.send("bronze-0")
+    replica.drain(3)
+    assert (replica.dispatch[within].conforming, replica.dispatch[beyond].conforming) == (
+        True,
+        False,
+    )
+
+
+def test_what_exceeds_a_guarantee_is_served_under_it_as_soon_as_it_is_owed() -> None:
+    """At 0 ms 300 of 150 are drawn, so at 500 ms it is owed something again."""
+    replica = reserved()
+    running = replica.send("gold-0")
+    first, second, overflow = replica.many(3, "bronze-0", 150)
+    gold = replica.many(3, "gold-1")
+    replica.end(running)
+    replica.end(first)
+    replica.wait(499)
+    replica.end(second)
+    assert replica.started[-3:] == [first, second, gold[0]]
+    replica.wait(1)
+    replica.end(gold[0])
+    assert replica.started[-1] == overflow
+    assert replica.is_reserved(overflow)
+    assert not replica.dispatch[overflow].conforming
+
+
+def test_a_guarantee_is_kept_though_seats_come_free_at_odd_times() -> None:
+    """A tag that began anew at each dispatch would lose what passes between owed and served."""
+    replica = reserved()
+    replica.many(200, "gold-0", 30)
+    replica.many(200, "bronze-0", 30)
+    for _ in range(100):
+        replica.wait(90)
+        replica.end_oldest()
+    served = sum(replica.is_reserved(request) for request in replica.started)
+    assert 300 * 9 // 30 - 1 <= served <= (150 + 300 * 9) // 30 + 1
+
+
+def test_a_reserved_request_may_use_every_seat() -> None:
+    replica = reserved(4, granted=1000)
+    replica.many(3, "bronze-0")
+    last = replica.send("bronze-0")
+    assert replica.is_reserved(last)
+    assert len(replica.running) == 4
+
+
+def test_nothing_fills_around_a_guarantee_that_waits_for_seats() -> None:
+    replica = reserved(2)
+    running = replica.many(2, "gold-0")
+    wide = replica.send("bronze-0", sequences=2)
+    narrow = replica.send("gold-0")
+    replica.end(running[0])
+    assert narrow in replica.waiting
+    replica.end(running[1])
+    assert replica.running == [wide]
+
+
+def test_of_two_guarantees_the_one_with_the_least_start_tag_goes_first() -> None:
+    both = [
+        reservation("one", tenants=["bronze-0"]),
+        reservation("two", tenants=["silver-0"]),
+    ]
+    replica = Replica(1, reservations=both)
+    replica.end(replica.send("bronze-0", 100))
+    replica.end(replica.send("silver-0", 50))
+    running = replica.send("gold-0")
+    replica.send("bronze-0", 10)
+    owed_more = replica.send("silver-0", 10)
+    replica.end(running)
+    assert replica.running == [owed_more]
+
+
+def test_tenants_of_one_reservation_take_turns_by_what_they_have_drawn() -> None:
+    shared = reservation(tenants=["bronze-0", "silver-0"], granted=1000)
+    replica = Replica(1, reservations=[shared])
+    replica.send("gold-0")
+    replica.many(4, "bronze-0", 20)
+    replica.many(4, "silver-0", 10)
+    turns = replica.drain(6)
+    assert turns == ["bronze-0", "silver-0", "silver-0", "bronze-0", "silver-0", "silver-0"]
+
+
+def test_who_comes_back_to_a_reservation_gets_no_more_than_its_turn() -> None:
+    shared = reservation(
+        tenants=["bronze-0", "silver-0"], granted=1000, burstWindowMilliseconds=5000
+    )
+    replica = Replica(1, reservations=[shared])
+    for _ in range(50):
+        replica.end(replica.send("bronze-0", 20))
+    running = replica.send("bronze-0", 20)
+    replica.many(6, "bronze-0", 20)
+    replica.many(6, "silver-0", 20)
+    assert replica.running == [running]
+    assert replica.drain(6).count("silver-0") == 3
+
+
+def test_a_tenant_at_its_concurrency_holds_up_no_other_tenant_of_its_reservation() -> None:
+    limited = tiers(bronze={"limits": {"maxConcurrentRequests": 1}})
+    shared = reservation(tenants=["bronze-0", "silver-0"])
+    replica = Replica(4, tiers=limited, reservations=[shared])
+    first, second = replica.many(2, "bronze-0")
+    other = replica.send("silver-0")
+    assert replica.running == [first, other]
+    replica.end(first)
+    assert replica.running == [other, second]
+    assert replica.is_reserved(second)
+
+
+def test_a_guarantee_is_settled_by_what_was_really_used() -> None:
+    replica = reserved()
+    request = replica.send("bronze-0", 1000)
+    replica.end_at_a_cost_of(request, 100, charged=1000)
+    assert replica.is_reserved(replica.send("bronze-0"))
+
+
+def test_what_is_produced_beyond_the_estimate_is_charged_before_the_end() -> None:
+    """Output at 1 a token: 300 of 150 are drawn while the first still runs."""
+    replica = Replica(2, reservations=[reservation()], burndown={"input": "1", "output": "1"})
+    first = replica.send("bronze-0", 100)
+    replica.progress(Progress(first, output_tokens=200))
+    assert not replica.is_reserved(replica.send("bronze-0"))
+
+
+# Terms and prepaid balances
+
+
+def test_when_its_term_ends_what_waits_for_it_competes_in_its_tier() -> None:
+    end = (WALL + timedelta(seconds=10)).isoformat()
+    replica = reserved(term={"end": end})
+    running = replica.send("gold-0")
+    replica.wait(9_990)
+    mine = replica.send("bronze-0")
+    gold = replica.send("gold-0")
+    replica.wait(10)
+    replica.end(running)
+    assert replica.running == [gold]
+    replica.end(gold)
+    assert replica.running == [mine]
+    assert not replica.is_reserved(mine)
+    assert replica.dispatch[mine].reservation is None
+
+
+def test_a_prepaid_balance_that_is_used_up_guarantees_nothing_until_its_period_turns() -> None:
+    declared = {"prepaid": {"serviceTokens": 100, "period": "Hour", "serviceTokensPerSecond": 300}}
+    replica = reserved(declared=declared)
+    within = replica.send("bronze-0", 100)
+    replica.end(within)
+    replica.wait(2_000)
+    after = replica.send("bronze-0", 100)
+    replica.end(after)
+    replica.wait(3_600_000 - 2_001)
+    before_the_turn = replica.send("bronze-0")
+    replica.end(before_the_turn)
+    replica.wait(1)
+    turned = replica.send("bronze-0")
+    partitions = [replica.is_reserved(one) for one in (within, after, before_the_turn, turned)]
+    assert partitions == [True, False, False, True]
+
+
+def test_a_prepaid_balance_pays_for_what_its_tenant_borrows_too() -> None:
+    declared = {"prepaid": {"serviceTokens": 300, "period": "Hour", "serviceTokensPerSecond": 300}}
+    replica = reserved(declared=declared)
+    for _ in range(3):
+        replica.end(replica.send("bronze-0", 160))  # the second and third are beyond the rate
+    replica.wait(5_000)
+    assert not replica.is_reserved(replica.send("bronze-0"))
+
+
+# Spillover
+
+
+def test_overflow_competes_in_the_tier_that_spillover_names() -> None:
+    plan = reservation(tenants=["gold-0"], spillover={"action": "Shared", "tier": "bronze"})
+    replica = Replica(1, reservations=[plan])
+    replica.end(replica.send("gold-0", 300))
+    running = replica.send("gold-1")
+    overflow = replica.send("gold-0")
+    silver = replica.send("silver-0")
+    replica.end(running)
+    assert replica.running == [silver]
+    replica.end(silver)
+    assert replica.running == [overflow]
+    assert replica.dispatch[overflow].tier == "bronze"
+
+
+def test_overflow_that_queues_has_the_lowest_weight_of_its_tier() -> None:
+    plan = reservation(granted=1, spillover={"action": "Queue"})
+    replica = Replica(1, tiers=tiers(bronze={"weight": 4}), reservations=[plan])
+    replica.end(replica.send("bronze-0", 1000))
+    replica.send("gold-0")
+    replica.many(20, "bronze-0")
+    replica.many(20, "bronze-1")
+    assert replica.drain(10).count("bronze-0") == 2
+
+
+def test_overflow_that_is_rejected_is_told_why_and_when_to_come_again() -> None:
+    replica = reserved(spillover={"action": "Reject"})
+    replica.end(replica.send("bronze-0", 300))
+    refused = replica.send("bronze-0")
+    assert replica.reason(refused) is ShedReason.OVER_GUARANTEE
+    told = replica.shed[refused].retry_after
+    assert told is not None
+    replica.wait(told / 1_000_000)
+    assert replica.send("bronze-0") in replica.running
+
+
+# lendablePercent
+
+
+def test_seats_that_are_not_lent_are_free_for_their_owner() -> None:
+    plan = reservation(lending={"lendablePercent": 0})
+    replica = Replica(10, reservations=[plan])
+    replica.many(10, "gold-0")
+    assert len(replica.running) == 7
+    owner = replica.many(3, "bronze-0")
+    assert replica.running[7:] == owner
+    replica.end(owner[0])
+    assert len(replica.running) == 9
+
+
+@pytest.mark.parametrize(("lendable", "lent"), [(100, 10), (50, 8), (0, 7)])
+def test_as_many_seats_are_lent_as_the_reservation_allows(lendable: int, lent: int) -> None:
+    plan = reservation(lending={"lendablePercent": lendable})
+    replica = Replica(10, reservations=[plan])
+    replica.many(10, "gold-0")
+    assert len(replica.running) == lent
+
+
+def test_one_reservation_does_not_use_the_seats_that_another_does_not_lend() -> None:
+    plans = [
+        reservation("one", lending={"lendablePercent": 0}),
+        reservation("two", tenants=["silver-0"], lending={"lendablePercent": 100}),
+    ]
+    replica = Replica(10, reservations=plans)
+    replica.many(10, "silver-0", 1)
+    assert len(replica.running) == 7

@@ -1,0 +1,127 @@
+import pytest
+
+from tests.unit.admission.replica import Replica, reservation, tiers
+from tierfleet.admission.holdback import HoldBack, held_back
+
+SECOND = 1_000_000_000
+WAIT = SECOND // 10
+
+
+@pytest.mark.parametrize(
+    ("share", "margin", "seats"),
+    [(0.3, 0.0, 6), (0.6, 0.0, 14), (0.3, 2.0, 5), (0.3, 6.0, 1), (0.3, 7.0, 0), (0.3, 50.0, 0)],
+)
+def test_as_many_seats_are_held_back_as_the_tail_of_the_wait_asks_for(
+    share: float, margin: float, seats: int
+) -> None:
+    """The least h with 0.3^h <= 0.001 is 6; each completion within the wait divides by e."""
+    assert held_back(share, margin) == seats
+
+
+def rolled(
+    *, arrived: int = 3, ended: int = 3, reserved: int = 3, shared: int = 7, seconds: int = 1
+) -> HoldBack:
+    hold = HoldBack(0)
+    for second in range(1, seconds + 1):
+        hold.arrived, hold.ended = arrived, ended
+        hold.reserved, hold.shared = reserved, shared
+        hold.roll(second * SECOND, WAIT, 100, 1.0)
+    return hold
+
+
+def test_rates_are_measured_each_second() -> None:
+    assert rolled().seats == held_back(0.3, 0.0) == 6
+    assert rolled().due == 2 * SECOND
+
+
+def test_an_engine_that_ends_many_requests_needs_fewer_seats_held_back() -> None:
+    assert rolled(ended=23).seats == held_back(0.3, 2.0)
+
+
+def test_no_more_than_a_quarter_of_the_seats_is_held_back() -> None:
+    hold = HoldBack(0)
+    hold.arrived, hold.reserved, hold.shared = 9, 9, 1
+    hold.roll(SECOND, WAIT, 16, 1.0)
+    assert hold.seats == 4
+
+
+def test_no_more_is_held_back_than_what_was_promised_needs() -> None:
+    hold = HoldBack(0)
+    hold.arrived, hold.reserved, hold.shared = 9, 9, 1
+    hold.roll(SECOND, WAIT, 100, 0.3)
+    assert hold.seats == held_back(0.3, -0.9)
+
+
+def test_nothing_is_held_back_a_minute_after_the_last_reserved_arrival() -> None:
+    hold = rolled()
+    hold.shared = 1
+    hold.roll(60 * SECOND, WAIT, 100, 1.0)
+    assert hold.seats > 0
+    hold.roll(61 * SECOND, WAIT, 100, 1.0)
+    assert hold.seats == 0
+
+
+# In the core
+
+
+def held(**silver: object) -> Replica:
+    """8 seats, of which it holds back 2, and all are free."""
+    replica = Replica(8, tiers=tiers(silver=silver), reservations=[reservation()])
+    for _ in range(12):
+        for tenant in ("bronze-0", "gold-0", "gold-0"):
+            replica.end(replica.send(tenant))
+        replica.wait(100)
+    replica.many(9, "gold-0")
+    while replica.running:
+        replica.end_oldest()
+    assert replica.core.held_back == 2
+    return replica
+
+
+def test_ordinary_work_stops_at_the_seats_that_are_held_back() -> None:
+    replica = held()
+    replica.many(8, "gold-0")
+    assert len(replica.running) == 6
+    reserved = replica.many(2, "bronze-0")
+    assert replica.running[6:] == reserved
+
+
+def test_seats_that_are_held_back_are_free_again_after_a_quiet_minute() -> None:
+    replica = held()
+    replica.many(8, "gold-0", 1)
+    waiting = list(replica.waiting)
+    replica.wait(29_000)
+    assert replica.waiting == waiting
+    for request in waiting:
+        replica.hang_up(request)
+    replica.wait(29_000)
+    last = replica.many(2, "gold-0", 1)
+    assert replica.waiting == last
+    replica.wait(4_000)
+    assert not replica.waiting
+    assert len(replica.running) == 8
+
+
+def test_work_that_can_be_thrown_out_at_any_time_may_sit_in_held_back_seats() -> None:
+    replica = held(preemption="Anytime")
+    replica.many(8, "silver-0")
+    assert len(replica.running) == 8
+
+
+def test_work_that_can_be_thrown_out_only_before_its_first_byte_may_not() -> None:
+    replica = held(preemption="BeforeFirstByte")
+    replica.many(8, "silver-0")
+    assert len(replica.running) == 6
+
+
+def test_lent_seats_are_not_taken_from_higher_tiers() -> None:
+    """Gold may have what is not held back, whatever sits in the held-back seats."""
+    replica = held(preemption="Anytime")
+    first = replica.many(2, "silver-0")
+    replica.many(8, "gold-0")
+    assert replica.tenants()[-6:] == ["gold-0"] * 6
+    replica.many(4, "silver-0")
+    replica.end(replica.running[2])
+    assert replica.tenants()[-1] == "gold-0"
+    replica.end(first[0])
+    assert replica.tenants()[-1] == "silver-0"
