@@ -1,0 +1,235 @@
+"""Events that should not have been, clocks that go back, new plans, and Shadow."""
+
+from tests.unit.admission.replica import Replica, reservation, tiers
+from tierfleet.admission.types import Outcome, Progress, ShedReason
+
+SECOND = 1_000_000_000
+
+# Ids and clocks
+
+
+def test_unknown_ids_change_nothing() -> None:
+    replica = Replica()
+    replica.send("gold-0")
+    before = replica.core.load()
+    for request in (-1, 0, 99):
+        replica.take(replica.core.first_byte(0, request))
+        replica.progress(Progress(request, output_tokens=5))
+        replica.take(replica.core.finish(0, request, Outcome.COMPLETED))
+        replica.take(replica.core.abort(0, request))
+    assert replica.core.load() == before
+
+
+def test_a_request_that_ends_twice_frees_its_seat_once() -> None:
+    replica = Replica(2)
+    first, _ = replica.many(2, "gold-0")
+    replica.end(first)
+    for _ in range(3):
+        replica.take(replica.core.finish(0, first, Outcome.COMPLETED))
+        replica.take(replica.core.abort(0, first))
+    replica.many(5, "gold-0")
+    assert len(replica.running) == 2
+    assert list(replica.settled) == [first]
+
+
+def test_a_request_that_waits_cannot_end_in_the_engine() -> None:
+    replica = Replica()
+    replica.send("gold-0")
+    waiting = replica.send("gold-0")
+    replica.take(replica.core.finish(0, waiting, Outcome.COMPLETED))
+    replica.end_oldest()
+    assert replica.running == [waiting]
+
+
+def test_a_clock_that_goes_back_stands_still() -> None:
+    replica = Replica()
+    running = replica.send("gold-0")
+    replica.wait(10_000)
+    replica.tick()
+    replica.now = 0
+    waiting = replica.send("gold-0")
+    replica.now = 11 * SECOND
+    replica.end(running)
+    assert replica.dispatch[waiting].waited == SECOND
+
+
+def test_a_guarantee_earns_nothing_twice_when_the_clock_goes_back() -> None:
+    replica = Replica(reservations=[reservation()])
+    replica.end(replica.send("bronze-0", 450))  # 300 behind: 1 s
+    replica.wait(900)
+    replica.tick()
+    replica.now = 0
+    replica.tick()
+    replica.now = 900_000_000
+    assert not replica.is_reserved(replica.send("bronze-0", 0))
+
+
+# New plans
+
+
+def test_a_reservation_that_is_deleted_and_made_again_finds_its_debt() -> None:
+    plans = [reservation()]
+    replica = Replica(reservations=plans)
+    replica.end(replica.send("bronze-0", 450))
+    replica.replan()
+    replica.replan(reservations=plans)
+    early = replica.send("bronze-0", 0)
+    assert not replica.is_reserved(early)
+    replica.end(early)
+    replica.wait(1_000)
+    assert replica.is_reserved(replica.send("bronze-0"))
+
+
+def test_another_reservation_begins_with_its_burst() -> None:
+    replica = Replica(reservations=[reservation()])
+    replica.end(replica.send("bronze-0", 450))
+    replica.replan(reservations=[reservation("other")])
+    assert replica.is_reserved(replica.send("bronze-0"))
+
+
+def test_a_changed_rate_converts_no_debt() -> None:
+    """300 behind is half a second at twice the rate."""
+    replica = Replica(reservations=[reservation()])
+    replica.end(replica.send("bronze-0", 450))
+    replica.replan(reservations=[reservation(granted=600)])
+    replica.wait(499)
+    early = replica.send("bronze-0", 0)
+    assert not replica.is_reserved(early)
+    replica.end(early)
+    replica.wait(1)
+    assert replica.is_reserved(replica.send("bronze-0"))
+
+
+def test_what_waits_is_served_by_a_reservation_that_is_new() -> None:
+    replica = Replica()
+    running = replica.send("gold-0")
+    mine = replica.send("bronze-0")
+    replica.send("gold-0")
+    replica.replan(reservations=[reservation()])
+    replica.end(running)
+    assert replica.running == [mine]
+    assert replica.is_reserved(mine)
+
+
+def test_what_waits_for_a_reservation_that_is_gone_competes_in_its_tier() -> None:
+    replica = Replica(reservations=[reservation()])
+    running = replica.send("gold-0")
+    mine = replica.send("bronze-0")
+    gold = replica.send("gold-0")
+    replica.replan()
+    replica.end(running)
+    assert replica.running == [gold]
+    replica.end(gold)
+    assert replica.running == [mine]
+    assert not replica.is_reserved(mine)
+
+
+def test_overflow_moves_to_the_tier_that_a_new_plan_names() -> None:
+    spill = reservation(tenants=["gold-0"], granted=1)
+    replica = Replica(reservations=[spill])
+    replica.end(replica.send("gold-0", 1000))
+    running = replica.send("gold-1")
+    overflow = replica.send("gold-0")
+    silver = replica.send("silver-0")
+    moved = {"spillover": {"action": "Shared", "tier": "bronze"}}
+    replica.replan(reservations=[spill | moved])
+    replica.end(running)
+    assert replica.running == [silver]
+    replica.end(silver)
+    assert replica.dispatch[overflow].tier == "bronze"
+
+
+def test_more_seats_are_filled_and_fewer_are_not_taken_from_anybody() -> None:
+    replica = Replica(2)
+    replica.many(6, "gold-0")
+    replica.replan(seats=4)
+    assert len(replica.running) == 4
+    replica.replan(seats=1)
+    assert not replica.thrown
+    for _ in range(4):
+        assert len(replica.waiting) == 2
+        replica.end_oldest()
+    assert len(replica.waiting) == 1
+
+
+def test_a_tier_that_is_gone_still_serves_what_waits_in_it() -> None:
+    replica = Replica()
+    running = replica.send("gold-0")
+    left = replica.send("bronze-0")
+    names = {"gold": 100, "silver": 50}
+    replica.replan(
+        tiers=[{"name": name, "priority": number} for name, number in names.items()],
+        tenants=[{"name": "gold-0", "tier": "gold"}],
+    )
+    replica.end(running)
+    assert replica.running == [left]
+    refused = replica.send("bronze-0")
+    assert replica.reason(refused) is ShedReason.UNKNOWN_TENANT
+
+
+def test_a_new_plan_leaves_what_tenants_have_had_as_it_was() -> None:
+    replica = Replica()
+    replica.send("gold-0", 1000)
+    replica.many(9, "gold-0", 100)
+    replica.many(9, "gold-1", 100)
+    replica.replan()
+    assert replica.drain(8).count("gold-1") == 8
+
+
+# Tenants that are idle
+
+
+def test_tenants_that_are_idle_are_forgotten_and_lose_nothing_by_it() -> None:
+    replica = Replica(tiers=tiers(gold={"limits": {"requestsPerMinute": 2}}))
+    replica.end(replica.send("gold-0"))
+    for _ in range(3):
+        replica.tick()
+    headroom = replica.core.headroom(replica.now, "gold-0")
+    assert headroom.requests is not None
+    assert headroom.requests.remaining == 1
+
+
+# Shadow
+
+
+def test_in_shadow_requests_go_first_come_first_served() -> None:
+    replica = Replica(enforcement="Shadow", reservations=[reservation()])
+    first = replica.send("silver-0")
+    rest = [replica.send(tenant) for tenant in ("bronze-1", "gold-0", "bronze-0", "gold-1")]
+    replica.drain(4)
+    assert replica.started == [first, *rest]
+
+
+def test_in_shadow_each_dispatch_says_whom_enforce_would_have_sent() -> None:
+    replica = Replica(enforcement="Shadow")
+    running = replica.send("silver-0")
+    bronze, gold = replica.send("bronze-0"), replica.send("gold-0")
+    replica.end(running)
+    assert replica.dispatch[running].instead_of is None
+    assert replica.dispatch[bronze].instead_of == gold
+    replica.end(bronze)
+    assert replica.dispatch[gold].instead_of is None
+
+
+def test_in_shadow_nobody_is_refused_and_each_dispatch_says_who_would_have_been() -> None:
+    limited = tiers(gold={"limits": {"requestsPerMinute": 1}, "queue": {"maxRequests": 0}})
+    replica = Replica(2, enforcement="Shadow", tiers=limited)
+    first, second, third = replica.many(3, "gold-0")
+    replica.end(first)
+    assert not replica.shed
+    refused = [replica.dispatch[one].refused for one in (first, second, third)]
+    assert refused == [None, ShedReason.REQUEST_LIMIT, ShedReason.REQUEST_LIMIT]
+
+
+def test_in_shadow_a_guarantee_that_is_owed_still_pays_for_its_requests() -> None:
+    replica = Replica(9, enforcement="Shadow", reservations=[reservation()])
+    first, second = replica.many(2, "bronze-0", 200)
+    assert replica.is_reserved(first)
+    assert not replica.is_reserved(second)
+
+
+def test_in_shadow_no_seat_is_held_back_and_none_stays_empty() -> None:
+    keeps = reservation(lending={"lendablePercent": 0})
+    replica = Replica(10, enforcement="Shadow", reservations=[keeps])
+    replica.many(10, "gold-0")
+    assert len(replica.running) == 10

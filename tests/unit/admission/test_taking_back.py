@@ -1,0 +1,252 @@
+"""Seats that were lent are taken back from those who run in them."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.admission.replica import Replica, reservation, tiers
+from tierfleet.admission.types import Progress
+
+ABORT = {"lending": {"reclaim": "Abort"}}
+
+
+def lent(seats: int = 1, *, reclaim: str = "Abort", **preemption: str) -> Replica:
+    """A guarantee of 300 a second for bronze-0; tiers preempted as named."""
+    changes = {name: {"preemption": how} for name, how in preemption.items()}
+    plan = reservation(lending={"reclaim": reclaim})
+    return Replica(seats, tiers=tiers(**changes), reservations=[plan])
+
+
+def ids(replica: Replica) -> list[int]:
+    return [abort.id for abort in replica.thrown]
+
+
+def test_a_guarantee_that_has_waited_20_ms_throws_out_what_may_be_thrown_out() -> None:
+    replica = lent(silver="Anytime")
+    victim = replica.send("silver-0")
+    owed = replica.send("bronze-0")
+    replica.wait(19.9)
+    assert not replica.thrown
+    replica.wait(0.1)
+    assert ids(replica) == [victim]
+    replica.let_go(victim)
+    assert replica.running == [owed]
+
+
+def test_a_seat_that_comes_free_before_spares_the_victim() -> None:
+    replica = lent(2, silver="Anytime")
+    replica.send("silver-0")
+    other = replica.send("gold-0")
+    replica.send("bronze-0")
+    replica.wait(19)
+    replica.end(other)
+    replica.wait(1000)
+    assert not replica.thrown
+
+
+def test_the_wait_begins_anew_for_the_next_guarantee() -> None:
+    replica = lent(2, silver="Anytime")
+    replica.send("silver-0")
+    other = replica.send("gold-0")
+    replica.send("bronze-0")
+    replica.wait(19)
+    replica.end(other)
+    replica.send("bronze-0")
+    replica.wait(19.9)
+    assert not replica.thrown
+    replica.wait(0.1)
+    assert len(replica.thrown) == 1
+
+
+def test_a_reservation_that_takes_the_next_seat_throws_nobody_out() -> None:
+    replica = lent(reclaim="NextSeat", silver="Anytime")
+    replica.send("silver-0")
+    replica.send("bronze-0")
+    replica.wait(1000)
+    assert not replica.thrown
+
+
+def test_a_guarantee_that_is_owed_nothing_throws_nobody_out() -> None:
+    replica = lent(silver="Anytime")
+    replica.end(replica.send("bronze-0", 170))
+    replica.send("silver-0")
+    replica.send("bronze-0")  # owed a seat at 67 ms
+    replica.wait(66)
+    assert not replica.thrown
+    replica.wait(1)
+    replica.tick()
+    replica.wait(20)
+    assert len(replica.thrown) == 1
+
+
+def test_tiers_that_are_not_preemptible_keep_their_seats() -> None:
+    replica = lent()
+    replica.send("silver-0")
+    replica.send("bronze-0")
+    replica.wait(1000)
+    assert not replica.thrown
+
+
+def test_what_a_guarantee_pays_for_is_never_thrown_out() -> None:
+    plans = [
+        reservation("one", tenants=["silver-0"], **ABORT),
+        reservation("two", **ABORT),
+    ]
+    replica = Replica(1, tiers=tiers(silver={"preemption": "Anytime"}), reservations=plans)
+    replica.send("silver-0")
+    replica.send("bronze-0")
+    replica.wait(1000)
+    assert not replica.thrown
+
+
+def test_anytime_goes_before_before_first_byte_and_the_lowest_tier_before_higher_ones() -> None:
+    """Gold and silver at any time, bronze before its first byte."""
+    replica = lent(3, gold="Anytime", silver="Anytime", bronze="BeforeFirstByte")
+    bronze, silver, gold = (replica.send(f"{tier}-1") for tier in ("bronze", "silver", "gold"))
+    replica.many(3, "bronze-0")
+    replica.wait(20)
+    assert ids(replica) == [silver, gold, bronze]
+
+
+def test_of_one_tier_the_newest_goes_first() -> None:
+    replica = lent(3, silver="Anytime")
+    oldest, middle, newest = replica.many(3, "silver-0")
+    replica.many(2, "bronze-0")
+    replica.wait(20)
+    assert ids(replica) == [newest, middle]
+    assert oldest not in ids(replica)
+
+
+def test_of_before_first_byte_nobody_loses_an_answer_that_has_begun() -> None:
+    replica = lent(2, silver="BeforeFirstByte")
+    quiet, answered = replica.many(2, "silver-0")
+    replica.first_byte(answered)
+    replica.many(2, "bronze-0")
+    replica.wait(1000)
+    assert ids(replica) == [quiet]
+
+
+def test_a_seat_that_is_on_its_way_back_is_not_taken_twice() -> None:
+    replica = lent(3, silver="Anytime")
+    replica.many(3, "silver-0")
+    replica.send("bronze-0")
+    for _ in range(50):
+        replica.wait(20)
+        replica.tick()
+    assert len(replica.thrown) == 1
+
+
+def test_as_many_are_thrown_out_as_seats_are_owed() -> None:
+    """100 are saved: requests of 60 tokens find 150, 90 and 30 left, and then nothing."""
+    replica = lent(5, silver="Anytime")
+    replica.many(5, "silver-0")
+    replica.many(5, "bronze-0", 60)
+    replica.wait(20)
+    assert len(replica.thrown) == 3
+
+
+def test_what_the_caller_has_seen_nothing_of_waits_again_at_its_old_place() -> None:
+    replica = lent(silver="Anytime")
+    victim = replica.send("silver-0")
+    newer = replica.send("silver-0")
+    owed = replica.send("bronze-0")
+    replica.wait(20)
+    assert [abort.requeued for abort in replica.thrown] == [True]
+    replica.let_go(victim)
+    replica.end(owed)
+    assert replica.running == [victim]
+    assert replica.waiting == [newer]
+    assert replica.dispatch[victim].waited == 20_000_000
+
+
+def test_what_the_caller_has_seen_a_part_of_ends_and_costs_nothing() -> None:
+    limits = {"limits": {"requestsPerMinute": 9, "tokensPerMinute": 10_000}}
+    plan = reservation(lending={"reclaim": "Abort"})
+    silver: dict[str, Any] = {"preemption": "Anytime", **limits}
+    replica = Replica(1, tiers=tiers(silver=silver), reservations=[plan])
+    before = replica.core.headroom(0, "silver-0")
+    victim = replica.send("silver-0")
+    replica.first_byte(victim)
+    replica.progress(Progress(victim, output_tokens=30))
+    replica.send("bronze-0")
+    replica.wait(20)
+    assert [abort.requeued for abort in replica.thrown] == [False]
+    replica.let_go(victim)
+    assert (replica.settled[victim].cost, replica.settled[victim].billed) == (0, 0)
+    assert replica.core.headroom(replica.now, "silver-0") == before
+
+
+def test_a_request_is_thrown_out_once_in_its_life() -> None:
+    replica = lent(silver="Anytime")
+    victim = replica.send("silver-0")
+    owed = replica.send("bronze-0")
+    replica.wait(20)
+    replica.let_go(victim)
+    replica.end(owed)
+    assert replica.running == [victim]
+    replica.send("bronze-0")
+    replica.wait(1000)
+    assert ids(replica) == [victim]
+
+
+def test_lost_work_is_not_charged_to_the_share_of_who_lost_it() -> None:
+    """Thrown out at a cost of 500, it is as far as its equal that has had nothing."""
+    replica = lent(silver="Anytime")
+    victim = replica.send("silver-0", 500)
+    owed = replica.send("bronze-0")
+    replica.many(9, "silver-1")
+    replica.wait(20)
+    replica.let_go(victim)
+    replica.end(owed)
+    assert replica.running == [victim]
+
+
+@pytest.mark.parametrize(("prompt", "thrown"), [(1500, 2), (1501, 1), (3001, 0)])
+def test_at_most_5_percent_of_a_minutes_work_is_thrown_away(prompt: int, thrown: int) -> None:
+    """1,000 a second are 60,000 in a minute, of which 3,000 may be lost."""
+    replica = lent(4, silver="Anytime")
+    replica.many(4, "silver-0", prompt)
+    replica.many(4, "bronze-0")
+    replica.wait(1000)
+    assert len(replica.thrown) == thrown
+
+
+def test_a_minute_later_work_may_be_lost_again() -> None:
+    patient = {"queue": {"maxWaitMilliseconds": 600_000}}
+    silver: dict[str, Any] = {"preemption": "Anytime"}
+    plan = reservation(**ABORT)
+    replica = Replica(2, tiers=tiers(silver=silver, bronze=patient), reservations=[plan])
+    first, second = replica.many(2, "silver-0", 3000)
+    replica.many(2, "bronze-0")
+    replica.wait(20)
+    assert ids(replica) == [second]
+    replica.let_go(second)
+    replica.wait(59_000)
+    assert ids(replica) == [second]
+    replica.wait(1_000)
+    replica.tick()
+    assert ids(replica) == [second, first]
+
+
+def test_who_hangs_up_while_thrown_out_pays_nothing_and_frees_the_seat_once() -> None:
+    replica = lent(silver="Anytime")
+    victim = replica.send("silver-0")
+    owed = replica.send("bronze-0")
+    replica.wait(20)
+    replica.hang_up(victim)
+    assert replica.running == [owed]
+    assert replica.settled[victim].cost == 0
+    replica.take(replica.core.finish(replica.now, victim, "aborted"))  # type: ignore[arg-type]
+    assert replica.running == [owed]
+    assert replica.send("bronze-1") in replica.waiting
+
+
+def test_a_request_for_several_seats_throws_out_as_many() -> None:
+    replica = lent(4, silver="Anytime")
+    replica.many(4, "silver-0")
+    wide = replica.send("bronze-0", sequences=3)
+    replica.wait(20)
+    assert len(replica.thrown) == 3
+    for abort in list(replica.thrown):
+        replica.let_go(abort.id)
+    assert wide in replica.running
