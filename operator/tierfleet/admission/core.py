@@ -247,6 +247,7 @@ class Core:
         self._requests[record.id] = record
         if record.conforming:
             self._hold.arrived += record.seats
+            self._hold.cost += record.cost
         expiry = now + record.flow.home.wait
         if deadline is not None and deadline < expiry:
             expiry = deadline
@@ -336,6 +337,7 @@ class Core:
             flow.home.reserved_waiting -= 1
             if account is not None:
                 account.backlog -= record.cost
+                account.conforming -= 1
         else:
             record.share.leave(record)
         if account is not None:
@@ -455,7 +457,8 @@ class Core:
         """Once a second: how many seats to hold back, and whether they may be lent."""
         patience = self._roster.patience
         if patience:
-            self._hold.roll(now, patience, self._seats.total, self._roster.promised)
+            roster = self._roster
+            self._hold.roll(now, patience, self._seats.total, roster.promised, roster.burst)
         self._seats.held = self._hold.seats if patience else 0
         self._order.lends_held = self._reclaim.losses.abort_to_free < patience // 2
 

@@ -5,10 +5,10 @@ request is served as reserved while the balance is not negative. This is mClock'
 (OSDI'10) written as a balance: the start tag S lies `balance / r` before now, so `S <= now` is
 `balance >= 0`, and a changed rate converts no debt.
 
-The cap follows the rule that a tag uses the arrival time and never the dispatch time: an idle
-reservation keeps at most r·β (its burst window), but one with requests waiting goes on earning, up
-to r·(β + ω) with ω its longest wait. Capping a waiting one at r·β would take away just what it
-waits for. A tier's floor is the same thing with the whole tier as its queue.
+An idle reservation keeps at most r·β (its burst window); one with requests waiting goes on earning,
+up to r·(2β + ω) with ω its longest wait, because a cap at r·β would take away just what it waits
+for. What does not conform is served from a full balance only (`due`), and then may have to wait for
+a seat: hence the second β. A tier's floor is the same thing with the whole tier as its queue.
 """
 
 from datetime import datetime
@@ -40,9 +40,12 @@ class Entitlement:
         plan: the reservation; None for a floor.
         live: it guarantees something now: in its term, with a rate, and with a balance if prepaid.
         reclaims: it takes seats back by throwing others out.
-        patience: nanoseconds that a conforming request waits at most.
+        patience: nanoseconds that a conforming request waits for its turn at most: half of the wait
+            that was promised, because it needs the other half to find a seat.
         tag: start tag S of its next request, by the clock of the last change.
         flows: of its tenants that have sent something.
+        burst: nanoseconds at the rate that an idle balance saves.
+        conforming: conforming requests that wait.
         waiting: their requests that wait, conforming or not.
         backlog: micro service tokens of the conforming ones.
         in_flight: seats that its tenants hold, whoever pays.
@@ -55,9 +58,9 @@ class Entitlement:
     """
 
     __slots__ = (
-        "_cap", "_cap_waiting", "_gain", "_level", "_then", "_unit", "backlog", "balance", "clock",
-        "entry", "flows", "in_flight", "index", "keep", "live", "patience", "period_end", "plan",
-        "reclaims", "tag", "unlent", "waiting",
+        "_cap", "_cap_waiting", "_gain", "_level", "_then", "_unit", "backlog", "balance", "burst",
+        "clock", "conforming", "entry", "flows", "in_flight", "index", "keep", "live", "patience",
+        "period_end", "plan", "reclaims", "tag", "unlent", "waiting",
     )  # fmt: skip
 
     def __init__(self, now: int, index: int, plan: "Reservation | None" = None) -> None:
@@ -78,6 +81,8 @@ class Entitlement:
         self._level = 0
         self._gain = self._cap = self._cap_waiting = 0
         self.patience = 0
+        self.burst = 0
+        self.conforming = 0
         self.tag = now
 
     def guarantee(self, now: int, rate: int, share: Fraction, burst: int, wait: int) -> None:
@@ -90,9 +95,10 @@ class Entitlement:
         self._level = self._level * unit // self._unit
         self._unit = unit
         self._gain = rate * MICRO * share.numerator
-        self.patience = wait * MILLISECOND
+        self.patience = wait * MILLISECOND // 2
+        self.burst = burst * MILLISECOND
         self._cap = self._gain * burst * MILLISECOND
-        self._cap_waiting = self._gain * (burst + wait) * MILLISECOND
+        self._cap_waiting = self._gain * (2 * burst + wait) * MILLISECOND
         self._retag(now)
 
     def fill(self) -> None:
@@ -109,6 +115,21 @@ class Entitlement:
         """Takes over the debt of an earlier guarantee of the same name."""
         self._level = self._cap - debt * self._unit
         self._retag(self._then)
+
+    @property
+    def due(self) -> int:
+        """When its next request is owed a seat.
+
+        A conforming one from its start tag on. Others wait until the balance is as full as it gets
+        when nothing waits: they live on what would be lost, so a burst that conforms never finds
+        the balance spent on one that did not.
+        """
+        return self.tag if self.conforming else self.tag + self.burst
+
+    @property
+    def saved(self) -> int:
+        """Micro service tokens that an idle balance saves."""
+        return self._cap // self._unit
 
     @property
     def guarantees(self) -> bool:
@@ -139,8 +160,9 @@ class Entitlement:
     def spare(self, now: int) -> int:
         """Micro service tokens until a request would not conform any more; negative: it does not.
 
-        A request conforms whose start tag, behind the conforming ones that wait, is at most ω ahead
-        of now.
+        A request conforms whose start tag, behind the conforming ones that wait, is at most ω/2
+        ahead of now: one that is owed a seat only after ω would be late as soon as it has to wait
+        for the seat as well.
         """
         self._earn(now)
         return (self._level + self._gain * self.patience) // self._unit - self.backlog

@@ -16,6 +16,8 @@ TAIL: Final = 0.001
 """Part of the conforming requests that may wait longer than was promised."""
 _MOST_SHARE = 0.95
 """Beyond that nearly all work is reserved, and holding back from the rest helps nobody."""
+_MOST_PART = 0.5
+"""Most of the seats that are kept while nothing is measured."""
 _GAIN = 0.2
 """Of a new second, against all before it."""
 _IDLE = 60 * SECOND
@@ -34,58 +36,69 @@ def held_back(share: float, margin: float) -> int:
 class HoldBack:
     """Measures ρ, μ and λ, and keeps h.
 
+    The formula is that of a steady flow. Where completions do not outpace reserved arrivals (all
+    that runs is young: a start, or a flood after a quiet time) nothing would come free in time, and
+    the whole reserved part of the seats is kept until they do.
+
     Attributes:
         seats: h, now.
         due: when to `roll` next.
         ended, arrived, reserved, shared: counted since the last time: seats that came free, seats
             that conforming arrivals asked for, seats dispatched as reserved and as anything else.
+        cost: micro service tokens that the arrivals are expected to cost.
+        running: seats that hold reserved work now.
     """
 
     __slots__ = (
-        "_arrivals", "_completions", "_last_arrival", "_rolled", "_share", "arrived", "due",
-        "ended", "reserved", "seats", "shared",
+        "_arrivals", "_completions", "_cost", "_last_arrival", "_rolled", "_share", "arrived",
+        "cost", "due", "ended", "reserved", "running", "seats", "shared",
     )  # fmt: skip
 
     def __init__(self, now: int) -> None:
         self.seats = 0
-        self.due = now + SECOND
-        self.ended = self.arrived = self.reserved = self.shared = 0
+        self.due = now
+        self.ended = self.arrived = self.reserved = self.shared = self.cost = self.running = 0
+        self._cost = 0
         self._rolled = now
-        self._last_arrival = now - _IDLE
-        self._completions: float | None = None
-        self._arrivals: float | None = None
-        self._share: float | None = None
+        self._last_arrival = now
+        self._completions = 0.0
+        self._arrivals = 0.0
+        self._share = 0.0
 
-    def roll(self, now: int, wait: int, seats: int, promised: float) -> None:
-        """Takes the counts of the last second into the averages, and h anew.
+    def roll(self, now: int, wait: int, seats: int, promised: float, burst: int) -> None:
+        """Takes the counts since the last time into the averages, and h anew.
 
         Args:
             now: nanoseconds.
             wait: ω in nanoseconds, the least of all reservations.
-            seats: W; h is at most a quarter of it.
+            seats: W.
             promised: the reserved part of this replica's rate; 1 if that is not known.
+            burst: micro service tokens that all reservations may ask for at once.
         """
         seconds = (now - self._rolled) / SECOND
-        if seconds <= 0:
-            return
         if self.arrived:
             self._last_arrival = now
-        keep = (1 - _GAIN) ** seconds
-        self._completions = _mixed(self._completions, self.ended / seconds, keep)
-        self._arrivals = _mixed(self._arrivals, self.arrived / seconds, keep)
-        dispatched = self.reserved + self.shared
-        if dispatched:
-            self._share = _mixed(self._share, self.reserved / dispatched, keep)
-        self.ended = self.arrived = self.reserved = self.shared = 0
-        self._rolled = now
+        if seconds > 0:
+            keep = (1 - _GAIN) ** seconds
+            self._completions += (1 - keep) * (self.ended / seconds - self._completions)
+            self._arrivals += (1 - keep) * (self.arrived / seconds - self._arrivals)
+            dispatched = self.reserved + self.shared
+            if dispatched:
+                self._share += (1 - keep) * (self.reserved / dispatched - self._share)
+            if self.arrived:
+                self._cost = (3 * self._cost + self.cost // self.arrived) // 4 or 1
+            self.ended = self.arrived = self.reserved = self.shared = self.cost = 0
+            self._rolled = now
         self.due = now + SECOND
-        share = min(self._share or 0.0, promised, _MOST_SHARE)
-        if share <= 0 or now - self._last_arrival >= _IDLE:
+        if now - self._last_arrival >= _IDLE:
             self.seats = 0
+            return
+        kept = max(0, int(min(promised, _MOST_PART) * seats) - self.running)
+        margin = (self._completions - self._arrivals) * wait / SECOND
+        if self._completions > 2 * self._arrivals and self._completions > 0:
+            # Bursts come at more than the mean, so what is promised counts where it is more.
+            share = min(max(self._share, min(promised, 0.5)), _MOST_SHARE)
+            at_once = -(-burst // self._cost) if self._cost else 0
+            self.seats = min(seats // 4, held_back(share, margin) + at_once)
         else:
-            margin = (self._completions - self._arrivals) * wait / SECOND
-            self.seats = min(seats // 4, held_back(share, margin))
-
-
-def _mixed(before: float | None, new: float, keep: float) -> float:
-    return new if before is None else keep * before + (1 - keep) * new
+            self.seats = kept

@@ -72,21 +72,21 @@ class Order:
         """The guarantee has something waiting, or its tag has come nearer."""
         if entitlement.live and entitlement.waiting:
             entry = entitlement.entry
-            if entry is None or entry[0] > entitlement.tag:
-                entitlement.entry = (entitlement.tag, entitlement.index, entitlement)
+            if entry is None or entry[0] > entitlement.due:
+                entitlement.entry = (entitlement.due, entitlement.index, entitlement)
                 heapq.heappush(self._owed, entitlement.entry)
 
     def due(self, now: int) -> int | None:
         """When the next guarantee is owed something; None if none has anything waiting."""
         top = self._top()
-        return None if top is None else max(now, top[0].tag)
+        return None if top is None else max(now, top[0].due)
 
     def next(self, now: int) -> Choice | None:
         """The request that takes a seat now; None if none may."""
         self.blocked = None
         if self._owed:
             top = self._top()
-            if top is not None and top[0].tag <= now:
+            if top is not None and top[0].due <= now:
                 choice = self._reserved(now)
                 if choice is not None or self.blocked is not None:
                     return choice
@@ -111,9 +111,9 @@ class Order:
                 heapq.heappop(owed)
                 entitlement.entry = None
                 continue
-            if entry[0] == entitlement.tag:
+            if entry[0] == entitlement.due:
                 return entitlement, head
-            entitlement.entry = (entitlement.tag, entitlement.index, entitlement)
+            entitlement.entry = (entitlement.due, entitlement.index, entitlement)
             heapq.heapreplace(owed, entitlement.entry)
         return None
 
@@ -122,7 +122,7 @@ class Order:
         found: Choice | None = None
         aside: list[Entitlement] = []
         passed: list[Request] = []
-        while (top := self._top()) is not None and top[0].tag <= now:
+        while (top := self._top()) is not None and top[0].due <= now:
             entitlement, head = top
             if not seats.seats_for(head.seats, entitlement):
                 self.blocked = entitlement

@@ -37,6 +37,7 @@ class Roster:
         floors: tiers with a floor, the highest first.
         edge: the next time of day at which something begins or ends; None if nothing does.
         minute: micro service tokens that this replica does in a minute at its rate.
+        burst: micro service tokens that all guarantees in force may ask for at once.
         promised: reserved part of this replica's rate; 1 where the rate is not known.
         patience: the least wait that a guarantee in force promises, nanoseconds; 0 without one.
     """
@@ -169,7 +170,8 @@ class Roster:
         self._turned = wall
         for entitlement in self.entitlements:
             entitlement.flows = []
-            entitlement.waiting = entitlement.backlog = entitlement.in_flight = 0
+            entitlement.waiting = entitlement.conforming = 0
+            entitlement.backlog = entitlement.in_flight = 0
             entitlement.entry = None
             entitlement.keep = 0
         for flow, requests in waiting.items():
@@ -180,6 +182,7 @@ class Roster:
         own = self._group.service_tokens_per_second
         self.minute = 60 * own * MICRO
         granted = sum(e.plan.granted for e in live if e.plan is not None) * self.share
+        self.burst = sum(e.saved for e in live)
         self.promised = min(1.0, float(granted / own)) if own else 1.0
 
     def must_turn(self, wall: datetime) -> bool:
@@ -254,6 +257,7 @@ class Roster:
         flow.reserved_queued += 1
         flow.home.reserved_waiting += 1
         account.backlog += request.cost
+        account.conforming += 1
 
     def _tier_of(self, tenant: str | None) -> TierQueue | None:
         if tenant is None:

@@ -52,6 +52,7 @@ class Running:
         account.pay(now, record.cost)
         flow.drawn += record.cost
         self._hold.reserved += record.seats
+        self._hold.running += record.seats
         record.firm = True
         self._seats.firm += record.seats
 
@@ -88,6 +89,8 @@ class Running:
         if record.sent:
             self._pulse.flowing -= 1
         self._hold.ended += record.seats
+        if record.account is not None:
+            self._hold.running -= record.seats
         flow.in_flight -= 1
         flow.seats -= record.seats
         tier.in_flight -= 1

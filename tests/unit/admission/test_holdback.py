@@ -19,45 +19,62 @@ def test_as_many_seats_are_held_back_as_the_tail_of_the_wait_asks_for(
 
 
 def rolled(
-    *, arrived: int = 3, ended: int = 3, reserved: int = 3, shared: int = 7, seconds: int = 1
+    *,
+    arrived: int = 3,
+    ended: int = 23,
+    reserved: int = 3,
+    shared: int = 7,
+    seats: int = 100,
+    burst: int = 0,
 ) -> HoldBack:
+    """After two minutes of the same counts in each second."""
     hold = HoldBack(0)
-    for second in range(1, seconds + 1):
-        hold.arrived, hold.ended = arrived, ended
+    for second in range(1, 121):
+        hold.arrived, hold.ended, hold.cost = arrived, ended, arrived * 1000
         hold.reserved, hold.shared = reserved, shared
-        hold.roll(second * SECOND, WAIT, 100, 1.0)
+        hold.roll(second * SECOND, WAIT, seats, 0.3, burst)
     return hold
 
 
 def test_rates_are_measured_each_second() -> None:
-    assert rolled().seats == held_back(0.3, 0.0) == 6
-    assert rolled().due == 2 * SECOND
+    assert rolled().seats == held_back(0.3, 2.0) == 5
+    assert rolled().due == 121 * SECOND
 
 
 def test_an_engine_that_ends_many_requests_needs_fewer_seats_held_back() -> None:
-    assert rolled(ended=23).seats == held_back(0.3, 2.0)
+    assert rolled(ended=63).seats == held_back(0.3, 6.0) == 1
+
+
+def test_what_may_come_at_once_is_added() -> None:
+    assert rolled(burst=3500).seats == held_back(0.3, 2.0) + 4
 
 
 def test_no_more_than_a_quarter_of_the_seats_is_held_back() -> None:
-    hold = HoldBack(0)
-    hold.arrived, hold.reserved, hold.shared = 9, 9, 1
-    hold.roll(SECOND, WAIT, 16, 1.0)
-    assert hold.seats == 4
+    assert rolled(seats=16).seats == 4
 
 
-def test_no_more_is_held_back_than_what_was_promised_needs() -> None:
+def test_what_was_promised_counts_where_less_was_measured() -> None:
+    assert rolled(reserved=1, shared=9).seats == rolled().seats
+    assert rolled(reserved=6, shared=4).seats == held_back(0.6, 2.0)
+
+
+def test_while_nothing_comes_free_the_reserved_part_of_the_seats_is_kept() -> None:
     hold = HoldBack(0)
-    hold.arrived, hold.reserved, hold.shared = 9, 9, 1
-    hold.roll(SECOND, WAIT, 100, 0.3)
-    assert hold.seats == held_back(0.3, -0.9)
+    hold.roll(SECOND, WAIT, 100, 0.3, 0)
+    assert hold.seats == 30
+    hold.running = 10
+    hold.roll(2 * SECOND, WAIT, 100, 0.3, 0)
+    assert hold.seats == 20
+    hold.ended = 5
+    hold.roll(3 * SECOND, WAIT, 100, 0.3, 0)
+    assert hold.seats < 10
 
 
 def test_nothing_is_held_back_a_minute_after_the_last_reserved_arrival() -> None:
     hold = rolled()
-    hold.shared = 1
-    hold.roll(60 * SECOND, WAIT, 100, 1.0)
+    hold.roll(179 * SECOND, WAIT, 100, 0.3, 0)
     assert hold.seats > 0
-    hold.roll(61 * SECOND, WAIT, 100, 1.0)
+    hold.roll(180 * SECOND, WAIT, 100, 0.3, 0)
     assert hold.seats == 0
 
 
