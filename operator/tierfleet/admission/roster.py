@@ -59,6 +59,11 @@ class Roster:
         self.plan, self.share, self._group = plan, share, plan.group(group)
         self._tenants = {tenant.name: tenant for tenant in plan.tenants}
         waiting = {flow: _take_all(flow) for flow in self.flows.values()}
+        # What a tenant is ahead of its tier's clock goes with it to another: clocks of different
+        # priorities have nothing to do with each other.
+        for flow in self.flows.values():
+            for share in flow.all_shares():
+                share.shift(-share.tier.band.clock)
         self._adopt_tiers(now)
         self._adopt_reservations(now)
         for flow, requests in waiting.items():
@@ -68,9 +73,6 @@ class Roster:
         self.turn(now, wall, waiting)
 
     def _adopt_tiers(self, now: int) -> None:
-        clocks: dict[int, int] = {}
-        for tier in self.tiers.values():
-            clocks[tier.band.priority] = max(tier.band.clock, clocks.get(tier.band.priority, 0))
         known, self.tiers = self.tiers, {}
         # A tier that is gone from the plan is kept for what it still has here.
         left = {name: q for name, q in known.items() if q.in_flight or q.waiting}
@@ -85,7 +87,7 @@ class Roster:
             band = bands.get(plan.priority)
             if band is None:
                 band = bands[plan.priority] = Band(plan.priority)
-                band.clock = clocks.get(plan.priority, 0)
+            band.clock = max(band.clock, queue.band.clock)
             band.tiers.append(queue)
             queue.band = band
             self._adopt_floor(now, queue)
@@ -337,6 +339,7 @@ class Roster:
         for share in flow.all_shares():
             share.weight = flow.weight or share.tier.plan.weight
             share.tier = self.tiers.get(share.tier.plan.name, home)
+            share.shift(share.tier.band.clock)
         flow.home = home
         self._limit(now, flow)
 

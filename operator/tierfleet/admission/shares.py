@@ -117,6 +117,11 @@ class Share:
         self.base = clock
         self.v = max(self.v, clock)
 
+    def shift(self, by: int) -> None:
+        """It goes over to another clock."""
+        self.v += by
+        self.base += by
+
     def charge(self, weighed: int) -> None:
         """Service divided by the weight; a refund (negative) goes no lower than `base`."""
         self.v += weighed
