@@ -483,9 +483,11 @@ class Core:
         if self._waiting:
             times.append(expiries[0][0])
             times += [due for due in (self._pulse.due(), self._reclaim.due()) if due is not None]
-            if self._seats.taken < self._seats.total:
-                if self._seats.held:
-                    times.append(self._hold.due)
+            free = self._seats.taken < self._seats.total
+            if free and self._seats.held:
+                times.append(self._hold.due)
+            if free or self._roster.reclaims:
+                # Without a free seat too: a guarantee's patience begins when it is owed one.
                 due = self._order.due(now)
                 if due is not None:
                     times.append(due)

@@ -40,6 +40,7 @@ class Roster:
         burst: micro service tokens that all guarantees in force may ask for at once.
         promised: reserved part of this replica's rate; 1 where the rate is not known.
         patience: the least wait that a guarantee in force promises, nanoseconds; 0 without one.
+        reclaims: one of them takes seats back.
     """
 
     def __init__(self, now: int, wall: datetime, plan: Plan, group: str) -> None:
@@ -181,6 +182,7 @@ class Roster:
             self._put_back(now, flow, requests)
         live = [e for e in self.entitlements if e.live]
         self.patience = min((e.patience for e in live), default=0)
+        self.reclaims = any(e.reclaims for e in live)
         own = self._group.service_tokens_per_second
         self.minute = 60 * own * MICRO
         granted = sum(e.plan.granted for e in live if e.plan is not None) * self.share
