@@ -59,18 +59,20 @@ class Bucket:
 
     def allowance(self, now: int) -> Allowance:
         """What the bucket shows: whole units, rounded against the caller so that it is true."""
-        self._refill(now)
+        level = self._level_at(now)
         return Allowance(
             limit=self._depth // self._unit,
-            remaining=max(0, self._level // self._unit),
-            reset=-(-(self._depth - self._level) // self._gain),
+            remaining=max(0, level // self._unit),
+            reset=-(-(self._depth - level) // self._gain),
         )
 
     def is_full(self, now: int) -> bool:
         """True if nothing of it is used."""
-        self._refill(now)
-        return self._level >= self._depth
+        return self._level_at(now) >= self._depth
+
+    def _level_at(self, now: int) -> int:
+        return min(self._depth, self._level + max(0, now - self._then) * self._gain)
 
     def _refill(self, now: int) -> None:
-        self._level = min(self._depth, self._level + (now - self._then) * self._gain)
-        self._then = now
+        self._level = self._level_at(now)
+        self._then = max(self._then, now)
