@@ -242,9 +242,12 @@ class Roster:
             if request.conforming and account is not None:
                 self.reserve(request, account)
             else:
-                if request.share not in flow.all_shares() or request.share.tier is flow.home:
-                    request.share = flow.share
-                request.share.put(request)
+                share = request.share
+                if share not in flow.all_shares() or share.tier is flow.home:
+                    share = flow.share
+                stays = share is request.share and not request.reserved
+                request.share = share
+                share.put(request, stays=stays)
             if account is not None:
                 account.join(now)
 

@@ -87,11 +87,14 @@ class Share:
             queue.pop()
         return None
 
-    def put(self, request: Request, *, first: bool = False) -> None:
-        """The request begins to wait: last, or first if it has waited before."""
+    def put(self, request: Request, *, first: bool = False, stays: bool = False) -> None:
+        """The request begins to wait: last, or first if it has waited before.
+
+        With `stays` it has been waiting here, and only the queues are made anew.
+        """
         if self.queue is None:
             self.queue = deque()
-        if not self.queued:
+        if not self.queued and not stays:
             self.come_back()
         if first:
             self.queue.appendleft(request)
