@@ -282,7 +282,8 @@ class Core:
             if self._gets_on(now):
                 while self._waiting and (choice := self._next(now)) is not None:
                     decisions.append(self._dispatch(now, choice))
-                if self._order.blocked is None or not self._order.blocked.reclaims:
+                blocked = self._order.blocked
+                if self._shadow or blocked is None or not blocked.reclaims:
                     self._reclaim.relax()
                 else:
                     for gone in self._reclaim.throw_out(now, self._settlement):
