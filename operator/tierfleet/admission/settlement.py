@@ -54,7 +54,7 @@ class Settlement:
         self._charge_tokens(now, request, 0)
         self._charge_cost(now, request, 0)
         flow = request.flow
-        if flow.requests is not None:
+        if flow.requests is not None and request.refused is None:
             flow.requests.settle(now, -1)
 
     def take_back(self, now: int, request: Request) -> None:
@@ -72,7 +72,8 @@ class Settlement:
 
     @staticmethod
     def _charge_tokens(now: int, request: Request, tokens: int) -> None:
-        bucket = request.flow.tokens
+        # Shadow serves what the limits would have refused: it was never charged to them.
+        bucket = request.flow.tokens if request.refused is None else None
         if bucket is not None and tokens != request.tokens:
             bucket.settle(now, tokens - request.tokens)
         request.tokens = tokens
