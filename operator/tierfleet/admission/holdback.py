@@ -93,12 +93,11 @@ class HoldBack:
         if now - self._last_arrival >= _IDLE:
             self.seats = 0
             return
-        kept = max(0, int(min(promised, _MOST_PART) * seats) - self.running)
-        margin = (self._completions - self._arrivals) * wait / SECOND
-        if self._completions > 2 * self._arrivals and self._completions > 0:
-            # Bursts come at more than the mean, so what is promised counts where it is more.
-            share = min(max(self._share, min(promised, 0.5)), _MOST_SHARE)
-            at_once = -(-burst // self._cost) if self._cost else 0
-            self.seats = min(seats // 4, held_back(share, margin) + at_once)
-        else:
-            self.seats = kept
+        # Bursts come at more than the mean, so what is promised counts where it is more.
+        share = min(max(self._share, min(promised, _MOST_PART)), _MOST_SHARE)
+        margin = max(0.0, self._completions - self._arrivals) * wait / SECOND
+        at_once = -(-burst // self._cost) if self._cost else 0
+        self.seats = min(seats // 4, held_back(share, margin) + at_once) if share else 0
+        if self._completions <= 2 * self._arrivals or not self._completions:
+            kept = int(min(promised, _MOST_PART) * seats) - self.running
+            self.seats = max(self.seats, kept)

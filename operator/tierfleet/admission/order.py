@@ -124,6 +124,12 @@ class Order:
         passed: list[Request] = []
         while (top := self._top()) is not None and top[0].due <= now:
             entitlement, head = top
+            if not head.reserved and not seats.seats_to_share(head.seats, anytime=False):
+                # It does not conform: what is held back is not for it.
+                aside.append(entitlement)
+                heapq.heappop(self._owed)
+                entitlement.entry = None
+                continue
             if not seats.seats_for(head.seats, entitlement):
                 self.blocked = entitlement
                 break
