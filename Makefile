@@ -35,6 +35,10 @@ lint: $(INSTALLED) ## Check style, types, import contracts and generated files
 test: tools ## Run all tests, those on a real control plane included
 	$(RUN) pytest
 
+.PHONY: mutants
+mutants: $(INSTALLED) ## Check that wrong variants of the admission core fail a test (3 minutes)
+	@$(RUN) tests.mutants.run
+
 .PHONY: demo
 demo: tools ## Show the main job done: retail floods, enterprise keeps its promise (3 minutes)
 	@$(RUN) e2e.demo up

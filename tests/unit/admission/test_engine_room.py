@@ -11,8 +11,8 @@ from tierfleet.admission.types import Progress, ShedReason
 
 def test_ordinary_work_fills_nine_tenths_of_the_kv_cache() -> None:
     replica = Replica(99, kv_tokens=1000)
-    replica.many(10, "gold-0", 100)
-    assert len(replica.running) == 9
+    replica.many(20, "gold-0", 50)
+    assert len(replica.running) == 18
 
 
 def test_reserved_work_fills_97_percent_of_the_kv_cache() -> None:

@@ -105,6 +105,7 @@ def test_who_comes_back_to_a_reservation_gets_no_more_than_its_turn() -> None:
         tenants=["bronze-0", "silver-0"], granted=1000, burstWindowMilliseconds=5000
     )
     replica = Replica(1, reservations=[shared])
+    replica.end(replica.send("silver-0", 20))
     for _ in range(50):
         replica.end(replica.send("bronze-0", 20))
     running = replica.send("bronze-0", 20)
@@ -236,6 +237,15 @@ def test_seats_that_are_not_lent_are_free_for_their_owner() -> None:
     assert replica.running[7:] == owner
     replica.end(owner[0])
     assert len(replica.running) == 9
+
+
+def test_seats_that_their_owner_uses_are_not_kept_twice() -> None:
+    """Work that may be thrown out at any time is stopped by these seats alone."""
+    plan = reservation(lending={"lendablePercent": 0})
+    replica = Replica(10, tiers=tiers(gold={"preemption": "Anytime"}), reservations=[plan])
+    replica.many(3, "bronze-0")
+    replica.many(10, "gold-0")
+    assert len(replica.running) == 10
 
 
 @pytest.mark.parametrize(("lendable", "lent"), [(100, 10), (50, 8), (0, 7)])

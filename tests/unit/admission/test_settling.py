@@ -118,8 +118,8 @@ def test_limits_hold_for_reserved_requests_too() -> None:
 
 
 def test_the_label_that_the_true_cost_would_have_given_is_told_too() -> None:
-    """180 were left at arrival, and that much it may cost more than was thought."""
-    for cost, conforms in ((190, True), (191, False)):
+    """165 were left at arrival, and that much it may cost more than was thought."""
+    for cost, conforms in ((175, True), (176, False)):
         replica = Replica(reservations=[reservation()])
         request = replica.send("bronze-0", 10)
         replica.end_at_a_cost_of(request, cost, charged=10)

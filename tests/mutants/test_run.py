@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.run import CORE, ROOT, TESTS, BrokenError, copy_to, mutated, passes, survives
+from tests.mutants.table import MUTANTS, Mutant
+
+KILLER = "test_order.py::test_ties_go_by_arrival_and_not_by_id"
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = tmp_path_factory.mktemp("pristine") / "copy"
+    copy_to(copy)
+    return copy
+
+
+def test_every_mutant_changes_what_is_there_and_names_a_test_that_is_there() -> None:
+    for mutant in MUTANTS:
+        mutated((ROOT / CORE / mutant.file).read_text(), mutant)
+        file, _, test = mutant.killer.partition("::")
+        assert f"def {test}(" in (ROOT / TESTS / file).read_text(), mutant.name
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 25
+
+
+def test_a_change_that_breaks_no_rule_survives(pristine: Path) -> None:
+    harmless = Mutant(
+        "a wrong sentence", "order.py", (("2. Floors of tiers.", "2. None."),), KILLER
+    )
+    assert survives(harmless, pristine)
+
+
+def test_a_mistake_is_noticed_by_its_test_and_the_copy_stays_as_it_was(pristine: Path) -> None:
+    (mistake,) = [mutant for mutant in MUTANTS if mutant.killer == KILLER]
+    assert not survives(mistake, pristine)
+    assert passes(pristine, [KILLER])[0]
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        (("this text is nowhere", ""),),
+        (("self", "this"),),
+        (("class Choice(NamedTuple):", "class Choice(NamedTuple)"),),
+        (("OVERTAKINGS: Final = 8", "OVERTAKINGS: Final = 8 // 0"),),
+    ],
+    ids=["not there", "there more than once", "no Python", "cannot be imported"],
+)
+def test_a_mutant_that_cannot_be_made_or_run_is_not_taken_for_noticed(
+    pristine: Path, edits: tuple[tuple[str, str], ...]
+) -> None:
+    with pytest.raises(BrokenError):
+        survives(Mutant("broken", "order.py", edits, KILLER), pristine)
