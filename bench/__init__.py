@@ -1,0 +1,1 @@
+"""Side-by-side benchmarks: what we claim, beside what others do, from one run."""
