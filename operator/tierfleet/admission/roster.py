@@ -63,8 +63,8 @@ class Roster:
         # What a tenant is ahead of its tier's clock goes with it to another: clocks of different
         # priorities have nothing to do with each other.
         for flow in self.flows.values():
-            for share in flow.all_shares():
-                share.shift(-share.tier.band.clock)
+            for place in flow.all_shares():
+                place.shift(-place.tier.band.clock)
         self._adopt_tiers(now)
         self._adopt_reservations(now)
         for flow, requests in waiting.items():
