@@ -1,0 +1,212 @@
+"""What a reservation is served, at least and at most: invariants 3, 4 and 11.
+
+`served` counts the real cost of what was dispatched as reserved. cm is the largest cost of one
+request, e the largest Σ|actual - charged| over what is in flight, T the time in which each seat
+comes free once: W·cm/R with R the engine's rate, since a request of cost c runs c·W/R.
+"""
+
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.property.admission.driver import SECOND, drive, make_plan
+from tests.property.admission.traces import LENGTHS, SEEDS, plans, stir
+from tests.property.admission.world import RATE, Served, Size, World, largest_window
+from tierfleet.plan import MICRO, Plan
+
+PATIENT = {"maxRequests": 10**6, "maxWaitMilliseconds": 10**9}
+TIERS = [
+    {"name": "gold", "priority": 100, "queue": PATIENT},
+    {"name": "silver", "priority": 50, "queue": PATIENT},
+    {"name": "bronze", "priority": 0, "queue": PATIENT},
+]
+SIZES = st.tuples(st.integers(1, 300), st.sampled_from([0, 1, 60]), st.sampled_from([0, 40]))
+"""Largest prompt, output tokens, and how far the output may be from what was expected."""
+
+
+def contract(number: int, tenants: list[str], rate: int, wait: int, **more: Any) -> dict[str, Any]:
+    return {
+        "uid": str(number),
+        "name": f"contract-{number}",
+        "tenants": tenants,
+        "declared": {"percent": 1},
+        "granted": rate,
+        "maxWaitMilliseconds": wait,
+        **more,
+    }
+
+
+def sizes(prompt: int, output: int, error: int) -> Any:
+    def draw(random: Random) -> Size:
+        real = max(1, output + random.randint(-error, error))
+        return Size(random.randint(1, prompt), real, output)
+
+    return draw
+
+
+def lateness(served: list[Served], rate: int, since: int, until: int) -> int:
+    """The most by which service in a window stays behind r·Δt, micro service tokens."""
+    times = [since, *(one.at for one in served), until]
+    behind = [(after - before) * rate * MICRO // SECOND for before, after in pairwise(times)]
+    changes = [behind[0]]
+    for one, gain in zip(served, behind[1:], strict=True):
+        changes += [-one.cost, gain]
+    return largest_window(changes)
+
+
+@given(
+    seed=SEEDS,
+    seats=st.integers(1, 4),
+    size=SIZES,
+    rates=st.lists(st.sampled_from([100, 200, 300]), min_size=1, max_size=3),
+    burst=st.sampled_from([0, 500]),
+    at_once=st.booleans(),
+)
+def test_3_a_backlogged_reservation_is_served_its_rate_under_a_flood_from_above(
+    *,
+    seed: int,
+    seats: int,
+    size: tuple[int, int, int],
+    rates: list[int],
+    burst: int,
+    at_once: bool,
+) -> None:
+    """Served >= r·Δt - (cm + e + r·ω) in every window: mClock (OSDI'10), tags by arrival time.
+
+    ω must promise no less than the engine can keep: T + (Σcm + e)/R for reservations together.
+    Whether requests conform or exceed the guarantee (all of them sent at once) changes nothing.
+    """
+    cm = Size(size[0], size[1] + size[2] + 1).cost
+    most_error = 2 * seats * 4 * (size[2] + 256) * MICRO
+    wait = seats * cm + len(rates) * cm + most_error  # micro service tokens, at rate R
+    milliseconds = -(-wait * 1000 // (RATE * MICRO))
+    reserved = [
+        contract(n, [f"silver-{n}"], rate, milliseconds, burstWindowMilliseconds=burst)
+        for n, rate in enumerate(rates)
+    ]
+    tenants = [{"name": f"silver-{n}", "tier": "silver"} for n in range(3)]
+    flood = {"name": "gold-0", "tier": "gold"}
+    plan = make_plan(tiers=TIERS, reservations=reserved, tenants=[*tenants, flood])
+    world = World(drive(seats, plan), seed)
+    draw = sizes(*size)
+    world.keep_waiting("gold-0", 2, draw)
+    for number, rate in enumerate(rates):
+        if at_once:
+            left = 110 * cm * rate // RATE
+            while left > 0:
+                one = draw(world.random)
+                world.send(f"silver-{number}", one)
+                left -= one.cost
+        else:
+            world.keep_waiting(f"silver-{number}", 3, draw)
+    until = 100 * cm * SECOND // (RATE * MICRO)
+    world.run(until)
+    for number, rate in enumerate(rates):
+        mine = [one for one in world.served if one.tenant == f"silver-{number}" and one.reserved]
+        bound = cm + 2 * world.error + rate * milliseconds * MICRO // 1000
+        assert lateness(mine, rate, 0, until) <= bound
+
+
+@given(SEEDS, st.integers(1, 300), st.sampled_from([100, 300, 600]), st.sampled_from([0, 20]))
+def test_3_waiting_for_a_seat_costs_a_reservation_nothing(
+    seed: int, prompt: int, rate: int, burst: int
+) -> None:
+    """One seat, exact estimates, ω = 2·T: over a long time not even r·ω is missing for good.
+
+    Served >= r·Δt - (2cm + r·T) however often it has waited. Tags by dispatch time lose up to r·T
+    each time, a quarter of the rate.
+    """
+    cm = Size(prompt, 1).cost
+    milliseconds = 2 * (cm * 1000 // (RATE * MICRO) + 1)
+    reserved = [contract(0, ["silver-0"], rate, milliseconds, burstWindowMilliseconds=burst)]
+    world = World(drive(1, make_plan(tiers=TIERS, reservations=reserved)), seed)
+
+    def draw(random: Random) -> Size:
+        return Size(random.randint(1, prompt), 1, 1)
+
+    world.keep_waiting("gold-0", 2, draw)
+    world.keep_waiting("silver-0", 3, draw)
+    until = 150 * cm * SECOND // (RATE * MICRO)
+    world.run(until)
+    served = sum(one.cost for one in world.served if one.reserved)
+    assert served >= rate * MICRO * until // SECOND - (2 * cm + rate * cm // RATE)
+
+
+@given(plans(terms=False), SEEDS, LENGTHS, st.integers(1, 5), st.integers(1, 3))
+def test_4_no_window_serves_a_reservation_more_than_its_cap(
+    plan: Plan, seed: int, length: int, seats: int, sequences: int
+) -> None:
+    """Served under it <= r·Δt + r·β + r·ω + cm + e in any window: a token bucket.
+
+    Whatever is aborted, refunded, charged late, takes several seats or comes from several tenants.
+    """
+    driver = drive(seats, plan)
+    charged: dict[str, list[tuple[int, int]]] = {}
+    known: dict[int, tuple[str, int]] = {}
+
+    def note() -> None:
+        """Changes of what each reservation is charged, as they happen."""
+        seen = {}
+        for request in driver.core._requests.values():
+            if request.account is not None and request.account.plan is not None:
+                seen[request.id] = (request.account.plan.name, request.cost)
+        for settled in driver.settled:
+            if settled.id in known and settled.id not in seen:
+                seen[settled.id] = (known[settled.id][0], settled.cost)
+        for one, (name, cost) in known.items():
+            if one not in seen:
+                charged[name].append((driver.now, -cost))
+        for one, (name, cost) in seen.items():
+            before = known[one][1] if one in known else 0
+            charged.setdefault(name, []).append((driver.now, cost - before))
+        known.clear()
+        known.update(seen)
+
+    largest = 0
+    for _ in stir(driver, seed, length, sequences=sequences):
+        note()
+        # One event may dispatch several, so cm is the largest charge of one request at any time.
+        largest = max([largest, *(cost for _, cost in known.values())])
+    for reservation in plan.reservations:
+        rate = reservation.granted * plan.share("h100") * MICRO
+        slack = reservation.burst_window_milliseconds + reservation.max_wait_milliseconds
+        changes, then = [], 0
+        for now, change in charged.get(reservation.name, ()):
+            changes += [-int((now - then) * rate / SECOND), change]
+            then = now
+        # What is charged late while in flight (e): at most all that is in flight, W requests.
+        bound = int(rate * slack / 1000) + (1 + seats) * largest
+        assert largest_window(changes) <= bound
+
+
+@given(SEEDS, st.integers(1, 3), SIZES, st.sampled_from([100, 200]), st.sampled_from([0, 500]))
+def test_11_splitting_a_reservation_changes_its_service_by_no_more_than_two_requests(
+    seed: int, seats: int, size: tuple[int, int, int], half: int, burst: int
+) -> None:
+    """r against r1 + r2 (spillover `Queue`, always backlogged, under a flood from above).
+
+    |difference| <= 2cm + e + r·T: the page has 2cm, which holds where seats come free at once; who
+    waits for a seat does so as one or as two, so the time of one turn of all seats comes on top.
+    """
+    cm = Size(size[0], size[1] + size[2] + 1).cost
+    draw = sizes(*size)
+    wait = 2 * ((seats + 3) * cm * 1000 // (RATE * MICRO) + 1) + 4000
+    more = {"spillover": {"action": "Queue"}, "burstWindowMilliseconds": burst}
+    two = ["silver-0", "silver-1"]
+    served, error = [], 0
+    for reserved in (
+        [contract(0, two, 2 * half, wait, **more)],
+        [contract(n, [name], half, wait, **more) for n, name in enumerate(two)],
+    ):
+        world = World(drive(seats, make_plan(tiers=TIERS, reservations=reserved)), seed)
+        world.keep_waiting("gold-0", 2, draw)
+        for name in two:
+            world.keep_waiting(name, 3, draw)
+        world.run(50 * cm * SECOND // (RATE * MICRO))
+        served.append(sum(one.cost for one in world.served if one.reserved))
+        error = max(error, world.error)
+    turn = 2 * half * seats * cm // RATE
+    assert abs(served[0] - served[1]) <= 2 * cm + 2 * error + turn

@@ -1,0 +1,89 @@
+"""A new plan under load: nothing is lost, debts stay what they were in service tokens."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.property.admission.driver import SECOND, TENANTS, drive, make_plan
+from tests.property.admission.test_conservation import check_counts
+from tests.property.admission.traces import LENGTHS, SEEDS, plans, stir
+from tierfleet.plan import Plan
+
+
+@given(
+    plan=plans(),
+    other=plans(),
+    seed=SEEDS,
+    length=LENGTHS,
+    seats=st.integers(2, 4),
+    later=st.integers(1, 4),
+)
+def test_plans_that_change_under_load_lose_nothing(
+    *, plan: Plan, other: Plan, seed: int, length: int, seats: int, later: int
+) -> None:
+    """1: counts hold at every moment; what waits goes on waiting under the rules of now.
+
+    A plan that leaves out nearly everybody keeps what they have here until it has ended.
+    """
+    few = make_plan(tenants=[{"name": TENANTS[seed % 6], "tier": TENANTS[seed % 6].split("-")[0]}])
+    driver = drive(seats, plan)
+    changes = [(plan, seats), (other, seats), (other, max(later, seats)), (few, seats)]
+    for kind in stir(driver, seed, length, replans=changes):
+        load = driver.core.load()
+        assert driver.core._waiting == len(driver.waiting)
+        assert driver.core._seats.taken == driver.seats_taken
+        if kind == "replan":
+            continue
+        assert sum(tier.queued for tier in load) <= len(driver.waiting)
+    driver.replan(plan, 4 + seats)
+    check_counts(driver)
+    driver.drain()
+    core = driver.core
+    assert (core._seats.taken, core._seats.kv, core._seats.firm) == (0, 0, 0)
+    assert all(account.in_flight == 0 for account in core._roster.entitlements)
+
+
+@given(plans(terms=False), SEEDS, LENGTHS, st.integers(1, 4))
+def test_the_same_plan_again_changes_no_debt_and_no_decision(
+    plan: Plan, seed: int, length: int, seats: int
+) -> None:
+    driver = drive(seats, plan)
+    for _ in stir(driver, seed, length):
+        pass
+    roster = driver.core._roster
+
+    def state() -> object:
+        shares = {
+            (flow.tenant, share.tier.plan.name): (share.v, share.base, share.queued, share.backlog)
+            for flow in roster.flows.values()
+            for share in flow.all_shares()
+        }
+        accounts = [
+            (a.spare(driver.now), a.waiting, a.backlog, a.in_flight) for a in roster.entitlements
+        ]
+        return shares, accounts, driver.core.load()
+
+    before, decided = state(), len(driver.dispatched) + len(driver.shed) + len(driver.aborted)
+    driver.replan(plan, seats)
+    assert len(driver.dispatched) + len(driver.shed) + len(driver.aborted) == decided
+    assert state() == before
+
+
+@given(SEEDS, st.integers(0, 3000), st.integers(0, 3), st.integers(1, 900))
+def test_a_reservation_that_is_deleted_and_made_again_finds_its_debt(
+    seed: int, prompt: int, away: int, rate: int
+) -> None:
+    """And one whose rate changes owes the same service tokens as before."""
+    contract = {"uid": "1", "name": "c", "tenants": ["gold-0"], "declared": {"percent": 1}}
+    plan = make_plan(reservations=[{**contract, "granted": 300}])
+    driver = drive(1, plan)
+    driver.finish(driver.arrive("gold-0", prompt_tokens=prompt), 1)
+    (account,) = driver.core._roster.entitlements
+    owed = account.debt
+    driver.replan(make_plan(), 1)
+    driver.pass_time(away * SECOND)
+    driver.replan(plan, 1)
+    (again,) = driver.core._roster.entitlements
+    assert again.debt == owed
+    level = again._level // again._unit
+    driver.replan(make_plan(reservations=[{**contract, "granted": rate}]), 1)
+    assert driver.core._roster.entitlements[0]._level // again._unit == level
