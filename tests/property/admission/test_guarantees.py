@@ -77,7 +77,8 @@ def test_3_a_backlogged_reservation_is_served_its_rate_under_a_flood_from_above(
     """Served >= r·Δt - (cm + e + r·ω) in every window: mClock (OSDI'10), tags by arrival time.
 
     ω must promise no less than the engine can keep: T + (Σcm + e)/R for reservations together.
-    Whether requests conform or exceed the guarantee (all of them sent at once) changes nothing.
+    What exceeds the guarantee (all of it sent at once) is served under it from a full balance only,
+    so r·β may be missing besides; it is never stranded.
     """
     cm = Size(size[0], size[1] + size[2] + 1).cost
     most_error = 2 * seats * 4 * (size[2] + 256) * MICRO
@@ -106,7 +107,8 @@ def test_3_a_backlogged_reservation_is_served_its_rate_under_a_flood_from_above(
     world.run(until)
     for number, rate in enumerate(rates):
         mine = [one for one in world.served if one.tenant == f"silver-{number}" and one.reserved]
-        bound = cm + 2 * world.error + rate * milliseconds * MICRO // 1000
+        late = milliseconds + (burst if at_once else 0)
+        bound = cm + 2 * world.error + rate * late * MICRO // 1000
         assert lateness(mine, rate, 0, until) <= bound
 
 
@@ -139,7 +141,10 @@ def test_3_waiting_for_a_seat_costs_a_reservation_nothing(
 def test_4_no_window_serves_a_reservation_more_than_its_cap(
     plan: Plan, seed: int, length: int, seats: int, sequences: int
 ) -> None:
-    """Served under it <= r·Δt + r·β + r·ω + cm + e in any window: a token bucket.
+    """Served under it <= r·Δt + r·(2β + ω) + cm + e in any window: a token bucket.
+
+    The page has r·(β + ω): but what exceeds the guarantee begins from a full balance (r·β), and
+    what it earns while it then waits for a seat must not be lost either (docs/admission.md).
 
     Whatever is aborted, refunded, charged late, takes several seats or comes from several tenants.
     """
@@ -172,7 +177,7 @@ def test_4_no_window_serves_a_reservation_more_than_its_cap(
         largest = max([largest, *(cost for _, cost in known.values())])
     for reservation in plan.reservations:
         rate = reservation.granted * plan.share("h100") * MICRO
-        slack = reservation.burst_window_milliseconds + reservation.max_wait_milliseconds
+        slack = 2 * reservation.burst_window_milliseconds + reservation.max_wait_milliseconds
         changes, then = [], 0
         for now, change in charged.get(reservation.name, ()):
             changes += [-int((now - then) * rate / SECOND), change]
@@ -180,6 +185,27 @@ def test_4_no_window_serves_a_reservation_more_than_its_cap(
         # What is charged late while in flight (e): at most all that is in flight, W requests.
         bound = int(rate * slack / 1000) + (1 + seats) * largest
         assert largest_window(changes) <= bound
+
+
+@given(SEEDS, st.integers(1, 4), st.integers(50, 300), st.sampled_from([0, 500]))
+def test_4_idling_saves_up_no_more_than_the_burst(
+    seed: int, seats: int, prompt: int, burst: int
+) -> None:
+    """The same bound after a minute of nothing, at the engine's full rate, with exact estimates."""
+    reserved = [contract(0, ["silver-0"], 100, 100, burstWindowMilliseconds=burst)]
+    world = World(drive(seats, make_plan(tiers=TIERS, reservations=reserved)), seed)
+    exact = Size(prompt, 1, 1)
+    world.keep_waiting("gold-0", 2, lambda _: exact)
+    world.run(60 * SECOND)
+    world.keep_waiting("silver-0", 3, lambda _: exact)
+    world.run(65 * SECOND)
+    changes, then = [], 0
+    for one in world.served:
+        if one.reserved:
+            changes += [-((one.at - then) * 100 * MICRO // SECOND), one.cost]
+            then = one.at
+    assert changes
+    assert largest_window(changes) <= 100 * MICRO * (2 * burst + 100) // 1000 + 2 * exact.cost
 
 
 @given(SEEDS, st.integers(1, 3), SIZES, st.sampled_from([100, 200]), st.sampled_from([0, 500]))
