@@ -108,7 +108,8 @@ class Core:
         decisions = self._decide(now)
         tier = record.share.tier
         if record.state == QUEUED and tier.waiting > tier.bound and not self._shadow:
-            return [*self._shed_heaviest(now, tier), *decisions, *self._wake_up(now)]
+            # What is turned away may have been what the others waited behind.
+            return [*decisions, *self._shed_heaviest(now, tier), *self._decide(now)]
         return decisions
 
     def first_byte(self, now: int, request: int) -> Sequence[Decision]:
