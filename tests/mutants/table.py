@@ -239,9 +239,23 @@ ROOM = (
     _wrong(
         "held-back seats given to everybody",
         "order.py",
-        "anytime = head.share.tier.anytime and self.lends_held",
-        "anytime = self.lends_held",
+        "seats, anytime = self._seats, head.share.tier.anytime",
+        "seats, anytime = self._seats, True",
         "test_holdback.py::test_ordinary_work_stops_at_the_seats_that_are_held_back",
+    ),
+    _wrong(
+        "held-back seats lent while throwing out takes long",
+        "seats.py",
+        "if anytime and not lent:",
+        "if False:",
+        "test_corners.py::test_held_back_seats_are_lent_to_nobody_while_throwing_out_takes_long",
+    ),
+    _wrong(
+        "guarantees earn while the engine has stalled",
+        "entitlements.py",
+        "if passed > 0 and not self._frozen:",
+        "if passed > 0:",
+        "test_corners.py::test_a_guarantee_earns_nothing_in_a_stall_even_if_its_requests_arrive_meanwhile",
     ),
     _wrong(
         "held-back seats given to what cannot be thrown out at any time",
@@ -419,8 +433,8 @@ SHEDDING = (
     _wrong(
         "conforming requests wait among the others",
         "core.py",
-        "if record.conforming and not again:",
-        "if record.conforming and again:",
+        "self._roster.reserve(record, account, again=again)",
+        "record.share.put(record)",
         "test_shedding.py"
         "::test_a_conforming_request_is_turned_away_by_no_full_queue_and_counts_in_none",
     ),

@@ -40,7 +40,8 @@ class Arrivals:
         record = Request(request.id, self._sequence, flow, now, seats, prompt, expected)
         if request.tier is not None:
             asked = self._roster.tiers.get(request.tier)
-            if asked is not None and asked.plan.priority <= flow.home.plan.priority:
+            own = asked is flow.home
+            if asked is not None and not own and asked.plan.priority <= flow.home.plan.priority:
                 record.share = flow.share_in(asked)
         record.tokens = record.kv = prompt + expected
         cached = prompt * flow.cached_permille // 1000

@@ -252,6 +252,7 @@ class Core:
         expiry = now + record.flow.home.wait
         if deadline is not None and deadline < expiry:
             expiry = deadline
+        record.expiry = expiry
         heapq.heappush(self._expiries, (expiry, record.sequence, record))
         self._put(now, record)
         if self._shadow:
@@ -264,8 +265,8 @@ class Core:
         if account is None:
             record.share.put(record, first=again)
             return
-        if record.conforming and not again:
-            self._roster.reserve(record, account)
+        if record.conforming:
+            self._roster.reserve(record, account, again=again)
         else:
             record.share.put(record, first=again)
         account.join(now)
@@ -283,8 +284,8 @@ class Core:
             if self._gets_on(now):
                 while self._waiting and (choice := self._next(now)) is not None:
                     decisions.append(self._dispatch(now, choice))
-                blocked = self._order.blocked
-                if self._shadow or blocked is None or not blocked.reclaims:
+                waits = self._order.blocked is not None and self._roster.reclaims
+                if self._shadow or not waits:
                     self._reclaim.relax()
                 else:
                     for gone in self._reclaim.throw_out(now, self._settlement):
@@ -399,8 +400,7 @@ class Core:
         record.output = record.cached = 0
         record.kv = record.prompt + record.expected
         record.cost = record.estimate
-        expiry = record.arrived + record.flow.home.wait
-        heapq.heappush(self._expiries, (expiry, record.sequence, record))
+        heapq.heappush(self._expiries, (record.expiry, record.sequence, record))
         self._put(now, record, again=True)
         if self._shadow:
             self._first_come.appendleft(record)
@@ -413,7 +413,9 @@ class Core:
         if record.state == ABORTING:
             self._reclaim.gone(now, record)
         self._reclaim.losses.done(now, record.cost)
-        self._drain.ended(now, waiting=self._waiting > 0)
+        if billed or record.cost:
+            # What the engine never got says nothing of how fast it is.
+            self._drain.ended(now, waiting=self._waiting > 0)
         self._running.release(record)
         self._forget(record)
         account = record.flow.account
@@ -462,13 +464,16 @@ class Core:
             roster = self._roster
             self._hold.roll(now, patience, self._seats.total, roster.promised, roster.burst)
         self._seats.held = self._hold.seats if patience else 0
-        self._order.lends_held = self._reclaim.losses.abort_to_free < patience // 2
+        self._order.lends_held = self._reclaim.losses.abort_to_free < patience
 
     def _gets_on(self, now: int) -> bool:
         """False while the engine has stalled; guarantees earn nothing meanwhile."""
-        if self._pulse.check(now, busy=self._seats.taken > 0) and not self._pulse.stalled:
+        if self._pulse.check(now, busy=self._seats.taken > 0):
             for entitlement in self._roster.entitlements:
-                entitlement.thaw(now)
+                if self._pulse.stalled:
+                    entitlement.freeze(now)
+                else:
+                    entitlement.thaw(now)
         return not self._pulse.stalled
 
     def _wake_up(self, now: int) -> Sequence[WakeAt]:

@@ -58,9 +58,9 @@ class Entitlement:
     """
 
     __slots__ = (
-        "_cap", "_cap_waiting", "_gain", "_level", "_then", "_unit", "backlog", "balance", "burst",
-        "clock", "conforming", "entry", "flows", "in_flight", "index", "keep", "live", "patience",
-        "period_end", "plan", "reclaims", "tag", "unlent", "waiting",
+        "_cap", "_cap_waiting", "_frozen", "_gain", "_level", "_then", "_unit", "backlog",
+        "balance", "burst", "clock", "conforming", "entry", "flows", "in_flight", "index", "keep",
+        "live", "patience", "period_end", "plan", "reclaims", "tag", "unlent", "waiting",
     )  # fmt: skip
 
     def __init__(self, now: int, index: int, plan: "Reservation | None" = None) -> None:
@@ -79,6 +79,7 @@ class Entitlement:
         self._then = now
         self._unit = SECOND
         self._level = 0
+        self._frozen = False
         self._gain = self._cap = self._cap_waiting = 0
         self.patience = 0
         self.burst = 0
@@ -136,9 +137,15 @@ class Entitlement:
         """False for a rate of 0."""
         return self._gain > 0
 
+    def freeze(self, now: int) -> None:
+        """From now on nothing is earned, until `thaw`."""
+        self._earn(now)
+        self._frozen = True
+
     def thaw(self, now: int) -> None:
-        """Time stood still since the last event: nothing was earned."""
+        """Time goes on."""
         self._then = now
+        self._frozen = False
         self._retag(now)
 
     def is_owed(self, now: int) -> bool:
@@ -218,7 +225,7 @@ class Entitlement:
 
     def _earn(self, now: int) -> None:
         passed = now - self._then
-        if passed > 0:
+        if passed > 0 and not self._frozen:
             self._then = now
             level = self._level + passed * self._gain
             cap = self._cap_waiting if self.waiting else self._cap

@@ -131,8 +131,14 @@ class Order:
                 entitlement.entry = None
                 continue
             if not seats.seats_for(head.seats, entitlement):
-                self.blocked = entitlement
-                break
+                self.blocked = self.blocked or entitlement
+                if seats.taken + head.seats > seats.total:
+                    break
+                # Free seats that others do not lend it: they are for their owner, who comes next.
+                aside.append(entitlement)
+                heapq.heappop(self._owed)
+                entitlement.entry = None
+                continue
             if seats.kv_for(head.kv):
                 found = Choice(head, entitlement, passed=tuple(passed))
                 break
@@ -192,9 +198,9 @@ class Order:
         return Choice(head, borrowed=True) if fits and self._seats.kv_to_share(head.kv) else None
 
     def _fits(self, head: Request) -> bool:
-        anytime = head.share.tier.anytime and self.lends_held
-        seats = self._seats
-        return seats.seats_to_share(head.seats, anytime=anytime) and seats.kv_to_share(head.kv)
+        seats, anytime = self._seats, head.share.tier.anytime
+        found = seats.seats_to_share(head.seats, anytime=anytime, lent=self.lends_held)
+        return found and seats.kv_to_share(head.kv)
 
 
 def _first(tiers: Sequence[TierQueue]) -> Request | None:

@@ -31,7 +31,7 @@ class Request:
         flow: its tenant's.
         share: its tenant's place in the tier that is charged.
         seats: sequences, each a seat of the engine.
-        arrived: nanoseconds.
+        arrived, expiry: nanoseconds; it does not wait beyond the second.
         expected: output tokens that are charged before any has come.
         prompt, cached, output: tokens so far; the first is an estimate until the engine counts.
         tokens: charged to the limit of tokens.
@@ -57,9 +57,9 @@ class Request:
 
     __slots__ = (
         "aborted_at", "account", "arrived", "cached", "conforming", "cost", "estimate", "expected",
-        "firm", "floor", "flow", "id", "kv", "long", "output", "passed", "prompt", "refused",
-        "reserved", "seats", "sent", "sequence", "share", "spare", "state", "tokens", "weighed",
-        "weight",
+        "expiry", "firm", "floor", "flow", "id", "kv", "long", "output", "passed", "prompt",
+        "refused", "reserved", "seats", "sent", "sequence", "share", "spare", "state", "tokens",
+        "weighed", "weight",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917 - made for every request, and keywords take longer
@@ -83,7 +83,7 @@ class Request:
         self.cached = 0
         self.output = 0
         self.tokens = 0
-        self.cost = self.estimate = 0
+        self.cost = self.estimate = self.expiry = 0
         self.weighed = -1
         self.weight = 1
         self.account: Entitlement | None = None

@@ -17,7 +17,7 @@ from tierfleet.admission.flows import Flow
 from tierfleet.admission.limits import Bucket
 from tierfleet.admission.periods import end_of
 from tierfleet.admission.requests import QUEUED, Request
-from tierfleet.admission.shares import Band, LongContexts, Share, TierQueue
+from tierfleet.admission.shares import Band, LongContexts, Share, TierQueue, in_order
 from tierfleet.plan import MICRO, Plan, Reclaim, Reservation, SpilloverAction, Tier
 
 _REMEMBERED = 1024
@@ -67,10 +67,10 @@ class Roster:
                 place.shift(-place.tier.band.clock)
         self._adopt_tiers(now)
         self._adopt_reservations(now)
-        for flow, requests in waiting.items():
+        for flow, requests in list(waiting.items()):
             self._settle_in(now, flow)
             if not requests and not flow.in_flight and self._tier_of(flow.tenant) is None:
-                del self.flows[flow.tenant]
+                del self.flows[flow.tenant], waiting[flow]
         self.turn(now, wall, waiting)
 
     def _adopt_tiers(self, now: int) -> None:
@@ -252,15 +252,18 @@ class Roster:
                 account.join(now)
 
     @staticmethod
-    def reserve(request: Request, account: Entitlement) -> None:
-        """A conforming request begins to wait."""
+    def reserve(request: Request, account: Entitlement, *, again: bool = False) -> None:
+        """A conforming request begins to wait: last, or `again` at its old place."""
         flow = request.flow
         if flow.reserved is None:
             flow.reserved = deque()
         if not flow.reserved_queued:
             flow.drawn = max(flow.drawn, account.clock)
         request.reserved = True
-        flow.reserved.append(request)
+        if again:
+            flow.reserved = in_order(flow.reserved, request)
+        else:
+            flow.reserved.append(request)
         flow.reserved_queued += 1
         flow.home.reserved_waiting += 1
         account.backlog += request.cost

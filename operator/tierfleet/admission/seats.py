@@ -62,12 +62,15 @@ class Seats:
         """True if a guarantee's request finds seats: all but those that others do not lend."""
         return self.taken + seats <= self.total - self.kept + entitlement.keep
 
-    def seats_to_share(self, seats: int, *, anytime: bool) -> bool:
+    def seats_to_share(self, seats: int, *, anytime: bool, lent: bool = True) -> bool:
         """True if an ordinary request finds seats.
 
-        One that can be thrown out at any time may sit in those that are held back. One that is
-        larger than what is not held back goes when nothing else that is firm runs.
+        One that can be thrown out at any time may sit in those that are held back, while they are
+        `lent`. One that is larger than what is not held back goes when nothing else that is firm
+        runs.
         """
+        if anytime and not lent:
+            return self.taken + seats <= self.total - max(self.held, self.kept)
         if self.taken + seats > self.total - self.kept and (self.kept == 0 or self.taken):
             return False
         return anytime or self.firm + seats <= self.total - self.held or not self.firm

@@ -8,6 +8,7 @@ so that a floor can serve one of them alone.
 
 import heapq
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from tierfleet.admission.requests import QUEUED, Request
@@ -97,7 +98,7 @@ class Share:
         if not self.queued and not stays:
             self.come_back()
         if first:
-            self.queue.appendleft(request)
+            self.queue = in_order(self.queue, request)
         else:
             self.queue.append(request)
         request.reserved = False
@@ -135,6 +136,12 @@ class Share:
                 self.tier.offer(self)
 
 
+def in_order(queue: Iterable[Request], request: Request) -> deque[Request]:
+    """What waits in a queue, with a request that comes back to its old place."""
+    waiting = [one for one in queue if one.state == QUEUED and one is not request]
+    return deque(sorted([*waiting, request], key=lambda one: one.sequence))
+
+
 class LongContexts(NamedTuple):
     """A tier's bound on long prompts, this replica's part."""
 
@@ -169,7 +176,7 @@ class TierQueue:
     def __init__(self, plan: Tier) -> None:
         self._heap: list[Entry] = []
         self._heavies: list[Entry] | None = None
-        self._parked: list[Share] = []
+        self._parked: dict[Share, None] = {}
         self.waiting = 0
         self.reserved_waiting = 0
         self.in_flight = 0
@@ -192,7 +199,7 @@ class TierQueue:
         """Forgets what waits; shares are put back one by one."""
         self._heap = []
         self._heavies = None
-        self._parked = []
+        self._parked = {}
         self.waiting = 0
         self.reserved_waiting = 0
 
@@ -234,7 +241,7 @@ class TierQueue:
             if self._is_too_long(head):
                 heapq.heappop(heap)
                 share.entry = None
-                self._parked.append(share)
+                self._parked[share] = None
                 continue
             if entry[0] == share.v and entry[1] == head.sequence:
                 return head
@@ -244,7 +251,7 @@ class TierQueue:
 
     def offer_parked(self) -> None:
         """What could not run when it was looked at may run now."""
-        parked, self._parked = self._parked, []
+        parked, self._parked = self._parked, {}
         for share in parked:
             if share.queued and share.entry is None:
                 self.offer(share)
