@@ -139,7 +139,7 @@ class Core:
                     record.kv += more
                     self._seats.kv += more
             self._settlement.charge_excess(now, record)
-        self._pulse.beat(now)
+            self._pulse.beat(now)
         return self._decide(now) if self._waiting else ()
 
     def finish(self, now: int, request: int, outcome: Outcome) -> Sequence[Decision]:
