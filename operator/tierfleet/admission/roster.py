@@ -213,11 +213,13 @@ class Roster:
         )
         entitlement.reclaims = entitlement.live and plan.lending.reclaim is Reclaim.ABORT
 
+    def _payer(self, tenant: str) -> Entitlement | None:
+        """The guarantee that pays for a tenant now: the first in the plan that is in force."""
+        return next((e for e in self._reserved.get(tenant, ()) if e.live), None)
+
     def _join_reservation(self, flow: Flow) -> None:
         """Sets who pays for the tenant, and where it competes beyond that."""
-        account = next(
-            (e for e in self._reserved.get(flow.tenant or "", ()) if e.live and flow.tenant), None
-        )
+        account = self._payer(flow.tenant) if flow.tenant is not None else None
         flow.account = account
         tier, weight = flow.home, flow.weight or flow.home.plan.weight
         if account is not None and account.plan is not None:
@@ -322,12 +324,16 @@ class Roster:
         plan = entitlement.plan
         if plan is None or not entitlement.live:
             return 0
+        if not any(self._payer(tenant) is entitlement for tenant in plan.tenants):
+            # Its tenants have another one that comes first: nobody would sit there.
+            return 0
         percent = plan.lending.lendable_percent
         lendable = self.plan.lendable_percent if percent is None else percent
         rate = self._group.service_tokens_per_second
         if lendable == 100 or not rate:
             return 0
-        return min(seats, ceil(plan.granted * self.share * seats * (100 - lendable) / (rate * 100)))
+        # Rounded down, or several of them could keep every seat from everybody else.
+        return max(1, int(plan.granted * self.share * seats * (100 - lendable) / (rate * 100)))
 
     def part(self, fleet_wide: int) -> int:
         """This replica's part of a count, rounded up: a part of one must not become none."""

@@ -248,7 +248,7 @@ def test_seats_that_their_owner_uses_are_not_kept_twice() -> None:
     assert len(replica.running) == 10
 
 
-@pytest.mark.parametrize(("lendable", "lent"), [(100, 10), (50, 8), (0, 7)])
+@pytest.mark.parametrize(("lendable", "lent"), [(100, 10), (50, 9), (0, 7)])
 def test_as_many_seats_are_lent_as_the_reservation_allows(lendable: int, lent: int) -> None:
     plan = reservation(lending={"lendablePercent": lendable})
     replica = Replica(10, reservations=[plan])
