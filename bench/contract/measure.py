@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.contract.scenario import GROUP, OWNER, engine, parse_burndown
+from bench.contract.scenario import GROUP, OWNER, burndown, engine
 from tierfleet.admission.core import Core
 from tierfleet.admission.interface import Admission
 from tierfleet.admission.order import Choice
@@ -81,7 +81,7 @@ def figures(result: Result, contract: Plan, labels: Labels | None = None) -> Fig
         judged = labels.conforming
     waits = [result.log.wait[position] for position in judged]
     cut = result.horizon - _TAIL_SECONDS * SECOND
-    price = Price(parse_burndown())
+    price = Price(burndown())
     asked = served = 0
     for position, request in enumerate(result.trace):
         if request.tenant == OWNER and request.arrival < cut:

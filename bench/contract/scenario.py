@@ -6,7 +6,7 @@ from typing import Any
 
 from tierfleet.engine.config import EngineConfig
 from tierfleet.engine.presets import PRESETS
-from tierfleet.plan import Plan, parse
+from tierfleet.plan import Burndown, Plan, parse
 from tierfleet.simulator import clients
 from tierfleet.simulator.service import Price
 from tierfleet.simulator.trace import SECOND, TraceRequest
@@ -108,12 +108,12 @@ def flood_rates(requests: float) -> dict[str, float]:
 
 def mean_cost() -> float:
     """Service tokens of the mean request."""
-    price = Price(parse_burndown())
+    price = Price(burndown())
     trace = clients.generate(clients.parse(_MEANS), 0)
     return sum(price.of(request) for request in trace) / len(trace) / 10**6
 
 
-def parse_burndown() -> Any:
+def burndown() -> Burndown:
     """The rates of all plans here: the defaults."""
     return plan(1000, From.LOWER).burndown
 
@@ -143,7 +143,7 @@ def trace(seconds: float, rates: dict[str, float], *, since: float = 0) -> list[
 
 def offered(requests: list[TraceRequest], tenant: str, seconds: float) -> float:
     """Service tokens a second that the tenant asks for within that time."""
-    price = Price(parse_burndown())
+    price = Price(burndown())
     end = seconds * SECOND
     costs = (price.of(r) for r in requests if r.tenant == tenant and r.arrival < end)
     return sum(costs) / 10**6 / seconds

@@ -15,7 +15,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from tierfleet.admission.requests import Request
+from tierfleet.admission.requests import QUEUED, Request
 from tierfleet.plan import MICRO
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class Entitlement:
             for request in flow.reserved or ():
                 if left < 0 or seats >= most:
                     return seats
-                if request.state == 0:
+                if request.state == QUEUED:
                     seats += request.seats
                     left -= request.cost * self._unit
         return seats

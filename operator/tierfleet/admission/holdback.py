@@ -1,10 +1,10 @@
 """How many seats are held back, so that what is promised finds one free.
 
 With all W seats full and μ completions a second a reserved request waits about Exp(μ). Ordinary
-work therefore stops at W - h: h is the least with `ρ^h · e^(-(μ - λ)·ω) <= 0.001`, ρ the reserved
-share of dispatches, λ the reserved arrivals a second, ω the wait that is promised (an M/M/W queue
-with a reserved part, as in the trunk reservation of telephone networks; docs/admission.md has the
-derivation and the simulation).
+work therefore stops at W - h: h is the least with `ρ^h · e^(-(μ - λ)·ω/2) <= 0.001`, ρ the reserved
+share of dispatches, λ the reserved arrivals a second, ω the wait that is promised, of which half is
+for finding a seat (an M/M/W queue with a reserved part, as in the trunk reservation of telephone
+networks; `make bench-contract` measures what it is worth).
 """
 
 import math
@@ -28,7 +28,7 @@ def held_back(share: float, margin: float) -> int:
 
     Args:
         share: ρ, above 0 and below 1.
-        margin: (μ - λ)·ω, completions beyond the reserved arrivals within the wait.
+        margin: (μ - λ)·ω/2, completions beyond the reserved arrivals within the wait.
     """
     return max(0, math.ceil((math.log(TAIL) + margin) / math.log(share)))
 
@@ -70,7 +70,7 @@ class HoldBack:
 
         Args:
             now: nanoseconds.
-            wait: ω in nanoseconds, the least of all reservations.
+            wait: ω/2 in nanoseconds, the least of all reservations.
             seats: W.
             promised: the reserved part of this replica's rate; 1 if that is not known.
             burst: micro service tokens that all reservations may ask for at once.

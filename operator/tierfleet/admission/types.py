@@ -2,7 +2,7 @@
 
 Times are integers in nanoseconds of one monotonic clock; a request id is an integer that the
 caller of the core never uses twice. These are msgspec structs because several are made for every
-request: a frozen dataclass takes twenty times as long to make.
+request: a frozen dataclass takes many times as long to make.
 """
 
 from enum import StrEnum
