@@ -262,15 +262,13 @@ class Core:
         """It begins to wait."""
         self._waiting += 1
         account = record.flow.account
-        if account is None:
-            record.share.put(record, first=again)
-            return
-        if record.conforming:
+        if account is not None and record.conforming:
             self._roster.reserve(record, account, again=again)
         else:
             record.share.put(record, first=again)
-        account.join(now)
-        self._order.offer(account)
+        if account is not None:
+            account.join(now)
+            self._order.offer(account)
 
     # Dispatch
 
