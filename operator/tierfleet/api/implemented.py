@@ -70,12 +70,6 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         "TierPolicy",
-        "spec.tiers[*].weight",
-        _other_than(1),
-        "Weights between tenants are not available yet; leave it out or write 1.",
-    ),
-    Row(
-        "TierPolicy",
         "spec.tiers[*].minimumPercent",
         _other_than(0),
         "Floors are not available yet; leave it out or write 0.",

@@ -76,10 +76,15 @@ def tenant(raw: Raw) -> TenantSecret:
     problems = [
         f"has no label {label}" for label in (TENANT_LABEL, TIER_LABEL) if not own.get(label)
     ]
-    weight = metadata.get("annotations", {}).get(WEIGHT_ANNOTATION, "1")
-    if not (_WEIGHT.fullmatch(weight) and 1 <= int(weight) <= _LARGEST_WEIGHT):
-        problems.append(f"has annotation {WEIGHT_ANNOTATION}, which must be 1 to {_LARGEST_WEIGHT}")
-        weight = "1"
+    weight = metadata.get("annotations", {}).get(WEIGHT_ANNOTATION)
+    if weight is not None and not (
+        _WEIGHT.fullmatch(weight) and 1 <= int(weight) <= _LARGEST_WEIGHT
+    ):
+        problems.append(
+            f"has annotation {WEIGHT_ANNOTATION}, which must be a whole number from 1 to "
+            f"{_LARGEST_WEIGHT}"
+        )
+        weight = None
     keys = []
     for entry, encoded in sorted((raw.get("data") or {}).items()):
         key = _key(encoded)
@@ -96,7 +101,7 @@ def tenant(raw: Raw) -> TenantSecret:
         policy=own.get(POLICY_LABEL, ""),
         tenant=own.get(TENANT_LABEL, ""),
         tier=own.get(TIER_LABEL, ""),
-        weight=int(weight),
+        weight=None if weight is None else int(weight),
         labels=dict(own),
         keys=tuple(dict.fromkeys(keys)),
         problems=tuple(problems),

@@ -85,7 +85,7 @@ class TenantSecret:
         policy: value of the label `tierfleet.dev/policy`.
         tenant: value of the label `tierfleet.dev/tenant`.
         tier: value of the label `tierfleet.dev/tier`.
-        weight: of the annotation `tierfleet.dev/weight`, 1 without it.
+        weight: of the annotation `tierfleet.dev/weight`; None without it, or while it is wrong.
         keys: SHA-256 of each key, lower-case hex; the clear ones never get here.
         problems: what is wrong with it, each a phrase such as `has no label tierfleet.dev/tier`;
             what is right in it counts all the same.
@@ -97,7 +97,7 @@ class TenantSecret:
     policy: str
     tenant: str
     tier: str
-    weight: int = 1
+    weight: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()

@@ -41,7 +41,7 @@ class Tenancy:
 
 
 def of(snapshot: Snapshot, policy: TierPolicy) -> Tenancy:
-    """The tenants of the policy: the oldest Secret of each decides its tier and its access."""
+    """The tenants of the policy: the oldest Secret of each decides tier, weight and access."""
     tiers = {tier.name for tier in policy.spec.tiers}
     secrets = sorted(snapshot.tenants_of(policy.key), key=lambda s: (s.created, s.name))
     problems = [p for secret in secrets for p in _own_problems(secret, tiers)]
@@ -57,7 +57,9 @@ def of(snapshot: Snapshot, policy: TierPolicy) -> Tenancy:
     for name, own in of_tenant.items():
         problems += _conflicts(name, own)
         keys = {key for secret in own for key in secret.keys} - refused
-        tenants.append(plan.Tenant(name=name, tier=own[0].tier, keys=tuple(keys)))
+        tenants.append(
+            plan.Tenant(name=name, tier=own[0].tier, weight=own[0].weight, keys=tuple(keys))
+        )
     kept, dropped = _within_bounds(tenants)
     if dropped:
         problems.append(_overflow(dropped))
@@ -77,12 +79,6 @@ def _own_problems(secret: TenantSecret, tiers: set[str]) -> Iterator[Problem]:
             f"Secret {secret.name!r} puts tenant {secret.tenant!r} into tier {secret.tier!r}, "
             f"which is not one of {', '.join(sorted(tiers))}: its keys are refused. "
             "Correct its label tierfleet.dev/tier.",
-        )
-    if secret.weight != 1:
-        yield Problem(
-            PolicyReason.NOT_IMPLEMENTED,
-            f"Secret {secret.name!r} asks for weight {secret.weight}, but weights between tenants "
-            "are not available yet: it counts as 1. Remove its annotation tierfleet.dev/weight.",
         )
 
 
@@ -115,6 +111,14 @@ def _conflicts(name: str, secrets: Sequence[TenantSecret]) -> Iterator[Problem]:
                 f"Secret {oldest.name!r} puts tenant {name!r} into tier {oldest.tier!r} and Secret "
                 f"{other.name!r} into tier {other.tier!r}: the older one, {oldest.name!r}, wins. "
                 "Make their labels tierfleet.dev/tier the same.",
+            )
+        # One without the annotation, such as a second key during a rotation, says nothing.
+        if other.weight not in {None, oldest.weight}:
+            yield Problem(
+                PolicyReason.TENANT_CONFLICT,
+                f"Secret {other.name!r} gives tenant {name!r} weight {other.weight}, but Secret "
+                f"{oldest.name!r} is older and decides: it gives {oldest.weight or 'none'}. Make "
+                "their annotations tierfleet.dev/weight the same.",
             )
 
 

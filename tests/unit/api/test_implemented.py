@@ -26,7 +26,6 @@ REACHED: list[tuple[str, dict[str, Any], str]] = [
         {"identification.gateway": {"secretRef": {"name": "gateway"}}},
         "spec.identification.gateway",
     ),
-    ("TierPolicy", {"tiers[0].weight": 2}, "spec.tiers[retail].weight"),
     ("TierPolicy", {"tiers[0].minimumPercent": 1}, "spec.tiers[retail].minimumPercent"),
     ("TierPolicy", {"tiers[0].preemption": "Anytime"}, "spec.tiers[retail].preemption"),
     ("TierPolicy", {"tiers[0].preemption": "BeforeFirstByte"}, "spec.tiers[retail].preemption"),
@@ -99,14 +98,13 @@ def test_dedicated_partitions_wait_for_routing() -> None:
 
 def test_values_written_out_that_say_the_default_are_built() -> None:
     assert found("CapacityReservation", **{"lending.lendablePercent": 100}) == ()
-    assert found("TierPolicy", **{"tiers[0].weight": 1, "enforcement": "Enforce"}) == ()
+    assert found("TierPolicy", **{"tiers[0].minimumPercent": 0, "enforcement": "Enforce"}) == ()
 
 
 def test_everything_unbuilt_in_one_object_is_listed() -> None:
     policy = BY_KIND["TierPolicy"].model_validate(full()["TierPolicy"])
     assert [unbuilt.path for unbuilt in not_implemented(policy)] == [
         "spec.identification.gateway",
-        "spec.tiers[pro].weight",
         "spec.tiers[retail].minimumPercent",
         "spec.tiers[pro].preemption",
         "spec.tiers[retail].preemption",

@@ -108,10 +108,12 @@ def test_keys_are_kept_as_hashes_whether_given_in_clear_or_not() -> None:
 
 
 @pytest.mark.parametrize("weight", ["1" * 5000, "10001", "²", "٣", "-1", "1.5", "", " 1"])
-def test_a_weight_that_is_no_number_in_bounds_is_told_and_counts_as_one(weight: str) -> None:
+def test_a_weight_that_is_no_number_in_bounds_is_told_and_counts_as_none(weight: str) -> None:
     found = project.tenant(secret({"k": "x"}, annotations={"tierfleet.dev/weight": weight}))
-    assert found.weight == 1
-    assert found.problems == ("has annotation tierfleet.dev/weight, which must be 1 to 10000",)
+    assert found.weight is None
+    assert found.problems == (
+        "has annotation tierfleet.dev/weight, which must be a whole number from 1 to 10000",
+    )
 
 
 @pytest.mark.parametrize("weight", ["1", "10000"])
@@ -133,7 +135,7 @@ def test_a_tenant_with_faults_keeps_what_is_right() -> None:
     del raw["metadata"]["labels"]["tierfleet.dev/tier"]
     found = project.tenant(raw)
     assert found.keys == (sha256_hex("secret"),)
-    assert found.weight == 1
+    assert found.weight is None
     assert [problem.split(",")[0] for problem in found.problems] == [
         "has no label tierfleet.dev/tier",
         "has annotation tierfleet.dev/weight",

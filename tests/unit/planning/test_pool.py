@@ -42,6 +42,7 @@ def test_the_plan_carries_the_policy_the_groups_the_contracts_and_the_tenants() 
             "name": "enterprise",
             "priority": 100,
             "objectives": {"queueP99Milliseconds": 100, "ttftP99Milliseconds": 500},
+            "weight": 3,
             "limits": {"requestsPerMinute": 10000},
             "queue": {"maxRequests": 2000, "maxWaitMilliseconds": 20000},
             "price": {"inputPerMillion": "1.50", "outputPerMillion": "3.00"},
@@ -113,6 +114,13 @@ def test_tenants_that_the_pool_does_not_select_are_known_without_access() -> Non
     people = (secret("in", labels={"team": "x"}), secret("out", labels={"team": "y"}))
     found = document(world(pool(access=only), nodes=FLEET, tenants=people))
     assert {tenant.name: tenant.access for tenant in found.tenants} == {"in": True, "out": False}
+
+
+def test_a_weight_of_a_secret_goes_into_the_plan_with_its_tenant() -> None:
+    people = (secret("heavy", "pro", weight=4), secret("usual", "pro"))
+    found = document(world(pool(), nodes=FLEET, tenants=people))
+    assert {tenant.name: tenant.weight for tenant in found.tenants} == {"heavy": 4, "usual": None}
+    assert plan.join(plan.split(found)) == found
 
 
 def test_the_same_facts_in_another_order_make_the_same_version() -> None:

@@ -84,8 +84,30 @@ def test_a_secret_without_a_tenant_makes_none() -> None:
     assert keys(of(nameless)) == {}
 
 
-def test_a_weight_is_not_built_yet_and_never_silently_ignored() -> None:
-    assert [reason for reason, _ in told(of(secret("acme", weight=3)))] == ["NotImplemented"]
+def test_a_tenant_has_the_weight_of_its_oldest_secret_or_that_of_its_tier() -> None:
+    found = of(
+        secret("acme", weight=3),
+        secret("acme", "enterprise", "second", name="acme-2", age=1),
+        secret("hobby", "retail"),
+    )
+    assert {tenant.name: tenant.weight for tenant in found.tenants} == {"acme": 3, "hobby": None}
+    assert told(found) == []
+
+
+@pytest.mark.parametrize(("older", "younger", "says"), [(3, 5, "3"), (None, 1, "none")])
+def test_of_two_weights_the_older_secret_wins(older: int | None, younger: int, says: str) -> None:
+    found = of(secret("acme", weight=older), secret("acme", name="young", age=1, weight=younger))
+    assert [tenant.weight for tenant in found.tenants] == [older]
+    assert told(found) == [
+        (
+            "TenantConflict",
+            (
+                f"Secret 'young' gives tenant 'acme' weight {younger}, but Secret 'acme' is older "
+                f"and decides: it gives {says}. Make their annotations tierfleet.dev/weight the "
+                "same."
+            ),
+        )
+    ]
 
 
 def test_the_newest_tenants_are_dropped_when_a_part_of_the_plan_is_full(
@@ -94,7 +116,9 @@ def test_the_newest_tenants_are_dropped_when_a_part_of_the_plan_is_full(
     monkeypatch.setattr(tenants, "SHARD_BYTES", 20_000)
     huge = secret("huge", "retail", *(f"h-{n}" for n in range(3000)), age=2000)
     many = [
-        secret(f"tenant-{i:05}", "enterprise", *(f"{i}-{n}" for n in range(20)), age=i)
+        secret(
+            f"tenant-{i:05}", "enterprise", *(f"{i}-{n}" for n in range(20)), age=i, weight=10_000
+        )
         for i in range(100)
     ]
     found = of(*many, huge)
