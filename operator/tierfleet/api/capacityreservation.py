@@ -54,7 +54,6 @@ class ReservationReason(StrEnum):
     # Accepted
     FITS = "Fits"
     INVALID = "Invalid"
-    NOT_IMPLEMENTED = "NotImplemented"
     INSUFFICIENT_CAPACITY = "InsufficientCapacity"
     BURST_NOT_BACKED = "BurstNotBacked"
     POOL_NOT_FOUND = "PoolNotFound"
@@ -62,11 +61,14 @@ class ReservationReason(StrEnum):
     TENANT_NOT_FOUND = "TenantNotFound"
     CONFLICT = "Conflict"
     LEDGER_REQUIRED = "LedgerRequired"
+    TIER_NOT_FOUND = "TierNotFound"
+    TIER_TOO_HIGH = "TierTooHigh"
     # Active
     IN_TERM = "InTerm"
     NOT_STARTED = "NotStarted"
     EXPIRED = "Expired"
     # Enforced
+    SHADOW = "Shadow"
     ROLLING_OUT = "RollingOut"
     NO_REPORTS = "NoReports"
     NOT_ACCEPTED = "NotAccepted"
@@ -89,7 +91,8 @@ class Prepaid(Model):
 
     service_tokens: Annotated[int, Field(ge=1, le=10**15)]
     """Balance at the start of each period, in service tokens; what is left does not carry over. At
-    zero the guarantee is zero until the next period."""
+    zero the guarantee is zero until the next period. The sidecar counts it, so the pool must have a
+    single replica, and a pod that is replaced begins with a full balance."""
     period: PrepaidPeriod
     """Hour, Day, Week (from Monday) or Month, in UTC."""
     service_tokens_per_second: ServiceTokensPerSecond
@@ -162,7 +165,8 @@ class Spillover(Model):
     """Shared: they compete in the shared partition. Queue: they wait for the guarantee, and compete
     at the lowest weight. Reject: they get 429 at once."""
     tier: DnsLabel | None = None
-    """Tier in which they compete, with action Shared. Left out: the tenant's own."""
+    """Tier in which they compete, with action Shared: one of the policy's, of no higher priority
+    than the tenant's own. Left out: the tenant's own."""
 
 
 class Lending(Model):
@@ -173,7 +177,7 @@ class Lending(Model):
     partitioning.lendablePercent."""
     reclaim: Reclaim = Reclaim.NEXT_SEAT
     """How lent capacity comes back: NextSeat waits for the next free seat; Abort ends running
-    requests of tiers whose preemption allows it."""
+    requests of tiers whose preemption allows it; where none does, it is NextSeat."""
 
 
 class CapacityReservationSpec(Model):
@@ -207,8 +211,8 @@ class CapacityReservationStatus(Model):
     """The metadata.generation that this status is about."""
     conditions: Conditions = ()
     """Accepted: the promise is made. Active: its term is running. Enforced: sidecars report that
-    they run it. Degraded: the pool has lost capacity that it needs. Ready: the summary, True while
-    it is Accepted."""
+    they run it, and the policy does not say Shadow. Degraded: the pool has lost capacity that it
+    needs. Ready: the summary, True while it is Accepted."""
     guarantee: str | None = None
     """The guarantee as text, such as 30%."""
     granted: int | None = None

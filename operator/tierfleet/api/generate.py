@@ -48,8 +48,7 @@ def _with_what_is_missing(crd: dict[str, Any]) -> dict[str, Any]:
         if row.kind == crd["spec"]["names"]["kind"]:
             field = version["schema"]["openAPIV3Schema"]
             for step in row.path.split("."):
-                field = field["properties"][step.removesuffix("[*]")]
-                field = field["items"] if step.endswith("[*]") else field
+                field = field["properties"][step]
             field["description"] += f" In this version: {row.message}"
     return crd
 

@@ -5,8 +5,9 @@ schema, so that manifests need not change later, and turns `Accepted` False with
 next step. Building a behaviour means deleting its row. Pure: it must not know how a row is shown.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from pydantic.alias_generators import to_snake
@@ -19,22 +20,16 @@ ROUTING_REQUIRED = "RoutingRequired"
 Values = Callable[[Any], bool]
 
 
-class Unbuilt(NamedTuple):
-    """A value in an object that this version cannot do.
+class Row(NamedTuple):
+    """A field that takes values which this version cannot do.
 
     Attributes:
-        path: where it stands, such as `spec.tiers[pro].weight`.
-        reason: for the condition `Accepted`.
+        kind: whose spec it is in.
+        path: where it stands, such as `spec.scaling.mode`.
+        unbuilt: whether a value of it is one of those.
         message: what is missing and what to write instead, as a sentence without the path.
+        reason: for the condition `Accepted`.
     """
-
-    path: str
-    reason: str
-    message: str
-
-
-class Row(NamedTuple):
-    """A field that takes values which are not built; `[*]` in the path is every named entry."""
 
     kind: str
     path: str
@@ -47,10 +42,6 @@ def _any_of(*values: Any) -> Values:
     return lambda value: value in values
 
 
-def _other_than(value_built: Any) -> Values:
-    return lambda value: value != value_built
-
-
 def _given(value: Any) -> bool:
     return value is not None
 
@@ -58,33 +49,9 @@ def _given(value: Any) -> bool:
 TABLE: tuple[Row, ...] = (
     Row(
         "TierPolicy",
-        "spec.enforcement",
-        _any_of("Shadow"),
-        "Shadow is not available yet; use Enforce.",
-    ),
-    Row(
-        "TierPolicy",
         "spec.identification.gateway",
         _given,
         "Tenants named by a gateway are not available yet; leave it out and use API keys.",
-    ),
-    Row(
-        "TierPolicy",
-        "spec.tiers[*].minimumPercent",
-        _other_than(0),
-        "Floors are not available yet; leave it out or write 0.",
-    ),
-    Row(
-        "TierPolicy",
-        "spec.tiers[*].preemption",
-        _other_than("Never"),
-        "Running requests cannot be aborted for others yet; leave it out or write Never.",
-    ),
-    Row(
-        "TierPolicy",
-        "spec.tiers[*].longContext",
-        _given,
-        "Bounds on long prompts are not available yet; leave it out.",
     ),
     Row(
         "InferencePool",
@@ -109,78 +76,26 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         "InferencePool",
-        "spec.partitioning.lendablePercent",
-        _other_than(100),
-        "Idle reserved capacity is always lent in full for now; leave it out or write 100.",
-    ),
-    Row(
-        "InferencePool",
         "spec.gateway.inferencePool",
         _any_of("Emit"),
         "The Gateway API object is not made yet; use Never.",
     ),
-    Row(
-        "CapacityReservation",
-        "spec.guarantee.prepaid",
-        _given,
-        "Prepaid balances are not available yet; use percent or serviceTokensPerSecond.",
-    ),
-    Row(
-        "CapacityReservation",
-        "spec.spillover.action",
-        _any_of("Queue"),
-        "Queue is not available yet; use Shared or Reject.",
-    ),
-    Row(
-        "CapacityReservation",
-        "spec.spillover.tier",
-        _given,
-        "Spilling over into another tier is not available yet; leave it out.",
-    ),
-    Row(
-        "CapacityReservation",
-        "spec.lending.lendablePercent",
-        lambda value: value not in {None, 100},
-        "Idle reserved capacity is always lent in full for now; leave it out or write 100.",
-    ),
-    Row(
-        "CapacityReservation",
-        "spec.lending.reclaim",
-        _any_of("Abort"),
-        "Running requests cannot be aborted for others yet; use NextSeat.",
-    ),
 )
 
 
-def not_implemented(obj: Resource) -> tuple[Unbuilt, ...]:
-    """All values in the object that this version cannot do, in the order of the table.
+def not_implemented(obj: Resource) -> tuple[Row, ...]:
+    """The rows of all values in the object that this version cannot do.
 
     Empty for an object that can be done as it is written.
     """
     return tuple(
-        Unbuilt(path, row.reason, row.message)
+        row
         for row in TABLE
-        if row.kind == obj.definition.kind
-        for path, value in _find(obj, row.path.split("."))
-        if row.unbuilt(value)
+        if row.kind == obj.definition.kind and row.unbuilt(_value(row.path)(obj))
     )
 
 
-def _find(value: Any, steps: list[str], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Values at a path, each with its own path; none where an object on the way is left out."""
-    if not steps:
-        yield path, value
-    elif value is not None:
-        step, *rest = steps
-        name = step.removesuffix("[*]")
-        child = getattr(value, _attribute(name))
-        path = f"{path}.{name}" if path else name
-        if step == name:
-            yield from _find(child, rest, path)
-        else:
-            for entry in child:
-                yield from _find(entry, rest, f"{path}[{entry.name}]")
-
-
-_attribute = cache(to_snake)
-"""The attribute of a field; cached, because every plan asks for every row."""
+@cache
+def _value(path: str) -> Callable[[Resource], Any]:
+    """What stands at a path; cached, because every plan asks for every row."""
+    return attrgetter(".".join(to_snake(step) for step in path.split(".")))

@@ -49,6 +49,7 @@ class PoolReason(StrEnum):
     DECLARED = "Declared"
     NOT_DECLARED = "NotDeclared"
     # Enforced
+    SHADOW = "Shadow"
     ROLLING_OUT = "RollingOut"
     NO_REPORTS = "NoReports"
     # Ready
@@ -133,7 +134,8 @@ class InferencePoolStatus(Model):
     conditions: Conditions = ()
     """Accepted: the operator does what the spec says. Placed: every replica has devices.
     CapacityKnown: the capacity of every accelerator in use is declared or measured. Enforced: every
-    ready pod reports the current plan. Ready: the summary, without Enforced."""
+    ready pod reports the current plan, and the policy does not say Shadow. Ready: the summary,
+    without Enforced."""
     replicas: int = 0
     """Replicas that exist, for the scale subresource."""
     ready_replicas: int = 0

@@ -260,8 +260,8 @@ class TierPolicySpec(Model):
     )
 
     enforcement: Enforcement = Enforcement.ENFORCE
-    """Enforce, or Shadow: first come first served, nothing refused, and reports of what Enforce
-    would have done."""
+    """Enforce, or Shadow: first come, first served, and nothing refused that has a valid key. For
+    now nothing reports what Enforce would have done."""
     burndown: Burndown = Burndown()
     """What each kind of token costs."""
     identification: Identification = Identification()

@@ -14,7 +14,7 @@ from tierfleet import plan
 from tierfleet.api import InferencePool, TierPolicy
 from tierfleet.api.conditions import Judgement, Status
 from tierfleet.api.poolstatus import PoolReason
-from tierfleet.planning import acceptance, burst, capacity, reservations, tenants
+from tierfleet.planning import acceptance, burst, capacity, reservations, tenants, unrated
 from tierfleet.planning.capacity import Capacity
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.refusals import Market
@@ -39,7 +39,9 @@ class PoolPlan:
         plan: the plan document. None: the pool is held, and every child, the plan Secrets too,
             stays as it is.
         reservations: verdicts by uid.
+        floors: what tiers keep for themselves, service tokens/s.
         promised: granted by contracts whose term holds now, and floors; service tokens/s.
+        suspended: what is not in force while a rate is not known (`unrated`).
         next_change: when a term starts or ends next: plan again then, if nothing else happens.
     """
 
@@ -51,6 +53,8 @@ class PoolPlan:
     reservations: Mapping[str, Verdict]
     promised: int
     next_change: datetime | None
+    floors: int = 0
+    suspended: tuple[str, ...] = ()
 
 
 def plan_pool(
@@ -84,17 +88,23 @@ def _planned(
     rules = _rules(policy)
     callers = _with_access(pool, tenants.of(snapshot, policy))
     able = capacity.of(pool, placement.desired)
-    floors = able.total * sum(tier.minimum_percent for tier in rules.tiers) // 100
+    percent = 0 if able.unknown else sum(tier.minimum_percent for tier in rules.tiers)
+    floors = able.total * percent // 100
     market = Market(
         pool=pool,
         capacity=able,
         replicas=placement.total,
         floors=floors,
-        callers={tenant.name: tenant.access for tenant in callers},
+        tiers={tier.name: tier.priority for tier in rules.tiers},
+        callers={tenant.name: tenant for tenant in callers},
         mean_cost=burst.mean_cost(rules.burndown),
         now=snapshot.now,
     )
     verdicts = reservations.judge(snapshot, market)
+    declared = unrated.Parts(
+        rules.tiers, pool.spec.partitioning.lendable_percent, _contracts(verdicts)
+    )
+    kept = unrated.without(declared) if able.unknown else declared
     document = plan.Plan(
         pool=plan.PoolIdentity(namespace=pool.key[0], name=pool.key[1]),
         policy=policy.metadata.name,
@@ -103,12 +113,12 @@ def _planned(
         enforcement=policy.spec.enforcement,
         burndown=rules.burndown,
         identification=rules.identification,
-        lendable_percent=pool.spec.partitioning.lendable_percent,
+        lendable_percent=kept.lendable_percent,
         admin_token_sha256=tokens.admin,
         hook_token_sha256=tokens.hook,
-        tiers=rules.tiers,
+        tiers=kept.tiers,
         groups=_groups(pool, placement),
-        reservations=_contracts(verdicts),
+        reservations=kept.reservations,
         tenants=callers,
     )
     return PoolPlan(
@@ -120,6 +130,8 @@ def _planned(
         reservations=verdicts,
         promised=floors + _granted_now(verdicts, snapshot.now),
         next_change=_next_change(snapshot, pool.key, verdicts),
+        floors=floors,
+        suspended=tuple(unrated.named(declared)) if able.unknown else (),
     )
 
 

@@ -26,7 +26,8 @@ class Market:
     Attributes:
         replicas: desired over all accelerators.
         floors: what tiers keep for themselves (`minimumPercent`).
-        callers: tenants of the policy, and whether they may use the pool.
+        tiers: priorities of the policy's tiers, by name.
+        callers: tenants of the policy, by name.
         mean_cost: of one request, in service tokens.
         now: what is past need not fit any more.
     """
@@ -35,7 +36,8 @@ class Market:
     capacity: Capacity
     replicas: int
     floors: int
-    callers: Mapping[str, bool]
+    tiers: Mapping[str, int]
+    callers: Mapping[str, plan.Tenant]
     mean_cost: float
     now: datetime
 
@@ -64,10 +66,23 @@ def refusal(
     return (
         _tenant_not_found(wanted, market)
         or _conflict(wanted, others, market)
+        or _spillover(wanted, market)
         or _ledger_required(wanted, market)
         or _insufficient_capacity(wanted, others, market)
         or _burst_not_backed(wanted, others, market)
     )
+
+
+def refusal_of_less(
+    wanted: plan.Reservation, before: plan.Reservation, market: Market
+) -> Refusal | None:
+    """Why a contract that asks for no more than the one before cannot be accepted, or None.
+
+    What it asks of the pool's throughput is agreed; where it spills over may be new, and a balance
+    is judged whenever the pool has changed its size.
+    """
+    moved = wanted.spillover != before.spillover
+    return (_spillover(wanted, market) if moved else None) or _ledger_required(wanted, market)
 
 
 def _tenant_not_found(wanted: plan.Reservation, market: Market) -> Refusal | None:
@@ -80,7 +95,7 @@ def _tenant_not_found(wanted: plan.Reservation, market: Market) -> Refusal | Non
                 f"and the labels tierfleet.dev/policy: {policy}, tierfleet.dev/tenant: {tenant} "
                 "and tierfleet.dev/tier, or correct spec.tenants.",
             )
-        if not market.callers[tenant]:
+        if not market.callers[tenant].access:
             return Refusal(
                 ReservationReason.TENANT_NOT_FOUND,
                 f"Tenant {tenant!r} may not use the pool: its Secret has not the labels that "
@@ -105,13 +120,39 @@ def _conflict(
     return None
 
 
+def _spillover(wanted: plan.Reservation, market: Market) -> Refusal | None:
+    tier = wanted.spillover.tier
+    if tier is None:
+        return None
+    if tier not in market.tiers:
+        policy = market.pool.spec.policy_ref.name
+        return Refusal(
+            ReservationReason.TIER_NOT_FOUND,
+            f"TierPolicy {policy!r} has no tier {tier!r} to spill over into; its tiers are "
+            f"{', '.join(sorted(market.tiers))}. Correct spec.spillover.tier, or leave it out for "
+            "the tenant's own.",
+        )
+    for tenant in wanted.tenants:
+        known = market.callers.get(tenant)
+        if known is not None and market.tiers[tier] > market.tiers[known.tier]:
+            return Refusal(
+                ReservationReason.TIER_TOO_HIGH,
+                f"Tenant {tenant!r} is in tier {known.tier!r}, and tier {tier!r} has a higher "
+                "priority: more would be served sooner beyond the guarantee than without one. "
+                "Name a tier of no higher priority in spec.spillover.tier, or leave it out for the "
+                "tenant's own.",
+            )
+    return None
+
+
 def _ledger_required(wanted: plan.Reservation, market: Market) -> Refusal | None:
     if wanted.declared.prepaid is None or market.pool.spec.replicas <= 1:
         return None
     return Refusal(
         ReservationReason.LEDGER_REQUIRED,
-        f"A prepaid balance cannot be counted over {market.pool.spec.replicas} replicas without a "
-        "ledger. Use serviceTokensPerSecond or percent, or a pool of one replica.",
+        f"Each of the pool's {market.pool.spec.replicas} replicas would count a prepaid balance "
+        "for itself: more than one needs a ledger, which there is not yet. Use "
+        "serviceTokensPerSecond or percent, or a pool of one replica.",
     )
 
 
@@ -140,11 +181,12 @@ def _insufficient_capacity(
     if short_by <= 0:
         return None
     size = asked if wanted.declared.percent is None else f"{asked}, {amount} {UNIT},"
+    kept = f" ({market.floors} of them to floors, minimumPercent)" if market.floors else ""
     return Refusal(
         ReservationReason.INSUFFICIENT_CAPACITY,
         f"{size} is asked for; of {sellable} {UNIT} that can be sold {promised} are promised "
-        f"already within its term: short by {short_by}. Ask for less, choose another term, or add "
-        "replicas to the pool.",
+        f"already within its term{kept}: short by {short_by}. Ask for less, choose another term, "
+        "or add replicas to the pool.",
         short_by,
     )
 

@@ -15,9 +15,9 @@ from tierfleet import plan
 from tierfleet.api import CapacityReservation
 from tierfleet.api.capacityreservation import ReservationReason
 from tierfleet.api.conditions import Judgement, Status
-from tierfleet.planning import acceptance, contracts, promises
+from tierfleet.planning import contracts, promises
 from tierfleet.planning.promises import Promise
-from tierfleet.planning.refusals import UNIT, Market, Refusal, refusal
+from tierfleet.planning.refusals import UNIT, Market, Refusal, refusal, refusal_of_less
 from tierfleet.planning.snapshot import PoolKey, Snapshot
 
 
@@ -43,7 +43,8 @@ class Verdict:
 
 def judge(snapshot: Snapshot, market: Market) -> Mapping[str, Verdict]:
     """A verdict on each of the pool's reservations, by uid."""
-    agreed = _agreed(snapshot, market.pool.key)
+    recorded = _agreed(snapshot, market.pool.key)
+    agreed = {uid: _in_known_tier(contract, market) for uid, contract in recorded.items()}
     decided: dict[str, tuple[int, Refusal | None]] = {}
     for reservation in _in_order(snapshot.reservations_of(market.pool.key), agreed):
         uid = reservation.metadata.uid
@@ -96,6 +97,14 @@ def _agreed(snapshot: Snapshot, pool: PoolKey) -> dict[str, plan.Reservation]:
     }
 
 
+def _in_known_tier(contract: plan.Reservation, market: Market) -> plan.Reservation:
+    """Once the tier that it spills over into is gone, it spills over into the tenant's own."""
+    if contract.spillover.tier is None or contract.spillover.tier in market.tiers:
+        return contract
+    own = contract.spillover.model_copy(update={"tier": None})
+    return contract.model_copy(update={"spillover": own})
+
+
 def _in_order(
     reservations: Iterable[CapacityReservation], agreed: Mapping[str, plan.Reservation]
 ) -> list[CapacityReservation]:
@@ -120,9 +129,6 @@ def _decided(
     market: Market,
 ) -> tuple[plan.Reservation | None, Refusal | None]:
     """The contract that the spec asks for, and why it is refused (None: it is not)."""
-    unbuilt = acceptance.unbuilt(reservation)
-    if unbuilt:
-        return None, Refusal(ReservationReason(unbuilt.reason), unbuilt.message)
     try:
         wanted = contracts.of(reservation, before, rank, market.now)
     except ValidationError as error:
@@ -130,7 +136,7 @@ def _decided(
     if promises.over(wanted.term, market.now):
         return wanted, None
     if before and contracts.asks_no_more(wanted, before, market.now):
-        return wanted, None
+        return wanted, refusal_of_less(wanted, before, market)
     return wanted, refusal(wanted, others, market)
 
 

@@ -6,15 +6,16 @@ from datetime import datetime, timedelta
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.property.planning.worlds import POOLS, contracts, markets
+from tests.property.planning.worlds import POOLS, contracts, markets, policies
 from tests.unit.planning.world import NOW, plans, written
 from tierfleet import plan
+from tierfleet.admission.supported import unsupported
 from tierfleet.planning import promises
 from tierfleet.planning.pool import PoolPlan
 from tierfleet.planning.reservations import Verdict
 from tierfleet.planning.snapshot import Snapshot
 
-BY_ITSELF = ("lose nodes", "time passes", "more contracts")
+BY_ITSELF = ("lose nodes", "time passes", "more contracts", "another policy")
 
 
 def agreed(found: PoolPlan) -> list[plan.Reservation]:
@@ -35,6 +36,9 @@ def history(data: st.DataObject, snapshot: Snapshot, *, edits: bool = True) -> S
             snapshot = without_nodes(data, snapshot)
         elif change == "time passes":
             snapshot = replace(snapshot, now=snapshot.now + timedelta(days=2))
+        elif change == "another policy":
+            other = data.draw(policies())
+            snapshot = replace(snapshot, policies={other.key: other})
         else:
             numbers = range(10, 13) if change == "more contracts" else range(3)
             added = [data.draw(contracts(number, POOLS[0])) for number in numbers]
@@ -56,8 +60,9 @@ def test_whatever_happens_promises_can_be_kept(snapshot: Snapshot, data: st.Data
 
 
 def check_at_most_what_can_be_sold(held: list[plan.Reservation], found: PoolPlan) -> None:
-    """Bound: sellable, which survives the loss of the spare replicas."""
-    assert sum(contract.granted for contract in held) <= found.capacity.sellable
+    """Bound: sellable, which survives the loss of the spare replicas, less the floors."""
+    left = max(0, found.capacity.sellable - found.floors)
+    assert sum(contract.granted for contract in held) <= left
 
 
 def check_one_contract_per_tenant(held: list[plan.Reservation]) -> None:
@@ -70,6 +75,16 @@ def check_at_most_what_is_owed(found: PoolPlan) -> None:
         if verdict.contract is not None:
             amount = promises.amount(verdict.contract.declared, found.capacity.total)
             assert verdict.contract.granted <= amount == verdict.owed
+
+
+@given(markets(), st.data())
+def test_no_contract_and_no_policy_makes_a_plan_that_a_sidecar_would_refuse(
+    snapshot: Snapshot, data: st.DataObject
+) -> None:
+    for found in plans(history(data, snapshot)).values():
+        assert found.plan is not None
+        assert unsupported(found.plan) == ()
+        assert plan.join(plan.split(found.plan)) == found.plan
 
 
 @given(markets())

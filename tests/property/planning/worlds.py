@@ -20,7 +20,7 @@ from tests.unit.planning.world import (
     secret,
     world,
 )
-from tierfleet.api import CapacityReservation, InferencePool
+from tierfleet.api import CapacityReservation, InferencePool, TierPolicy
 from tierfleet.planning.nodes import carries
 from tierfleet.planning.snapshot import Node, Pod, Snapshot, Taint
 
@@ -37,6 +37,7 @@ _AGE = st.integers(0, 3)
 _BOOL = st.booleans()
 _MOSTLY = st.sampled_from([True, True, True, False])
 _KINDS = st.sampled_from([[("b200", B200)], [("h100", H100)], [("b200", B200), ("h100", H100)]])
+_FAST = st.sampled_from([2400, 2400, 2400, 0])
 _SIZE = st.sampled_from([1, 1, 2, 3, 4, 8])
 _RATE = st.sampled_from([500, 1000, 1000, 2400, 0])
 _MORE_THAN_MINIMUM = st.none() | _SOME
@@ -46,11 +47,22 @@ _PRODUCT = st.sampled_from([H100, B200, H100, B200, f"{H100}-SHARED"])
 _TAINTS = st.sampled_from(
     [(), (Taint(GPU, "NoSchedule"),), (Taint("team", "NoSchedule", "x"),)],
 )
-_GUARANTEE = st.integers(1, 60).map(lambda n: f"{n}%") | st.integers(1, 3000)
+_PREPAID = {"serviceTokens": 10**9, "period": "Month", "serviceTokensPerSecond": 500}
+_GUARANTEE = (
+    st.integers(1, 60).map(lambda n: f"{n}%")
+    | st.integers(1, 3000)
+    | st.just({"prepaid": _PREPAID})
+)
 _HOLDERS = st.lists(st.sampled_from(TENANTS), min_size=1, max_size=2, unique=True)
 _POOL = st.sampled_from(POOLS)
 _DAY = st.none() | st.integers(-4, 4)
 _LENGTH = st.none() | st.integers(1, 5)
+_FLOOR = st.sampled_from([0, 0, 10, 40, 100])
+_LENDABLE = st.sampled_from([100, 100, 50, 0])
+_SPILLOVER = st.sampled_from(
+    [{}, {"action": "Reject"}, {"action": "Queue"}, {"tier": "retail"}, {"tier": "flex"}]
+)
+_RECLAIM = st.sampled_from(["NextSeat", "Abort"])
 _STATE = st.sampled_from(["live", "live", "terminating", "finished"])
 
 
@@ -75,6 +87,17 @@ def pools(draw: st.DrawFn, name: str) -> InferencePool:
         policyRef={"name": draw(_POLICY)},
         partitioning={"spareReplicas": draw(_FEW), "sellablePercent": draw(_SELLABLE)},
     )
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> TierPolicy:
+    """Tiers that contracts may spill over into come and go, and floors rise and fall."""
+    tiers = [
+        {"name": "enterprise", "priority": 9, "weight": 1 + draw(_FEW)},
+        {"name": "retail", "priority": 0, "minimumPercent": draw(_FLOOR)},
+        {"name": "flex", "priority": -9, "preemption": "Anytime"},
+    ]
+    return policy(*tiers[: 2 + draw(_BOOL)])
 
 
 @st.composite
@@ -108,6 +131,8 @@ def contracts(draw: st.DrawFn, number: int, pool: str | None = None) -> Capacity
         pool=pool or draw(_POOL),
         term=draw(terms()),
         burst={"windowMilliseconds": 1},
+        spillover=draw(_SPILLOVER),
+        lending={"lendablePercent": draw(_LENDABLE), "reclaim": draw(_RECLAIM)},
     )
 
 
@@ -130,18 +155,22 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 @st.composite
 def markets(draw: st.DrawFn) -> Snapshot:
     """One pool that has something to sell, and contracts that want about as much."""
-    fast = accelerator("b200", B200, rate=2400, maxReplicas=draw(_FEW))
+    fast = accelerator("b200", B200, rate=draw(_FAST), maxReplicas=draw(_FEW))
     serving = pool(
         POOLS[0],
         *([fast] if draw(_BOOL) else []),
         accelerator("h100", H100, rate=1000),
-        replicas=2 + draw(_MANY),
-        partitioning={"spareReplicas": draw(_FEW), "sellablePercent": draw(_SELLABLE)},
+        replicas=1 + draw(_MANY),
+        partitioning={
+            "spareReplicas": draw(_FEW),
+            "sellablePercent": draw(_SELLABLE),
+            "lendablePercent": draw(_LENDABLE),
+        },
     )
     products = {f"n{i}": B200 if i < 2 else H100 for i in range(12)}
     return world(
         serving,
-        POLICY,
+        draw(policies()),
         *(draw(contracts(number, serving.metadata.name)) for number in range(5)),
         tenants=SECRETS,
         nodes={

@@ -22,6 +22,7 @@ from tests.unit.planning.world import (
     written,
 )
 from tierfleet import plan
+from tierfleet.admission.supported import unsupported
 from tierfleet.api.conditions import Status
 from tierfleet.planning import record
 from tierfleet.planning.snapshot import Recorded, Snapshot
@@ -43,6 +44,9 @@ def test_the_plan_carries_the_policy_the_groups_the_contracts_and_the_tenants() 
             "priority": 100,
             "objectives": {"queueP99Milliseconds": 100, "ttftP99Milliseconds": 500},
             "weight": 3,
+            "minimumPercent": 10,
+            "preemption": "BeforeFirstByte",
+            "longContext": {"aboveTokens": 32000, "maxConcurrentRequests": 4},
             "limits": {"requestsPerMinute": 10000},
             "queue": {"maxRequests": 2000, "maxWaitMilliseconds": 20000},
             "price": {"inputPerMillion": "1.50", "outputPerMillion": "3.00"},
@@ -59,6 +63,7 @@ def test_the_plan_carries_the_policy_the_groups_the_contracts_and_the_tenants() 
         {**B200_THEN_H100[0], "engine": {"maxSequences": 128}},
         B200_THEN_H100[1],
         replicas=6,
+        partitioning={"lendablePercent": 50},
         model={"name": "llama", "source": "hf://a/b", "aliases": ["default"]},
     )
     contract = reservation("acme", "30%", maxWaitMilliseconds=200, spillover={"action": "Reject"})
@@ -74,6 +79,7 @@ def test_the_plan_carries_the_policy_the_groups_the_contracts_and_the_tenants() 
         "identification": {"anonymous": {"action": "Tier", "tier": "retail"}},
         "adminTokenSha256": TOKENS.admin,
         "hookTokenSha256": TOKENS.hook,
+        "lendablePercent": 50,
         "tiers": [
             {**tiers[0], "price": {"currency": "USD", **tiers[0]["price"]}},  # type: ignore[dict-item]
             {"name": "retail", "priority": 0},
@@ -114,6 +120,35 @@ def test_tenants_that_the_pool_does_not_select_are_known_without_access() -> Non
     people = (secret("in", labels={"team": "x"}), secret("out", labels={"team": "y"}))
     found = document(world(pool(access=only), nodes=FLEET, tenants=people))
     assert {tenant.name: tenant.access for tenant in found.tenants} == {"in": True, "out": False}
+
+
+def test_what_is_a_part_of_an_unknown_rate_is_left_out_of_the_plan_until_it_is_known() -> None:
+    """A sidecar refuses a plan that asks for it, so nothing else would be obeyed either."""
+    rules = policy(
+        {"name": "enterprise", "priority": 1}, {"name": "low", "priority": 0, "minimumPercent": 9}
+    )
+    contract = reservation("acme", 100, lending={"lendablePercent": 0, "reclaim": "Abort"})
+    spec: dict[str, Any] = {
+        "replicas": 2,
+        "partitioning": {"lendablePercent": 50, "spareReplicas": 0},
+    }
+    known = B200_THEN_H100[1] | {"maxReplicas": 1}
+    other = B200_THEN_H100[0] | {"capacity": None}
+    mixed = document(world(rules, contract, pool("pool", known, other, **spec), nodes=FLEET))
+    assert unsupported(mixed) == ()
+    assert {tier.name: tier.minimum_percent for tier in mixed.tiers} == {"enterprise": 0, "low": 0}
+    assert mixed.lendable_percent == 100
+    (kept,) = mixed.reservations
+    assert (kept.granted, kept.lending.lendable_percent, kept.lending.reclaim) == (
+        100,
+        None,
+        plan.Reclaim.ABORT,
+    )
+    whole = document(world(rules, contract, pool("pool", *B200_THEN_H100, **spec), nodes=FLEET))
+    assert unsupported(whole) == ()
+    assert {tier.name: tier.minimum_percent for tier in whole.tiers} == {"enterprise": 0, "low": 9}
+    assert whole.lendable_percent == 50
+    assert whole.reservations[0].lending.lendable_percent == 0
 
 
 def test_a_weight_of_a_secret_goes_into_the_plan_with_its_tenant() -> None:
@@ -157,9 +192,9 @@ def test_a_damaged_record_is_read_as_none(damage: bytes) -> None:
             "There is no TierPolicy 'gone' in namespace 'inference'.",
         ),
         (
-            {"policyRef": {"name": "shadow"}},
+            {"policyRef": {"name": "gateway"}},
             "PolicyNotAccepted",
-            "TierPolicy 'shadow' is not accepted: spec.enforcement: ",
+            "TierPolicy 'gateway' is not accepted: spec.identification.gateway: ",
         ),
         ({"partitioning": {"mode": "Dedicated"}}, "RoutingRequired", "spec.partitioning.mode: "),
         (
@@ -172,11 +207,19 @@ def test_a_damaged_record_is_read_as_none(damage: bytes) -> None:
 def test_a_pool_that_cannot_be_accepted_is_held_and_says_why(
     spec: dict[str, Any], reason: str, said: str
 ) -> None:
-    fleet = world(pool(**spec), policy(), policy(name="shadow", enforcement="Shadow"), nodes=FLEET)
+    gateway = {"gateway": {"secretRef": {"name": "gateway"}}}
+    fleet = world(
+        pool(**spec), policy(), policy(name="gateway", identification=gateway), nodes=FLEET
+    )
     held = plan_of(fleet)
     assert held.plan is None
     assert (held.accepted.status, held.accepted.reason) == (Status.FALSE, reason)
     assert held.accepted.message.startswith(said)
+
+
+def test_shadow_reaches_the_plan() -> None:
+    found = document(world(pool(), policy(enforcement="Shadow"), nodes=FLEET))
+    assert found.enforcement is plan.Enforcement.SHADOW
 
 
 def test_problems_of_single_tenants_do_not_hold_a_pool() -> None:

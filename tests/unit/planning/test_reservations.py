@@ -26,10 +26,8 @@ from tests.unit.planning.world import (
 )
 from tierfleet.api import CapacityReservation
 from tierfleet.api.conditions import Status
-from tierfleet.plan import Guarantee, Prepaid, Reservation
-from tierfleet.planning import capacity
-from tierfleet.planning.refusals import Market, refusal
-from tierfleet.planning.reservations import Verdict, judge
+from tierfleet.plan import Guarantee, Prepaid
+from tierfleet.planning.reservations import Verdict
 from tierfleet.planning.snapshot import Recorded, Snapshot
 
 
@@ -327,20 +325,6 @@ def test_a_percent_of_less_than_one_service_token_breaks_nothing() -> None:
     assert granted(tiny) == {"a": 0}
 
 
-def test_what_is_not_built_is_refused_with_its_path() -> None:
-    found = fleet(reservation("a", 100, spillover={"action": "Queue"}))
-    assert reason(found, "a") == "NotImplemented"
-    assert verdicts(found)["a"].accepted.message.startswith("spec.spillover.action: ")
-    assert granted(found) == {}
-
-
-def test_an_edit_that_is_not_built_leaves_the_old_contract_in_force() -> None:
-    first = written(fleet(reservation("a", 100)))
-    found = edited(first, reservation("a", 100, lending={"reclaim": "Abort"}))
-    assert reason(found, "a") == "NotImplemented"
-    assert granted(found) == {"a": 100}
-
-
 def test_a_reservation_that_contradicts_itself_is_refused_and_harms_nobody() -> None:
     found = fleet(reservation("bad", 100, term=days(5, 1)), reservation("good", 100))
     assert reason(found, "bad") == "Invalid"
@@ -362,44 +346,128 @@ def test_a_lost_record_is_rebuilt_in_the_order_of_creation() -> None:
     assert granted(lost) == {"a": 5000, "b": 3000}
 
 
-def test_floors_take_their_part_before_any_contract() -> None:
-    found = fleet(reservation("a", 7100, age=9), reservation("b", 1))
-    key = (NAMESPACE, "pool")
-    market = Market(
-        pool=found.pools[key],
-        capacity=capacity.of(found.pools[key], {"h100": 10}),
-        replicas=10,
-        floors=1000,
-        callers={"a": True, "b": True},
-        mean_cost=2000,
-        now=NOW,
+def test_floors_take_their_part_before_any_contract_and_are_told() -> None:
+    rules = policy({"name": "enterprise", "priority": 1, "minimumPercent": 10})
+    found = fleet(reservation("a", 7100, age=9), reservation("b", 1), policies={rules.key: rules})
+    assert granted(found) == {"a": 7100}
+    assert reason(found, "b") == "InsufficientCapacity"
+    assert verdicts(found)["b"].accepted.message.startswith(
+        "1/s is asked for; of 8100 service tokens/s that can be sold 8100 are promised already "
+        "within its term (1000 of them to floors, minimumPercent): short by 1."
     )
-    accepted = {uid: v.accepted.reason for uid, v in judge(found, market).items()}
-    assert accepted == {"uid-a": "Fits", "uid-b": "InsufficientCapacity"}
+    assert plan_of(found).promised == 8100
+
+
+PREPAID = {"serviceTokens": 10**9, "period": "Month", "serviceTokensPerSecond": 100}
+
+
+def test_a_prepaid_balance_is_promised_at_its_rate_by_one_replica() -> None:
+    found = fleet(reservation("a", {"prepaid": PREPAID}), replicas=1)
+    assert granted(found) == {"a": 100}
+    contract = verdicts(found)["a"].contract
+    assert contract is not None
+    assert contract.declared == Guarantee(
+        prepaid=Prepaid(service_tokens=10**9, period="Month", service_tokens_per_second=100)
+    )
+    assert verdicts(found)["a"].accepted.message == (
+        "1000000000/Month at 100/s is promised for its whole term."
+    )
 
 
 def test_a_prepaid_balance_needs_a_ledger_on_more_than_one_replica() -> None:
-    balance = Guarantee(
-        prepaid=Prepaid(service_tokens=10**9, period="Month", service_tokens_per_second=100)
+    found = fleet(reservation("a", {"prepaid": PREPAID}), replicas=2)
+    assert (reason(found, "a"), granted(found)) == ("LedgerRequired", {})
+    assert verdicts(found)["a"].accepted.message == (
+        "Each of the pool's 2 replicas would count a prepaid balance for itself: more than one "
+        "needs a ledger, which there is not yet. Use serviceTokensPerSecond or percent, or a pool "
+        "of one replica."
     )
-    wanted = Reservation(uid="a", name="a", tenants=("a",), declared=balance, granted=0)
 
-    def judged(replicas: int) -> str | None:
-        serving = pool("pool", accelerator(rate=1000), replicas=replicas)
-        market = Market(
-            pool=serving,
-            capacity=capacity.of(serving, {"h100": replicas}),
-            replicas=replicas,
-            floors=0,
-            callers={"a": True},
-            mean_cost=2000,
-            now=NOW,
-        )
-        refused = refusal(wanted, (), market)
-        return refused.reason if refused else None
 
-    assert judged(1) is None
-    assert judged(2) == "LedgerRequired"
+def test_a_pool_that_grows_keeps_a_prepaid_contract_and_says_that_it_cannot_be_counted() -> None:
+    contract = reservation("a", {"prepaid": PREPAID})
+    grown = changed(
+        written(fleet(contract, replicas=1)),
+        pools=fleet(replicas=2).pools,
+        nodes=nodes(H100, 2, devices=1),
+    )
+    assert (reason(grown, "a"), granted(grown)) == ("LedgerRequired", {"a": 100})
+    back = changed(written(grown), pools=fleet(replicas=1).pools)
+    assert (reason(back, "a"), granted(back)) == ("Fits", {"a": 100})
+
+
+@pytest.mark.parametrize(
+    ("spec", "carried"),
+    [
+        ({"spillover": {"action": "Queue"}}, {"spillover": {"action": "Queue"}}),
+        ({"spillover": {"tier": "retail"}}, {"spillover": {"tier": "retail"}}),
+        ({"spillover": {"tier": "enterprise"}}, {"spillover": {"tier": "enterprise"}}),
+        ({"lending": {"lendablePercent": 0}}, {"lending": {"lendablePercent": 0}}),
+        ({"lending": {"reclaim": "Abort"}}, {"lending": {"reclaim": "Abort"}}),
+    ],
+)
+def test_what_is_agreed_beyond_the_rate_reaches_the_plan(
+    spec: dict[str, Any], carried: dict[str, Any]
+) -> None:
+    """Edited without being judged anew too: it asks for no more of the pool."""
+    lost = shrunk(written(fleet(reservation("first", 7000), reservation("a", 100))), 3)
+    for found in (
+        fleet(reservation("a", 100, **spec)),
+        edited(lost, reservation("a", 100, **spec)),
+    ):
+        assert reason(found, "a") == "Fits"
+        contract = verdicts(found)["a"].contract
+        assert contract is not None
+        told = contract.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        assert {name: told[name] for name in told if name in {"spillover", "lending"}} == carried
+
+
+def test_a_tier_to_spill_over_into_that_the_policy_does_not_have_is_named() -> None:
+    asked = reservation("a", 100, spillover={"tier": "flex"})
+    found = fleet(asked)
+    assert (reason(found, "a"), granted(found)) == ("TierNotFound", {})
+    assert verdicts(found)["a"].accepted.message == (
+        "TierPolicy 'standard' has no tier 'flex' to spill over into; its tiers are enterprise, "
+        "pro, retail. Correct spec.spillover.tier, or leave it out for the tenant's own."
+    )
+    first = written(fleet(reservation("a", 100)))
+    assert (reason(edited(first, asked), "a"), granted(edited(first, asked))) == (
+        "TierNotFound",
+        {"a": 100},
+    )
+
+
+def test_a_tenant_spills_over_into_no_tier_above_its_own() -> None:
+    people = (secret("a", "enterprise"), secret("b", "retail"))
+    found = fleet(reservation("x", 100, ["a", "b"], spillover={"tier": "pro"}), tenants=people)
+    assert (reason(found, "x"), granted(found)) == ("TierTooHigh", {})
+    assert verdicts(found)["x"].accepted.message.startswith(
+        "Tenant 'b' is in tier 'retail', and tier 'pro' has a higher priority: "
+    )
+
+
+def test_a_contract_outlives_the_tier_that_it_spills_over_into() -> None:
+    with_flex = policy({"name": "enterprise", "priority": 1}, {"name": "flex", "priority": 0})
+    without = policy({"name": "enterprise", "priority": 1})
+    contract = reservation("a", 100, spillover={"tier": "flex"})
+    first = written(fleet(contract, policies={with_flex.key: with_flex}))
+    gone = changed(first, policies={without.key: without})
+    assert (reason(gone, "a"), granted(gone)) == ("TierNotFound", {"a": 100})
+    document = plan_of(gone).plan
+    assert document is not None
+    assert document.reservations[0].spillover.tier is None
+    back = changed(written(gone), policies={with_flex.key: with_flex})
+    assert (reason(back, "a"), granted(back)) == ("Fits", {"a": 100})
+    contract_again = verdicts(back)["a"].contract
+    assert contract_again is not None
+    assert contract_again.spillover.tier == "flex"
+
+
+def test_a_tenant_that_is_moved_down_keeps_what_was_accepted() -> None:
+    contract = reservation("a", 100, spillover={"tier": "pro"})
+    first = written(fleet(contract))
+    moved = changed(first, tenants=(secret("a", "retail"),))
+    assert (reason(moved, "a"), granted(moved)) == ("Fits", {"a": 100})
 
 
 def test_requests_that_cost_nothing_have_no_burst_limit() -> None:

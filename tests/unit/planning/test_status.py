@@ -219,6 +219,63 @@ def test_an_unknown_capacity_is_said_and_keeps_nobody_from_serving() -> None:
     assert said(status.conditions)["Ready"] == ("True", "Ready")
 
 
+WITH_FLOOR = policy(
+    {"name": "enterprise", "priority": 1}, {"name": "retail", "priority": 0, "minimumPercent": 20}
+)
+
+
+def test_parts_of_a_rate_that_is_not_known_are_said_not_to_be_in_force() -> None:
+    serving = pool(
+        "pool",
+        accelerator(rate=1000, maxReplicas=1),
+        accelerator("b200", B200, rate=None),
+        replicas=2,
+        partitioning={"lendablePercent": 50, "spareReplicas": 0},
+    )
+    contract = reservation("acme", 100, lending={"lendablePercent": 0})
+    status = of_pool(world(WITH_FLOOR, serving, contract, nodes=nodes(H100, 1) | nodes(B200, 1)))
+    assert said(status.conditions)["CapacityKnown"] == ("False", "NotDeclared")
+    assert message(status.conditions, "CapacityKnown") == (
+        "The capacity of b200 is not known, so those replicas count nothing towards promises, and "
+        "a part of a rate is not in force: minimumPercent of tier 'retail', "
+        "partitioning.lendablePercent, lending.lendablePercent of reservation 'acme'. Declare "
+        "capacity.serviceTokensPerSecond of the accelerator."
+    )
+
+
+@pytest.mark.parametrize(
+    ("replicas", "told"),
+    [
+        (
+            10,
+            (
+                "10000 service tokens/s as declared, of which 8100 can be sold. Floors "
+                "(minimumPercent) take 2000 of that."
+            ),
+        ),
+        (
+            1,
+            (
+                "1000 service tokens/s as declared, of which 100 can be sold. Floors take 200, so "
+                "nothing is left to reserve: lower minimumPercent of the tiers, or add replicas."
+            ),
+        ),
+    ],
+)
+def test_a_pool_says_what_floors_take_of_what_can_be_sold(replicas: int, told: str) -> None:
+    sellable = {"sellablePercent": 90 if replicas > 1 else 10}
+    status = of_pool(
+        world(
+            WITH_FLOOR,
+            pool(replicas=replicas, partitioning=sellable),
+            nodes=nodes(H100, replicas, devices=1),
+        )
+    )
+    assert message(status.conditions, "CapacityKnown") == told
+    assert status.capacity is not None
+    assert status.capacity.promised == (2000 if replicas > 1 else 200)
+
+
 def test_a_pool_whose_policy_is_deleted_says_so_and_shows_what_still_runs() -> None:
     fleet = written(running(preferring_b200()))
     gone = changed(
@@ -345,6 +402,19 @@ def test_a_reservation_in_a_pool_that_lost_replicas_is_degraded_with_numbers() -
     assert said(fixed.conditions)["Accepted"] == ("True", "Fits")
 
 
+def test_a_reservation_whose_part_a_floor_has_taken_says_so() -> None:
+    first = written(
+        world(pool(replicas=10), reservation("acme", 8000), nodes=nodes(H100, 10, devices=1))
+    )
+    status = of_reservation(changed(first, policies={WITH_FLOOR.key: WITH_FLOOR}))
+    assert said(status.conditions)["Accepted"] == ("True", "Fits")
+    assert said(status.conditions)["Degraded"] == ("True", "CapacityLost")
+    assert message(status.conditions, "Degraded") == (
+        "The pool has lost capacity, or floors have taken it: 6100 of 8000 service tokens/s are "
+        "guaranteed. Of 8100 that can be sold floors (minimumPercent) take 2000."
+    )
+
+
 def test_a_reservation_of_no_pool_says_which_is_missing() -> None:
     status = of_reservation(world(reservation("acme", 100)))
     assert said(status.conditions)["Accepted"] == ("False", "PoolNotFound")
@@ -354,11 +424,10 @@ def test_a_reservation_of_no_pool_says_which_is_missing() -> None:
     )
 
 
-def test_a_reservation_that_is_not_built_is_stalled() -> None:
-    status = of_reservation(
-        world(pool(), reservation("acme", 100, lending={"reclaim": "Abort"}), nodes=FLEET)
-    )
-    assert said(status.conditions)["Stalled"] == ("True", "NotImplemented")
+def test_a_reservation_that_contradicts_itself_is_stalled() -> None:
+    backwards = {"start": NOW, "end": NOW - timedelta(days=1)}
+    status = of_reservation(world(pool(), reservation("acme", 100, term=backwards), nodes=FLEET))
+    assert said(status.conditions)["Stalled"] == ("True", "Invalid")
 
 
 def test_a_policy_counts_tenants_and_keys_and_says_who_uses_it() -> None:
@@ -407,7 +476,19 @@ def test_a_policy_with_wrong_tenants_says_so_and_is_not_stalled() -> None:
     )
 
 
+def test_in_shadow_all_is_accepted_and_nothing_enforced() -> None:
+    shadow = world(policy(enforcement="Shadow"), pool(), reservation("acme", 100), nodes=FLEET)
+    assert said(summarise_policy(shadow, POLICY).conditions)["Ready"] == ("True", "Ready")
+    serving, contract = of_pool(running(shadow)), of_reservation(shadow)
+    for status in (serving, contract):
+        assert said(status.conditions)["Accepted"][0] == "True"
+        assert said(status.conditions)["Enforced"] == ("False", "Shadow")
+        assert said(status.conditions)["Ready"] == ("True", "Ready")
+        assert "TierPolicy 'standard' says Shadow" in message(status.conditions, "Enforced")
+
+
 def test_a_policy_that_is_not_built_is_stalled() -> None:
-    status = summarise_policy(world(policy(enforcement="Shadow")), POLICY)
+    gateway = {"gateway": {"secretRef": {"name": "gateway"}}}
+    status = summarise_policy(world(policy(identification=gateway)), POLICY)
     assert said(status.conditions)["Accepted"] == ("False", "NotImplemented")
     assert said(status.conditions)["Stalled"] == ("True", "NotImplemented")

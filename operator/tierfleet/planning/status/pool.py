@@ -16,8 +16,7 @@ from tierfleet.api.poolstatus import (
     PoolReason,
 )
 from tierfleet.manifests import labels, names
-from tierfleet.plan import PartitionName
-from tierfleet.planning.capacity import Capacity
+from tierfleet.plan import Enforcement, PartitionName
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.pool import PoolPlan
 from tierfleet.planning.snapshot import Pod, Snapshot
@@ -78,12 +77,8 @@ def _judgements(
     judgements: dict[str, Judgement] = {
         PoolCondition.ACCEPTED: pool_plan.accepted,
         PoolCondition.PLACED: placed(pool, pool_plan.placement, pods),
-        PoolCondition.CAPACITY_KNOWN: _capacity_known(pool_plan.capacity),
-        PoolCondition.ENFORCED: Judgement(
-            Status.UNKNOWN,
-            PoolReason.NO_REPORTS,
-            "No replica has reported yet which version of the plan it runs.",
-        ),
+        PoolCondition.CAPACITY_KNOWN: _capacity_known(pool_plan),
+        PoolCondition.ENFORCED: _enforced(pool_plan),
     }
     all_ready = _rolling_out(pool, pool_plan.placement, outdated)
     all_ready = all_ready or _all_ready(pool_plan.placement, ready)
@@ -125,19 +120,45 @@ def _all_ready(placement: Placement, pods: Sequence[Pod]) -> Judgement:
     )
 
 
-def _capacity_known(capacity: Capacity) -> Judgement:
+def _enforced(pool_plan: PoolPlan) -> Judgement:
+    document = pool_plan.plan
+    if document is not None and document.enforcement is Enforcement.SHADOW:
+        return Judgement(
+            Status.FALSE,
+            PoolReason.SHADOW,
+            f"TierPolicy {document.policy!r} says Shadow: first come, first served, and nothing is "
+            "refused. Set its enforcement to Enforce.",
+        )
+    return Judgement(
+        Status.UNKNOWN,
+        PoolReason.NO_REPORTS,
+        "No replica has reported yet which version of the plan it runs.",
+    )
+
+
+def _capacity_known(pool_plan: PoolPlan) -> Judgement:
+    capacity, floors = pool_plan.capacity, pool_plan.floors
     if capacity.unknown:
+        parts = ", ".join(pool_plan.suspended)
+        suspended = f", and a part of a rate is not in force: {parts}" if parts else ""
         return Judgement(
             Status.FALSE,
             PoolReason.NOT_DECLARED,
             f"The capacity of {', '.join(capacity.unknown)} is not known, so those replicas count "
-            "nothing towards promises. Declare capacity.serviceTokensPerSecond of the accelerator.",
+            f"nothing towards promises{suspended}. Declare capacity.serviceTokensPerSecond of the "
+            "accelerator.",
         )
-    return Judgement(
-        Status.TRUE,
-        PoolReason.DECLARED,
-        f"{capacity.total} service tokens/s as declared, of which {capacity.sellable} can be sold.",
+    told = (
+        f"{capacity.total} service tokens/s as declared, of which {capacity.sellable} can be sold."
     )
+    if floors > capacity.sellable:
+        told += (
+            f" Floors take {floors}, so nothing is left to reserve: lower minimumPercent of the "
+            "tiers, or add replicas."
+        )
+    elif floors:
+        told += f" Floors (minimumPercent) take {floors} of that."
+    return Judgement(Status.TRUE, PoolReason.DECLARED, told)
 
 
 def _accelerators(

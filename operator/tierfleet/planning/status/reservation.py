@@ -20,9 +20,6 @@ from tierfleet.planning.reservations import Verdict
 from tierfleet.planning.snapshot import Snapshot
 from tierfleet.planning.translate import to_plan
 
-_FOR_A_PERSON = {ReservationReason.INVALID, ReservationReason.NOT_IMPLEMENTED}
-"""Reasons that do not heal by themselves: the spec has to change."""
-
 
 def summarise_reservation(
     snapshot: Snapshot, key: Key, pool_plan: PoolPlan | None
@@ -39,14 +36,15 @@ def summarise_reservation(
     judgements: dict[str, Judgement] = {
         ReservationCondition.ACCEPTED: accepted,
         ReservationCondition.ACTIVE: _active(verdict, reservation.spec.term, snapshot.now),
-        ReservationCondition.ENFORCED: _enforced(verdict),
+        ReservationCondition.ENFORCED: _enforced(verdict, pool_plan),
         ReservationCondition.DEGRADED: _degraded(verdict, pool_plan),
     }
     ready = Judgement(Status.TRUE, ReservationReason.READY, accepted.message)
     judgements[ReservationCondition.READY] = summary(
         judgements, (ReservationCondition.ACCEPTED,), ready
     )
-    if ReservationReason(accepted.reason) in _FOR_A_PERSON:
+    if accepted.reason == ReservationReason.INVALID:
+        # It does not heal by itself: the spec has to change.
         judgements |= stalled(accepted.reason, accepted.message)
     generation = reservation.metadata.generation
     return CapacityReservationStatus(
@@ -90,9 +88,17 @@ def _active(verdict: Verdict, term: Term, now: datetime) -> Judgement:
     return Judgement(Status.TRUE, ReservationReason.IN_TERM, f"Its term runs {until}.")
 
 
-def _enforced(verdict: Verdict) -> Judgement:
+def _enforced(verdict: Verdict, pool_plan: PoolPlan | None) -> Judgement:
     if verdict.contract is None:
         return _nothing_promised(verdict)
+    document = pool_plan.plan if pool_plan else None
+    if document is not None and document.enforcement is plan.Enforcement.SHADOW:
+        return Judgement(
+            Status.FALSE,
+            ReservationReason.SHADOW,
+            f"TierPolicy {document.policy!r} says Shadow: first come, first served, whatever is "
+            "guaranteed. Set its enforcement to Enforce.",
+        )
     return Judgement(
         Status.UNKNOWN,
         ReservationReason.NO_REPORTS,
@@ -106,11 +112,15 @@ def _degraded(verdict: Verdict, pool_plan: PoolPlan | None) -> Judgement:
         return _nothing_promised(verdict)
     placement = pool_plan.placement
     if contract.granted < verdict.owed:
+        kept = f"{contract.granted} of {verdict.owed} service tokens/s are guaranteed"
+        floors = pool_plan.floors
         return Judgement(
             Status.TRUE,
             ReservationReason.CAPACITY_LOST,
-            f"The pool has lost capacity: {contract.granted} of {verdict.owed} service tokens/s "
-            "are guaranteed until it is back.",
+            f"The pool has lost capacity, or floors have taken it: {kept}. Of "
+            f"{pool_plan.capacity.sellable} that can be sold floors (minimumPercent) take {floors}."
+            if floors
+            else f"The pool has lost capacity: {kept} until it is back.",
         )
     if contract.declared.percent is not None and placement.total < placement.wanted:
         return Judgement(
