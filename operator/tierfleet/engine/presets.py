@@ -1,7 +1,7 @@
 """Engines by name: what they run, on what, and where each number comes from.
 
-GPU and TPU presets are *derived* from data sheets by `derive`; nobody measured them here. The CPU
-presets are *fitted* to measurements of vLLM. Both kinds say so in their `source`. Pure arithmetic.
+Most GPU and TPU presets are *derived* from data sheets by `derive`; nobody measured them here. The
+others are *fitted* to measurements. Both kinds say so in their `source`. Pure arithmetic.
 
 The derivation is a roofline without its corner: what a step reads and what it computes are added,
 where hardware overlaps them. That errs on the slow side by at most a factor of two, at the batch
@@ -216,6 +216,30 @@ CPU_TINY = _cpu(
     kv_bytes_per_token=2 * 2 * 64 * 4,
 )
 
+# The engine of the VTC paper (arXiv 2401.00588): S-LoRA's runtime with Llama-2-7B in FP16 on one
+# A10G with 24 GB, of which it gives 10,000 tokens to the KV cache; up to 3,072 tokens of prompt are
+# computed together. Its authors publish when each request got its first and last token
+# (github.com/Ying1123/VTC-artifact, fair_bench). From there, for requests of 256 + 256 tokens:
+#
+# - 11 prompts at once hold up all others for 0.8 s: 0.28 ms a token;
+# - with 7 running, a request takes 8.6 s for its answer, the prompts of others aside;
+# - 20 that run together, first come first served, take 11.7 s from one round to the next.
+#
+# The last two give base and KV cache, and a test replays them. That engine looks at its queue in
+# every tenth step only: what it loses by that is in the rounds, and so in these numbers.
+A10G = Preset(
+    "a10g",
+    "meta-llama/Llama-2-7b-hf",
+    EngineConfig(
+        cost=StepCost(base_ns=30_300_000, token_ps=280_000_000, kv_token_ps=520_000),
+        num_blocks=625,
+        max_model_len=4096,
+        max_num_batched_tokens=3072,
+    ),
+    "fitted: Llama-2-7B on one A10G with 10,000 tokens of KV cache; request times published with"
+    " the VTC paper, arXiv 2401.00588",
+)
+
 PRESETS = {
     preset.name: preset
     for preset in (
@@ -223,6 +247,7 @@ PRESETS = {
         derive("b200", LLAMA_70B_FP8, B200, devices=2),
         # Smaller prompt chunks, or a step full of prompt would take 1.3 s on this device.
         derive("tpu-v5p", LLAMA_70B_BF16, TPU_V5P, devices=4, max_num_batched_tokens=2048),
+        A10G,
         CPU,
         CPU_TINY,
     )

@@ -79,6 +79,20 @@ def test_the_cpu_presets_repeat_the_measured_flood_within_3_percent(
         assert first_token(config, SchedulingPolicy.FCFS, 0) == pytest.approx(alone, rel=0.03)
 
 
+@pytest.mark.parametrize(("together", "seconds"), [(20, 11.7), (7, 8.6 + 7 * 256 * 0.28e-3)])
+def test_the_a10g_repeats_the_rounds_of_the_vtc_papers_engine_within_3_percent(
+    together: int, seconds: float
+) -> None:
+    # Memory aside: that engine counts tokens, not blocks, and 20 of them just fit.
+    engine = Engine(replace(PRESETS["a10g"].config, num_blocks=1000))
+    for _ in range(together):
+        engine.add(prompt=256, output=256)
+    now = 0
+    while engine.has_work:
+        now = engine.step(now).end
+    assert now / 1e9 == pytest.approx(seconds, rel=0.03)
+
+
 def test_every_preset_says_whether_it_was_derived_or_fitted() -> None:
     assert all(
         preset.source.startswith(("derived: ", "fitted: ")) and preset.name == name
