@@ -1,6 +1,8 @@
 from itertools import accumulate
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.simulator.worlds import MILLISECOND, SECOND, engine, flood, merged, plan, setup
 from tierfleet.admission.types import (
@@ -15,7 +17,8 @@ from tierfleet.admission.types import (
 )
 from tierfleet.plan import MICRO
 from tierfleet.simulator import measure, simulate
-from tierfleet.simulator.baselines import Fcfs, Vtc
+from tierfleet.simulator.baselines import Fcfs, PredictingVtc, Vtc
+from tierfleet.simulator.baselines.memory import Context, peak
 from tierfleet.simulator.simulation import MakeCore
 
 LIMITS = EngineLimits("h100", 1)
@@ -118,6 +121,57 @@ def test_a_prediction_is_charged_at_dispatch_and_corrected_both_ways() -> None:
     core.arrive(4, Arrival(2, "acme", 10))
     core.finish(5, 2, Outcome.COMPLETED)
     assert core.counters == {"acme": 34}
+
+
+def test_an_answer_is_expected_to_be_as_long_as_the_clients_last_ones() -> None:
+    core = PredictingVtc(plan(), LIMITS)
+    charged = []
+    for number, output in enumerate([100, 50, 50], start=1):
+        before = core.counters.get("acme", 0)
+        core.arrive(number, Arrival(number, "acme", 10))
+        charged.append(core.counters["acme"] - before)
+        core.progress(number, [Progress(number, output_tokens=output)])
+        core.finish(number, number, Outcome.COMPLETED)
+    assert charged == [10, 10 + 2 * 100, 10 + 2 * 90]
+    assert core.counters == {"acme": 3 * 10 + 2 * 200}
+
+
+contexts = st.lists(st.builds(Context, st.integers(0, 50), st.integers(0, 30)), max_size=8)
+
+
+@given(contexts)
+def test_the_peak_is_the_most_that_contexts_hold_as_they_grow_and_end(
+    running: list[Context],
+) -> None:
+    held = (
+        sum(one.held + after for one in running if one.left >= after)
+        for after in range(max((one.left for one in running), default=0) + 1)
+    )
+    assert peak(running) == max(held, default=0)
+
+
+def test_with_memory_reserved_a_request_waits_until_it_fits_beside_the_others_ends() -> None:
+    core = Fcfs(plan(), EngineLimits("h100", 10, kv_tokens=100), reserve=True)
+    assert dispatched(core.arrive(0, Arrival(1, "acme", 10, max_tokens=40))) == [1]
+    # Together they would come to 2 * 50 tokens.
+    assert dispatched(core.arrive(1, Arrival(2, "acme", 10, max_tokens=40))) == []
+    # Now the first will have gone by then.
+    assert dispatched(core.progress(2, [Progress(1, output_tokens=5)])) == [2]
+    core.finish(3, 1, Outcome.COMPLETED)
+    assert dispatched(core.arrive(4, Arrival(3, "acme", 100, max_tokens=40))) == []
+    # An empty engine takes what never fits, and has to refuse it itself.
+    assert dispatched(core.finish(5, 2, Outcome.COMPLETED)) == [3]
+
+
+@pytest.mark.parametrize("make_core", [Fcfs, Vtc])
+def test_what_memory_is_reserved_for_is_never_preempted(make_core: type[Fcfs | Vtc]) -> None:
+    requests = flood("acme", 60, gap=MILLISECOND, prompt=20, output=30, max_tokens=30)
+    small = engine(seats=60, num_blocks=200, block_size=1, max_model_len=100)
+    free = simulate(setup(engine=small), requests, make_core)
+    reserved = simulate(setup(engine=small), requests, lambda *a: make_core(*a, reserve=True))
+    assert free.usage[0].preemptions > 0
+    assert reserved.usage[0].preemptions == 0
+    assert all(wait >= 0 for wait in reserved.log.wait)
 
 
 def gap(make_core: MakeCore) -> int:

@@ -8,10 +8,12 @@ from tierfleet.simulator.baselines.seats import Seats
 
 
 class Fcfs(Seats):
-    """One queue in the order of arrival."""
+    """One queue in the order of arrival. Args as of `Seats`."""
 
-    def __init__(self, plan: Plan, limits: EngineLimits, seed: int = 0) -> None:
-        super().__init__(plan, limits, seed)
+    def __init__(
+        self, plan: Plan, limits: EngineLimits, seed: int = 0, *, reserve: bool = False
+    ) -> None:
+        super().__init__(plan, limits, seed, reserve=reserve)
         self._queue: deque[int] = deque()
 
     def enqueue(self, request: Arrival) -> None:

@@ -1,7 +1,7 @@
-"""A number of seats, and nothing else: what the baselines have in common.
+"""A number of seats, and memory if asked for: what the baselines have in common.
 
 Implements `Admission` around three questions that each baseline answers: who is next, and what a
-dispatch and a report of tokens mean. A head that needs more seats than are free is waited for.
+dispatch and a report of tokens mean. A head that does not fit is waited for.
 """
 
 from abc import ABC, abstractmethod
@@ -23,19 +23,34 @@ from tierfleet.admission.types import (
     TierLoad,
 )
 from tierfleet.plan import Plan
+from tierfleet.simulator.baselines.memory import Context, peak
 
 
 class Seats(ABC):
-    """A core that only counts seats. Args as of every core; see `MakeCore`."""
+    """A core that only counts seats, or also reserves memory.
 
-    def __init__(self, plan: Plan, limits: EngineLimits, seed: int = 0) -> None:
+    Args:
+        plan: only the names of its tiers count.
+        limits: of the engine.
+        seed: without effect.
+        reserve: whether a request also waits until the KV cache can hold it to its `max_tokens`
+            beside all that run to theirs. One without `max_tokens` counts with what it holds.
+    """
+
+    def __init__(
+        self, plan: Plan, limits: EngineLimits, seed: int = 0, *, reserve: bool = False
+    ) -> None:
         del seed
+        self._reserve = reserve
         self._seats = limits.seats
+        self._memory = limits.kv_tokens if reserve else None
         self._taken = 0
         self._adopt(plan)
         self._arrived: dict[int, int] = {}
         self._waiting: dict[int, Arrival] = {}
         self._running: dict[int, Arrival] = {}
+        # Output tokens of each running request.
+        self._output: dict[int, int] = {}
 
     @abstractmethod
     def enqueue(self, request: Arrival) -> None:
@@ -50,7 +65,7 @@ class Seats(ABC):
         """It does not wait any more: it has a seat, or its caller is gone."""
 
     def produced(self, request: Arrival, tokens: int) -> None:  # noqa: B027 - optional
-        """A running request has produced more tokens."""
+        """A running request has produced so many more tokens."""
 
     def ended(self, request: Arrival) -> None:  # noqa: B027 - optional
         """A running request is over."""
@@ -76,12 +91,13 @@ class Seats(ABC):
 
     def progress(self, now: int, batch: Sequence[Progress]) -> Sequence[Decision]:
         """See `Admission.progress`."""
-        del now
         for delta in batch:
             request = self._running.get(delta.id)
             if request is not None:
+                self._output[delta.id] += delta.output_tokens
                 self.produced(request, delta.output_tokens)
-        return ()
+        # The nearer those that run are to their ends, the more fits beside them.
+        return self._fill(now) if self._memory is not None else ()
 
     def finish(self, now: int, request: int, outcome: Outcome) -> Sequence[Decision]:
         """See `Admission.finish`."""
@@ -105,6 +121,7 @@ class Seats(ABC):
     def replan(self, now: int, plan: Plan, limits: EngineLimits) -> Sequence[Decision]:
         """See `Admission.replan`."""
         self._seats = limits.seats
+        self._memory = limits.kv_tokens if self._reserve else None
         self._adopt(plan)
         return self._fill(now)
 
@@ -140,17 +157,32 @@ class Seats(ABC):
         del self._arrived[number]
         self._taken -= request.sequences
         self.ended(request)
+        del self._output[number]
         return self._fill(now)
+
+    def _fits(self, request: Arrival) -> bool:
+        if self._taken + request.sequences > self._seats:
+            return False
+        if self._memory is None or not self._running:
+            return True
+        others = (one for running in self._running.values() for one in self._contexts(running))
+        return peak([*others, *self._contexts(request)]) < self._memory
+
+    def _contexts(self, request: Arrival) -> list[Context]:
+        output = self._output.get(request.id, 0) // request.sequences
+        left = max(0, (request.max_tokens or output) - output)
+        return [Context(request.prompt_tokens + output, left)] * request.sequences
 
     def _fill(self, now: int) -> Sequence[Decision]:
         decisions: list[Decision] = []
         while (number := self.head()) is not None:
             request = self._waiting[number]
-            if self._taken + request.sequences > self._seats:
+            if not self._fits(request):
                 break
             del self._waiting[number]
             self._taken += request.sequences
             self._running[number] = request
+            self._output[number] = 0
             self.leave(request, dispatched=True)
             decisions.append(
                 Dispatch(

@@ -19,9 +19,7 @@ class Vtc(Seats):
     """VTC over tenants.
 
     Args:
-        plan: only the names of its tiers count.
-        limits: only the seats count.
-        seed: without effect.
+        plan, limits, seed, reserve: see `Seats`.
         w_in: of a prompt token; the paper's is 1.
         w_out: of an output token; the paper's is 2.
         predict: output tokens of a request, charged at dispatch and corrected as it goes on. With
@@ -34,11 +32,12 @@ class Vtc(Seats):
         limits: EngineLimits,
         seed: int = 0,
         *,
+        reserve: bool = False,
         w_in: int = 1,
         w_out: int = 2,
         predict: Callable[[Arrival], int] = lambda _: 0,
     ) -> None:
-        super().__init__(plan, limits, seed)
+        super().__init__(plan, limits, seed, reserve=reserve)
         self._w_in = w_in
         self._w_out = w_out
         self._predict = predict
@@ -46,9 +45,8 @@ class Vtc(Seats):
         self._queues: dict[str | None, deque[int]] = {}
         # The client whose queue ran empty last.
         self._last: str | None = None
-        # Of each running request: what is predicted, and what it has produced.
+        # Output tokens of each running request, as they were charged at its dispatch.
         self._predicted: dict[int, int] = {}
-        self._output: dict[int, int] = {}
 
     def enqueue(self, request: Arrival) -> None:
         """See `Seats.enqueue`."""
@@ -80,18 +78,38 @@ class Vtc(Seats):
         if dispatched:
             predicted = self._predict(request)
             self._predicted[request.id] = predicted
-            self._output[request.id] = 0
             self.counters[tenant] += self._w_in * request.prompt_tokens + self._w_out * predicted
 
     def produced(self, request: Arrival, tokens: int) -> None:
         """See `Seats.produced`: only what exceeds the prediction is new."""
-        before = self._output[request.id]
-        self._output[request.id] = before + tokens
-        predicted = self._predicted[request.id]
-        excess = max(predicted, before + tokens) - max(predicted, before)
+        after, predicted = self._output[request.id], self._predicted[request.id]
+        excess = max(predicted, after) - max(predicted, after - tokens)
         self.counters[request.tenant] += self._w_out * excess
 
     def ended(self, request: Arrival) -> None:
         """See `Seats.ended`: what was predicted and not produced is given back."""
-        unused = self._predicted.pop(request.id) - self._output.pop(request.id)
+        unused = self._predicted.pop(request.id) - self._output[request.id]
         self.counters[request.tenant] -= self._w_out * max(0, unused)
+
+
+class PredictingVtc(Vtc):
+    """VTC that expects an answer as long as its client's last five, by a moving average.
+
+    As the paper measures it; a client's first answers are charged as they come.
+    """
+
+    def __init__(
+        self, plan: Plan, limits: EngineLimits, seed: int = 0, *, reserve: bool = False
+    ) -> None:
+        super().__init__(plan, limits, seed, reserve=reserve, predict=self._expected)
+        self._means: dict[str | None, float] = {}
+
+    def _expected(self, request: Arrival) -> int:
+        return round(self._means.get(request.tenant, 0))
+
+    def ended(self, request: Arrival) -> None:
+        """See `Seats.ended`."""
+        output = self._output[request.id]
+        mean = self._means.get(request.tenant, output)
+        self._means[request.tenant] = mean + (output - mean) / 5
+        super().ended(request)
