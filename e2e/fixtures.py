@@ -3,6 +3,7 @@
 It must not know what the tests check.
 """
 
+import contextlib
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -48,7 +49,14 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
-    """A fresh namespace. After the test its pods are gone, and so are all nodes."""
+    """A fresh namespace of the test's own."""
+    with fresh_namespace(cluster) as name:
+        yield name
+
+
+@contextlib.contextmanager
+def fresh_namespace(cluster: Cluster) -> Iterator[str]:
+    """A fresh namespace. Afterwards its pods are gone, and so are all nodes."""
     cluster.check()
     name = f"test-{uuid.uuid4().hex[:8]}"
     cluster.kubectl("create", "namespace", name)

@@ -144,3 +144,90 @@ def test_a_changed_limit_reaches_the_plan_without_touching_a_pod(
         why="the limit to be in the plan",
     )
     assert {pod["metadata"]["uid"] for pod in fleet.pods("llama")} == pods
+
+
+def test_what_tiers_and_contracts_say_beyond_a_rate_reaches_the_plan(
+    operator: Operator, fleet: World
+) -> None:
+    rules = policy("standard", "enterprise", "retail", "flex")
+    own: dict[str, dict[str, Any]] = {
+        "enterprise": {"weight": 5},
+        "retail": {
+            "minimumPercent": 10,
+            "longContext": {"aboveTokens": 32000, "maxConcurrentRequests": 4},
+            "preemption": "BeforeFirstByte",
+        },
+        "flex": {"preemption": "Anytime"},
+    }
+    for tier in rules["spec"]["tiers"]:
+        tier.update(own[tier["name"]])
+    fleet.apply(
+        rules,
+        tenant("acme", weight="3"),
+        tenant("globex"),
+        pool("llama", 2, H100, partitioning={"lendablePercent": 50}),
+        reservation(
+            "acme",
+            "llama",
+            ["acme"],
+            {"percent": 20},
+            spillover={"tier": "flex"},
+            lending={"lendablePercent": 0, "reclaim": "Abort"},
+        ),
+        reservation("globex", "llama", ["globex"], {"percent": 10}, spillover={"action": "Queue"}),
+    )
+    for name in ("acme", "globex"):
+        fleet.wait_for_condition("capres", name, "Ready", "True")
+    fleet.wait_for_condition("tpol", "standard", "Accepted", "True")
+    found = plan(fleet, "llama")
+    tiers = {tier["name"]: tier for tier in found["tiers"]}
+    assert {name: {key: tiers[name][key] for key in told} for name, told in own.items()} == own
+    assert found["lendablePercent"] == 50
+    contracts = {contract["name"]: contract for contract in found["reservations"]}
+    assert contracts["acme"]["spillover"] == {"tier": "flex"}
+    assert contracts["acme"]["lending"] == {"lendablePercent": 0, "reclaim": "Abort"}
+    assert contracts["globex"]["spillover"] == {"action": "Queue"}
+    weights = {
+        entry["name"]: entry.get("weight")
+        for shard in "0123456789abcdef"
+        for entry in json.loads(
+            base64.b64decode(
+                fleet.get("secret", f"llama-plan-{shard}")["data"][f"tenants-{shard}.json"]
+            )
+        )
+    }
+    assert weights == {"acme": 3, "globex": None}
+
+    # 28,000 in all: of the 12,600 that can be sold the floor takes 2,800 and contracts 8,400.
+    fleet.apply(tenant("initech"), reservation("more", "llama", ["initech"], {"percent": 6}))
+    refused = fleet.wait_for_condition("capres", "more", "Accepted", "False")
+    assert refused["reason"] == "InsufficientCapacity"
+    assert (
+        "11200 are promised already within its term (2800 of them to floors" in refused["message"]
+    )
+
+
+def test_what_a_contract_lacks_beyond_a_rate_is_named_and_heals(
+    operator: Operator, fleet: World
+) -> None:
+    balance = {"serviceTokens": 10**9, "period": "Month", "serviceTokensPerSecond": 1000}
+    fleet.apply(
+        policy(),
+        tenant("acme", weight="heavy"),
+        tenant("globex"),
+        small(),
+        reservation("spill", "llama", ["acme"], {"percent": 10}, spillover={"tier": "flex"}),
+        reservation("balance", "llama", ["globex"], {"prepaid": balance}),
+    )
+    refused = fleet.wait_for_condition("capres", "spill", "Accepted", "False", "TierNotFound")
+    assert "no tier 'flex'" in refused["message"]
+    fleet.wait_for_condition("capres", "balance", "Accepted", "False", "LedgerRequired")
+    wrong = fleet.wait_for_condition("tpol", "standard", "Accepted", "False", "InvalidSecret")
+    assert "'tenant-acme' has annotation tierfleet.dev/weight" in wrong["message"]
+
+    fleet.apply(policy("standard", "enterprise", "retail", "flex"), tenant("acme", weight="3"))
+    fleet.wait_for_condition("capres", "spill", "Accepted", "True", "Fits")
+    fleet.wait_for_condition("tpol", "standard", "Accepted", "True")
+    fleet.kubectl("scale", "tpool", "llama", "--replicas=1")
+    fleet.wait_for_condition("capres", "balance", "Accepted", "True", "Fits")
+    assert granted(fleet, "llama") == {"spill": 1400, "balance": 1000}

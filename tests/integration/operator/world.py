@@ -128,8 +128,10 @@ def policy(name: str = "standard", *tiers: str) -> Document:
     }
 
 
-def tenant(name: str, tier: str = "enterprise", policy: str = "standard") -> Document:
-    """A tenant with one key, `key-of-<name>`."""
+def tenant(
+    name: str, tier: str = "enterprise", policy: str = "standard", **annotations: str
+) -> Document:
+    """A tenant with one key, `key-of-<name>`; `weight="3"` annotates its Secret so."""
     labels = {
         "tierfleet.dev/policy": policy,
         "tierfleet.dev/tenant": name,
@@ -138,7 +140,11 @@ def tenant(name: str, tier: str = "enterprise", policy: str = "standard") -> Doc
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": f"tenant-{name}", "labels": labels},
+        "metadata": {
+            "name": f"tenant-{name}",
+            "labels": labels,
+            "annotations": {f"tierfleet.dev/{name}": text for name, text in annotations.items()},
+        },
         "stringData": {"key": f"key-of-{name}"},
     }
 

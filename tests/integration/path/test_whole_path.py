@@ -4,11 +4,10 @@ The plan goes from the three resources through the operator and its Secrets into
 what a caller gets is what counts.
 """
 
-import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -16,13 +15,10 @@ import pytest
 
 from e2e import nodes
 from e2e.cluster import Cluster
-from e2e.demo import replicas
-from e2e.demo.processes import Processes
 from e2e.demo.replicas import Replica
 from tests.integration.operator.process import Operator, running
 from tests.integration.operator.world import H100, World, policy, pool, reservation, tenant
-
-PATIENCE_SECONDS = 60.0
+from tests.integration.path.caller import Caller, serving
 
 
 @pytest.fixture
@@ -52,52 +48,8 @@ def fleet(cluster: Cluster, namespace: str, operator: Operator) -> World:
 
 @pytest.fixture
 def replica(fleet: World) -> Iterator[Replica]:
-    processes = Processes(fleet.cluster.workdir)
-    try:
-        (replica,) = replicas.start(
-            fleet.cluster, processes, namespace=fleet.namespace, pool="llama", count=1
-        )
+    with serving(fleet) as replica:
         yield replica
-        processes.check()  # what was obeyed was obeyed without a restart
-    finally:
-        processes.stop()
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120)) as session:
-        yield session
-
-
-class Caller:
-    """A client of the replica."""
-
-    def __init__(self, http: aiohttp.ClientSession, replica: Replica, key: str) -> None:
-        self._http = http
-        self._url = f"{replica.sidecar}/v1/chat/completions"
-        self._headers = {"Authorization": f"Bearer {key}"}
-
-    def send(
-        self, *, stream: bool = False, tokens: int = 1
-    ) -> aiohttp.client._RequestContextManager:
-        body = {
-            "model": "llama",
-            "messages": [{"role": "user", "content": "hello"}],
-            "max_tokens": tokens,
-            "min_tokens": tokens,
-            "stream": stream,
-        }
-        return self._http.post(self._url, headers=self._headers, json=body)
-
-    async def until_status(self, status: int) -> aiohttp.ClientResponse:
-        """The first answer with that status."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                async with self.send() as answer:
-                    await answer.read()
-                    if answer.status == status:
-                        return answer
-                await asyncio.sleep(0.1)
 
 
 async def test_what_kubectl_applied_decides_about_the_next_request(

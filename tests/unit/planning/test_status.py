@@ -241,6 +241,8 @@ def test_parts_of_a_rate_that_is_not_known_are_said_not_to_be_in_force() -> None
         "partitioning.lendablePercent, lending.lendablePercent of reservation 'acme'. Declare "
         "capacity.serviceTokensPerSecond of the accelerator."
     )
+    assert status.capacity is not None
+    assert status.capacity.promised == 100
 
 
 @pytest.mark.parametrize(
