@@ -37,11 +37,11 @@ class Caller:
         self._headers = {"Authorization": f"Bearer {key}"}
 
     def send(
-        self, *, stream: bool = False, tokens: int = 1
+        self, *, stream: bool = False, tokens: int = 1, words: int = 1
     ) -> aiohttp.client._RequestContextManager:
         body = {
             "model": "llama",
-            "messages": [{"role": "user", "content": "hello"}],
+            "messages": [{"role": "user", "content": "hello " * words}],
             "max_tokens": tokens,
             "min_tokens": tokens,
             "stream": stream,

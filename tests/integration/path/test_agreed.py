@@ -33,12 +33,14 @@ ENDLESS = 50_000
 
 
 def tiers(**spec: str) -> Document:
-    """Two tiers above, one of which has a limit, and one below whose work may be thrown out."""
+    """Tiers that have something to say, one each, and two that have more."""
     found = policy("standard", "enterprise", "trial", "retail", "flex")
     found["spec"] |= spec
     by_name = {tier["name"]: tier for tier in found["spec"]["tiers"]}
     by_name["trial"]["limits"] = {"requestsPerMinute": 2}
+    by_name["retail"]["minimumPercent"] = 10
     by_name["flex"]["preemption"] = "Anytime"
+    by_name["flex"]["longContext"] = {"aboveTokens": 100, "maxConcurrentRequests": 1}
     return found
 
 
@@ -72,6 +74,7 @@ def set_up(world: World) -> None:
         tenant("heavy", "retail", weight="3"),
         tenant("light", "retail"),
         tenant("batch", "flex"),
+        tenant("batch-too", "flex"),
         *(tenant(name) for name in ("acme", "globex", "initech")),
         pool(
             "llama",
@@ -126,13 +129,13 @@ class Streams:
         cut: those that broke off.
     """
 
-    def __init__(self, caller: Caller, number: int) -> None:
+    def __init__(self, caller: Caller, number: int, words: int) -> None:
         self.begun = self.cut = 0
-        self._tasks = [asyncio.create_task(self._follow(caller)) for _ in range(number)]
+        self._tasks = [asyncio.create_task(self._follow(caller, words)) for _ in range(number)]
 
-    async def _follow(self, caller: Caller) -> None:
+    async def _follow(self, caller: Caller, words: int) -> None:
         try:
-            async with caller.send(stream=True, tokens=ENDLESS) as answer:
+            async with caller.send(stream=True, tokens=ENDLESS, words=words) as answer:
                 first = True
                 async for _ in answer.content:
                     self.begun += first
@@ -148,10 +151,10 @@ class Streams:
 
 @contextlib.asynccontextmanager
 async def endless(
-    http: aiohttp.ClientSession, replica: Replica, tenant: str, tier: str
+    http: aiohttp.ClientSession, replica: Replica, tenant: str, tier: str, words: int = 1
 ) -> AsyncIterator[Streams]:
     """As many endless answers as there are seats hold all that they may; the others wait."""
-    streams = Streams(Caller(http, replica, f"key-of-{tenant}"), SEATS)
+    streams = Streams(Caller(http, replica, f"key-of-{tenant}"), SEATS, words)
 
     async def settled() -> bool:
         running = await gauge(http, replica, "running", tier)
@@ -188,6 +191,40 @@ async def test_a_tenant_of_three_times_the_weight_is_served_three_times_as_often
     heavy = served[:looked_at].count("heavy")
     # One seat's worth of each tenant may be on either side of the cut.
     assert abs(heavy - looked_at * 3 / 4) <= SEATS, served
+
+
+async def test_a_floor_is_served_before_the_queue_of_a_higher_tier_is_empty(
+    replica: Replica, http: aiohttp.ClientSession
+) -> None:
+    above = 40
+    served: list[str] = []
+
+    async def ask(name: str) -> None:
+        async with Caller(http, replica, f"key-of-{name}").send(tokens=2) as answer:
+            assert answer.status == 200
+            await answer.read()
+        served.append(name)
+
+    async def all_wait() -> bool:
+        waiting = [await gauge(http, replica, "waiting", tier) for tier in ("enterprise", "retail")]
+        return waiting[0] >= above and waiting[1] == 1
+
+    async with asyncio.TaskGroup() as tasks, endless(http, replica, "plug", "enterprise"):
+        for _ in range(above):
+            tasks.create_task(ask("plug"))
+        tasks.create_task(ask("light"))
+        await until(all_wait)
+    assert served.index("light") < above / 2, served
+
+
+async def test_no_more_long_prompts_run_than_may_and_short_ones_pass_them(
+    replica: Replica, http: aiohttp.ClientSession
+) -> None:
+    async with endless(http, replica, "batch", "flex", words=300) as streams:
+        assert streams.begun == 1
+        async with Caller(http, replica, "key-of-batch-too").send() as answer:
+            assert (answer.status, answer.headers["x-tierfleet-tier"]) == (200, "flex")
+        assert await gauge(http, replica, "waiting", "flex") == SEATS - 1
 
 
 async def test_a_contract_with_abort_throws_out_what_may_be_thrown_out(
