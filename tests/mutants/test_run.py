@@ -41,7 +41,7 @@ def test_a_mistake_is_noticed_by_its_test_and_the_copy_stays_as_it_was(pristine:
     [
         (("this text is nowhere", ""),),
         (("self", "this"),),
-        (("class Choice(NamedTuple):", "class Choice(NamedTuple)"),),
+        (("class Order:", "class Order"),),
         (("OVERTAKINGS: Final = 8", "OVERTAKINGS: Final = 8 // 0"),),
     ],
     ids=["not there", "there more than once", "no Python", "cannot be imported"],

@@ -22,14 +22,14 @@ _JITTER = 8
 class Arrivals:
     """Makes records of one replica's requests and checks them."""
 
-    __slots__ = ("_drain", "_random", "_roster", "_sequence", "settlement")
+    __slots__ = ("_drain", "_random", "_roster", "_sequence", "_settlement")
 
     def __init__(self, roster: Roster, settlement: Settlement, drain: DrainRate, seed: int) -> None:
         self._roster = roster
         self._drain = drain
         self._random = random.Random(seed)  # noqa: S311 - jitter, not a secret
         self._sequence = 0
-        self.settlement = settlement
+        self._settlement = settlement
 
     def record(self, now: int, request: Arrival, flow: Flow) -> Request:
         """The request with its label and what it is expected to cost."""
@@ -43,9 +43,12 @@ class Arrivals:
             own = asked is flow.home
             if asked is not None and not own and asked.plan.priority <= flow.home.plan.priority:
                 record.share = flow.share_in(asked)
+        record.expiry = now + flow.home.wait
+        if request.deadline is not None and request.deadline < record.expiry:
+            record.expiry = request.deadline
         record.tokens = record.kv = prompt + expected
         cached = prompt * flow.cached_permille // 1000
-        record.cost = record.estimate = self.settlement.scheduling.cost(prompt, cached, expected)
+        record.cost = record.estimate = self._settlement.scheduling.cost(prompt, cached, expected)
         account = flow.account
         if account is not None and record.share is flow.share:
             record.spare = account.spare(now)
@@ -61,6 +64,9 @@ class Arrivals:
             deadline: after which its first byte is of no use; None without one.
             waiting: requests that wait.
         """
+        if deadline is not None and deadline <= now:
+            message = "The deadline of the request was over when it came."
+            return Shed(record.id, ShedReason.EXPIRED, None, message)
         if not record.conforming:
             account = record.flow.account
             if account is not None and account.plan is not None:

@@ -1,21 +1,21 @@
 """The admission core: which queued request takes the next free seat of the engine.
 
 `order.py` says who is next, `seats.py` whether there is room, `settlement.py` what it is charged,
-`reclaim.py` who is thrown out for what was promised, `roster.py` who is served at all. Here are the
-events, and what follows from each. docs/admission.md explains the rules and their bounds.
+`shedding.py` who is turned away, `reclaim.py` who is thrown out for what was promised, `roster.py`
+who is served at all. Here are the events, and what follows from each. docs/admission.md explains
+the rules and their bounds.
 """
 
-import heapq
 from collections import deque
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from tierfleet.admission.arrivals import Arrivals
-from tierfleet.admission.cost import Rates
+from tierfleet.admission.calendar import NEVER, Calendar
 from tierfleet.admission.drain import DrainRate
 from tierfleet.admission.holdback import HoldBack
-from tierfleet.admission.order import Choice, Order
+from tierfleet.admission.order import Order
 from tierfleet.admission.pulse import Pulse
 from tierfleet.admission.reclaim import Reclaim
 from tierfleet.admission.requests import ABORTING, ENDED, QUEUED, RUNNING, Request
@@ -23,7 +23,7 @@ from tierfleet.admission.roster import Roster
 from tierfleet.admission.running import Running
 from tierfleet.admission.seats import Seats
 from tierfleet.admission.settlement import Settlement
-from tierfleet.admission.shares import TierQueue
+from tierfleet.admission.shedding import Shedding
 from tierfleet.admission.types import (
     Abort,
     Arrival,
@@ -41,10 +41,15 @@ from tierfleet.admission.types import (
     TierLoad,
     WakeAt,
 )
+from tierfleet.admission.waiting import Waiting
 from tierfleet.plan import Enforcement, Plan
 
-_LEAVES_ALONE: Final = 256
-"""Tenants that are looked at in one tick, to forget those who are idle."""
+# Members of an Enum are looked up through a descriptor each time.
+_RESERVED: Final = Partition.RESERVED
+_SHARED: Final = Partition.SHARED
+_UNSENT: Final = Outcome.UNSENT
+_FAILED: Final = Outcome.FAILED
+_COMPLETED: Final = Outcome.COMPLETED
 
 
 class Core:
@@ -61,26 +66,30 @@ class Core:
 
     def __init__(self, plan: Plan, limits: EngineLimits, seed: int = 0) -> None:
         self._now = 0
-        self._wall = datetime(1970, 1, 1, tzinfo=UTC)
-        self._wall_at = 0
-        self._waiting = 0
+        self._wake = NEVER
+        self._shadow = False
         self._requests: dict[int, Request] = {}
-        self._expiries: list[tuple[int, int, Request]] = []
         self._first_come: deque[Request] = deque()
-        self._wake: int | None = None
-        self._edge: int | None = None
+        self._calendar = Calendar()
         self._drain = DrainRate()
         self._seats = Seats()
         self._hold = HoldBack(0)
         self._pulse = Pulse()
-        self._shadow = False
-        self._roster = Roster(0, self._wall, plan, limits.group)
+        self._settlement = Settlement(plan)
+        self._roster = Roster(0, self._calendar.wall(0), plan, limits.group)
         self._order = Order(self._roster, self._seats)
-        self._reclaim = Reclaim(self._roster, self._seats)
+        self._waiting = Waiting(self._roster, self._order)
         self._running = Running(self._seats, self._order, self._hold, self._pulse)
-        rates = Rates.of(plan.burndown)
-        self._settlement = Settlement(rates, rates)
+        self._reclaim = Reclaim(self._roster, self._seats)
         self._arrivals = Arrivals(self._roster, self._settlement, self._drain, seed)
+        self._shedding = Shedding(
+            self._requests,
+            self._waiting,
+            self._settlement,
+            self._arrivals,
+            self._seats,
+            self._pulse,
+        )
         self._adopt(plan, limits)
 
     # Events
@@ -96,21 +105,31 @@ class Core:
             reason = ShedReason.NO_ACCESS if known else ShedReason.UNKNOWN_TENANT
             return (Shed(request.id, reason, None, "This caller may not use this pool."),)
         if request.sequences > self._seats.total:
-            message = self._too_large(request.sequences)
+            message = self._shedding.explain(request.sequences)
             return (Shed(request.id, ShedReason.TOO_MANY_SEATS, None, message),)
         record = self._arrivals.record(now, request, flow)
-        refusal = self._arrivals.refusal(now, record, request.deadline, self._waiting)
+        refusal = self._arrivals.refusal(now, record, request.deadline, self._waiting.number)
         if refusal is not None:
             if not self._shadow:
                 return (refusal,)
             record.refused = refusal.reason
-        self._enqueue(now, record, request.deadline)
-        decisions = self._decide(now)
-        tier = record.share.tier
-        if record.state == QUEUED and tier.waiting > tier.bound and not self._shadow:
-            # What is turned away may have been what the others waited behind.
-            return [*decisions, *self._shed_heaviest(now, tier), *self._decide(now)]
-        return decisions
+        self._requests[record.id] = record
+        if record.conforming:
+            self._hold.arrived += record.seats
+            self._hold.cost += record.cost
+        out: list[Decision] = []
+        self._shedding.expire(now, out)
+        self._enqueue(now, record)
+        self._fill(now, out)
+        if record.state == QUEUED:
+            self._waiting.watch(record)
+            tier = record.share.tier
+            if tier.waiting > tier.bound and not self._shadow:
+                self._shedding.push_out(now, tier, out)
+                # What is turned away may have been what the others waited behind.
+                self._fill(now, out)
+        self._wake_up(now, out)
+        return out
 
     def first_byte(self, now: int, request: int) -> Sequence[Decision]:
         """See `Admission.first_byte`."""
@@ -120,7 +139,7 @@ class Core:
             record.sent = True
             self._pulse.flowing += 1
             self._pulse.beat(now)
-        return self._decide(now) if self._waiting else ()
+        return self._decide(now) if self._waiting.number else ()
 
     def progress(self, now: int, batch: Sequence[Progress]) -> Sequence[Decision]:
         """See `Admission.progress`."""
@@ -140,7 +159,8 @@ class Core:
                     self._seats.kv += more
             self._settlement.charge_excess(now, record)
             self._pulse.beat(now)
-        return self._decide(now) if self._waiting else ()
+        # Nothing has come free; but an engine that was taken for stalled has given a sign.
+        return self._decide(now) if self._pulse.stalled else ()
 
     def finish(self, now: int, request: int, outcome: Outcome) -> Sequence[Decision]:
         """See `Admission.finish`."""
@@ -151,17 +171,16 @@ class Core:
         self._pulse.beat(now)
         if record.state == ABORTING:
             return self._thrown_out(now, record)
-        if outcome is Outcome.UNSENT:
+        if outcome is _UNSENT:
             self._settlement.forgive(now, record)
             billed = 0
-        elif record.output or outcome is Outcome.FAILED:
-            if outcome is Outcome.COMPLETED:
+        elif record.output or outcome is _FAILED:
+            if outcome is _COMPLETED:
                 record.flow.learn(record)
             billed = self._settlement.settle(now, record)
         else:
             # Answered in full, and nobody counted: the estimate stands.
-            billed = self._settlement.bill(record)
-            self._settlement.draw(record, billed)
+            billed = self._settlement.stand(record)
         return self._ended(now, record, billed)
 
     def abort(self, now: int, request: int) -> Sequence[Decision]:
@@ -171,8 +190,8 @@ class Core:
         if record is None:
             return ()
         if record.state == QUEUED:
-            self._leave_queue(now, record)
-            self._end_unserved(now, record)
+            self._waiting.leave(now, record)
+            self._shedding.end(now, record)
             return self._decide(now)
         if record.state == ABORTING:
             self._settlement.forgive(now, record)
@@ -180,8 +199,7 @@ class Core:
         elif record.output:
             billed = self._settlement.settle(now, record)
         else:
-            billed = self._settlement.bill(record)
-            self._settlement.draw(record, billed)
+            billed = self._settlement.stand(record)
         return self._ended(now, record, billed)
 
     def engine(self, now: int, reading: EngineReading) -> Sequence[Decision]:
@@ -189,7 +207,7 @@ class Core:
         now = self._at(now)
         self._seats.read(reading)
         self._pulse.read(now, reading)
-        return self._decide(now) if self._waiting else ()
+        return self._decide(now) if self._waiting.number else ()
 
     def replan(self, now: int, plan: Plan, limits: EngineLimits) -> Sequence[Decision]:
         """See `Admission.replan`.
@@ -198,23 +216,19 @@ class Core:
             tierfleet.plan.PlanError: the plan has no such group; the old plan stays in force.
         """
         now = self._at(now)
-        self._roster.adopt(now, self._wall_at_now(now), plan, limits.group)
+        self._roster.adopt(now, self._calendar.wall(now), plan, limits.group)
         self._adopt(plan, limits)
-        too_large = [
-            self._shed_queued(
-                now, record, ShedReason.TOO_MANY_SEATS, None, self._too_large(record.seats)
-            )
-            for record in list(self._requests.values())
-            if record.state == QUEUED and record.seats > self._seats.total
-        ]
-        return [*too_large, *self._decide(now)]
+        out: list[Decision] = []
+        self._shedding.too_large(now, out)
+        out += self._decide(now)
+        return out
 
     def tick(self, now: int, wall: datetime) -> Sequence[Decision]:
         """See `Admission.tick`."""
         now = self._at(now)
-        self._wall, self._wall_at = wall, now
+        self._calendar.set(now, wall)
         self._turn(now)
-        self._roster.forget_idle(now, _LEAVES_ALONE)
+        self._roster.forget_idle(now)
         return self._decide(now)
 
     # Queries
@@ -242,145 +256,84 @@ class Core:
         """Seats that are kept free of ordinary work now, for what is promised."""
         return self._seats.held
 
-    # Arrival
-
-    def _enqueue(self, now: int, record: Request, deadline: int | None) -> None:
-        self._requests[record.id] = record
-        if record.conforming:
-            self._hold.arrived += record.seats
-            self._hold.cost += record.cost
-        expiry = now + record.flow.home.wait
-        if deadline is not None and deadline < expiry:
-            expiry = deadline
-        record.expiry = expiry
-        heapq.heappush(self._expiries, (expiry, record.sequence, record))
-        self._put(now, record)
-        if self._shadow:
-            self._first_come.append(record)
-
-    def _put(self, now: int, record: Request, *, again: bool = False) -> None:
-        """It begins to wait."""
-        self._waiting += 1
-        account = record.flow.account
-        if account is not None and record.conforming:
-            self._roster.reserve(record, account, again=again)
-        else:
-            record.share.put(record, first=again)
-        if account is not None:
-            account.join(now)
-            self._order.offer(account)
-
     # Dispatch
 
-    def _decide(self, now: int) -> Sequence[Decision]:
-        decisions: list[Decision] = []
-        if self._expiries and self._expiries[0][0] <= now:
-            decisions += self._expire(now)
-        if self._waiting:
-            if now >= self._hold.due:
-                self._measure(now)
-            if self._gets_on(now):
-                while self._waiting and (choice := self._next(now)) is not None:
-                    decisions.append(self._dispatch(now, choice))
-                waits = self._order.blocked is not None and self._roster.reclaims
-                if self._shadow or not waits:
-                    self._reclaim.relax()
-                else:
-                    for gone in self._reclaim.throw_out(now, self._settlement):
-                        decisions.append(Abort(gone.id, requeued=not gone.sent))
-        decisions += self._wake_up(now)
-        return decisions
+    def _enqueue(self, now: int, record: Request, *, again: bool = False) -> None:
+        self._waiting.put(now, record, again=again)
+        if self._shadow:
+            if again:
+                self._first_come.appendleft(record)
+            else:
+                self._first_come.append(record)
 
-    def _next(self, now: int) -> Choice | None:
+    def _decide(self, now: int) -> list[Decision]:
+        """All that follows from an event."""
+        out: list[Decision] = []
+        self._shedding.expire(now, out)
+        self._fill(now, out)
+        self._wake_up(now, out)
+        return out
+
+    def _fill(self, now: int, out: list[Decision]) -> None:
+        """Gives free seats to what waits, or has them freed for what is owed one."""
+        waiting = self._waiting
+        if not waiting.number:
+            return
+        if now >= self._hold.due:
+            self._measure(now)
+        if not self._gets_on(now):
+            return
+        while waiting.number:
+            record, instead_of = self._next(now)
+            if record is None:
+                break
+            out.append(self._dispatch(now, record, instead_of))
+        if self._shadow or self._order.blocked is None or not self._roster.reclaims:
+            self._reclaim.relax()
+            return
+        thrown_out = self._reclaim.throw_out(now, self._settlement)
+        out.extend(Abort(gone.id, requeued=not gone.sent) for gone in thrown_out)
+
+    def _next(self, now: int) -> tuple[Request | None, int | None]:
+        """The request that is sent now; in Shadow, with the id of the one that Enforce would send.
+
+        Shadow serves first come, first served, whatever was chosen.
+        """
         choice = self._order.next(now)
         if not self._shadow:
-            return choice
-        # First come, first served, whatever was chosen.
+            return choice, None
+        if choice is not None:
+            choice.account = choice.floor = None
+            choice.borrowed = False
+            self._order.passed = []
         queue = self._first_come
         while queue and queue[0].state != QUEUED:
             queue.popleft()
         if not queue or self._seats.taken + queue[0].seats > self._seats.total:
-            return None
+            return None, None
         oldest = queue.popleft()
         account = oldest.flow.account
-        pays = account is not None and account.tag <= now
-        other = choice.request.id if choice is not None else None
-        instead = other if other != oldest.id else None
-        return Choice(oldest, account if pays else None, instead_of=instead)
+        if account is not None and account.tag <= now:
+            oldest.account = account
+        return oldest, choice.id if choice is not None and choice is not oldest else None
 
-    def _dispatch(self, now: int, choice: Choice) -> Dispatch:
-        record = choice.request
-        self._leave_queue(now, record)
-        self._running.start(now, choice)
+    def _dispatch(self, now: int, record: Request, instead_of: int | None) -> Dispatch:
+        self._waiting.leave(now, record)
+        self._running.start(now, record)
         tier = record.share.tier.plan
-        contract = choice.account.plan if choice.account is not None else None
+        contract = record.account.plan if record.account is not None else None
         return Dispatch(
             record.id,
             record.flow.tenant,
             tier.name,
-            Partition.RESERVED if contract is not None else Partition.SHARED,
+            _RESERVED if contract is not None else _SHARED,
             contract.name if contract is not None else None,
             now - record.arrived,
             tier.priority,
             record.conforming,
-            choice.borrowed,
-            choice.instead_of,
+            record.borrowed,
+            instead_of,
             record.refused,
-        )
-
-    def _leave_queue(self, now: int, record: Request) -> None:
-        """It no longer waits; the caller changes its state."""
-        self._waiting -= 1
-        flow = record.flow
-        account = flow.account
-        if record.reserved:
-            flow.reserved_queued -= 1
-            flow.home.reserved_waiting -= 1
-            if account is not None:
-                account.backlog -= record.cost
-                account.conforming -= 1
-        else:
-            record.share.leave(record)
-        if account is not None:
-            account.leave(now)
-
-    # Turning away what waits
-
-    def _expire(self, now: int) -> Iterator[Shed]:
-        while self._expiries and self._expiries[0][0] <= now:
-            _, _, record = heapq.heappop(self._expiries)
-            if record.state != QUEUED:
-                continue
-            retry = self._arrivals.retry(self._arrivals.ahead(record.share.tier))
-            reason = ShedReason.EXPIRED
-            message = "The request waited for a seat as long as its tier or its deadline allows."
-            if self._pulse.stalled:
-                reason = ShedReason.ENGINE_STALLED
-                message = "The engine behind this address does not answer."
-            yield self._shed_queued(now, record, reason, retry, message)
-
-    def _shed_heaviest(self, now: int, tier: TierQueue) -> Iterator[Shed]:
-        """The queue is fuller than it may be: the tenant with the largest backlog loses first."""
-        while tier.waiting > tier.bound and (newest := tier.heaviest()) is not None:
-            retry = self._arrivals.retry(self._arrivals.ahead(tier))
-            message = f"The queue of tier {tier.plan.name} is full: the fleet has no capacity left."
-            yield self._shed_queued(now, newest, ShedReason.QUEUE_FULL, retry, message)
-
-    def _shed_queued(
-        self, now: int, record: Request, reason: ShedReason, retry: int | None, message: str
-    ) -> Shed:
-        self._leave_queue(now, record)
-        self._end_unserved(now, record)
-        return Shed(record.id, reason, retry, message, waited=now - record.arrived)
-
-    def _end_unserved(self, now: int, record: Request) -> None:
-        self._settlement.forgive(now, record)
-        self._forget(record)
-
-    def _too_large(self, sequences: int) -> str:
-        return (
-            f"The request asks for {sequences} sequences at once, "
-            f"the engine runs at most {self._seats.total}: ask for fewer."
         )
 
     # Taking seats back
@@ -390,7 +343,7 @@ class Core:
         self._reclaim.gone(now, record)
         self._running.release(record)
         if record.sent:
-            self._end_unserved(now, record)
+            self._shedding.end(now, record)
             settled = Settled(record.id, 0, 0, record.conforming, record.conforming)
             return [settled, *self._decide(now)]
         self._settlement.take_back(now, record)
@@ -398,10 +351,8 @@ class Core:
         record.output = record.cached = 0
         record.kv = record.prompt + record.expected
         record.cost = record.estimate
-        heapq.heappush(self._expiries, (record.expiry, record.sequence, record))
-        self._put(now, record, again=True)
-        if self._shadow:
-            self._first_come.appendleft(record)
+        self._waiting.watch(record)
+        self._enqueue(now, record, again=True)
         return self._decide(now)
 
     # Ends
@@ -413,47 +364,38 @@ class Core:
         self._reclaim.losses.done(now, record.cost)
         if billed or record.cost:
             # What the engine never got says nothing of how fast it is.
-            self._drain.ended(now, waiting=self._waiting > 0)
+            self._drain.ended(now, waiting=self._waiting.number > 0)
         self._running.release(record)
-        self._forget(record)
+        record.state = ENDED
+        del self._requests[record.id]
         account = record.flow.account
         if account is not None and account.balance is not None and account.balance <= 0:
             self._turn(now, forced=account.live)
-        settled = Settled(
-            record.id,
-            record.cost,
-            billed,
-            record.conforming,
-            record.conforming and record.cost - record.estimate <= record.spare,
-        )
-        return [settled, *self._decide(now)]
-
-    def _forget(self, record: Request) -> None:
-        record.state = ENDED
-        del self._requests[record.id]
+        conforms = record.conforming and record.cost - record.estimate <= record.spare
+        out: list[Decision] = [Settled(record.id, record.cost, billed, record.conforming, conforms)]
+        if self._waiting.number:
+            self._shedding.expire(now, out)
+            self._fill(now, out)
+        self._wake_up(now, out)
+        return out
 
     # Time
 
     def _at(self, now: int) -> int:
-        now = max(now, self._now)
+        if now < self._now:
+            return self._now
         self._now = now
-        if self._edge is not None and now >= self._edge:
+        if now >= self._calendar.edge:
             self._turn(now)
         return now
 
     def _turn(self, now: int, *, forced: bool = False) -> None:
         """Terms and prepaid periods begin and end by the time of day."""
-        wall = self._wall_at_now(now)
+        wall = self._calendar.wall(now)
         if forced or self._roster.must_turn(wall):
             self._roster.turn(now, wall)
             self._rebuild()
-        edge = self._roster.edge
-        self._edge = None
-        if edge is not None:
-            self._edge = now + 1000 * ((edge - wall) // timedelta(microseconds=1))
-
-    def _wall_at_now(self, now: int) -> datetime:
-        return self._wall + timedelta(microseconds=(now - self._wall_at) // 1000)
+        self._calendar.expect(now, self._roster.edge)
 
     def _measure(self, now: int) -> None:
         """Once a second: how many seats to hold back, and whether they may be lent."""
@@ -474,42 +416,36 @@ class Core:
                     entitlement.thaw(now)
         return not self._pulse.stalled
 
-    def _wake_up(self, now: int) -> Sequence[WakeAt]:
+    def _wake_up(self, now: int, out: list[Decision]) -> None:
         """The next time at which something is decided without an event.
 
         An earlier wake-up that is under way is left: it finds nothing to do, and asks anew.
         """
-        expiries = self._expiries
-        while expiries and expiries[0][2].state != QUEUED:
-            heapq.heappop(expiries)
-        times = []
-        if self._edge is not None:
-            times.append(self._edge)
-        if self._waiting:
-            times.append(expiries[0][0])
-            times += [due for due in (self._pulse.due(), self._reclaim.due()) if due is not None]
+        at = self._calendar.edge
+        if self._waiting.number:
             free = self._seats.taken < self._seats.total
-            if free and self._seats.held:
-                times.append(self._hold.due)
-            if free or self._roster.reclaims:
+            for due in (
+                self._waiting.due(),
+                self._pulse.due(),
+                self._reclaim.due(),
+                self._hold.due if free and self._seats.held else NEVER,
                 # Without a free seat too: a guarantee's patience begins when it is owed one.
-                due = self._order.due(now)
-                if due is not None:
-                    times.append(due)
-        at = min((time for time in times if time > now), default=None)
-        if at is None or (self._wake is not None and now < self._wake <= at):
-            return ()
+                self._order.due() if free or self._roster.reclaims else NEVER,
+            ):
+                # What was due before now waits for something else.
+                if now < due < at:
+                    at = due
+        if at == NEVER or now < self._wake <= at:
+            return
         self._wake = at
-        return (WakeAt(at),)
+        out.append(WakeAt(at))
 
     # Plan
 
     def _adopt(self, plan: Plan, limits: EngineLimits) -> None:
         """What depends on the plan beside the roster."""
         self._shadow = plan.enforcement is Enforcement.SHADOW
-        billing = Rates.of(plan.burndown)
-        scheduling = Rates.of(plan.scheduling) if plan.scheduling is not None else billing
-        self._settlement = self._arrivals.settlement = Settlement(scheduling, billing)
+        self._settlement.change(plan)
         self._seats.change(limits)
         self._first_come = deque(
             sorted(

@@ -15,7 +15,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from tierfleet.admission.requests import QUEUED, Request
+from tierfleet.admission.requests import Request
 from tierfleet.plan import MICRO
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ FLOOR_WAIT: Final = 100
 class Entitlement:
     """One guarantee's balance.
 
-    The level is in micro service tokens x nanoseconds of a second x the share's denominator, so
-    that earning and paying are whole numbers.
+    It earns the fraction `gain / unit` of a micro service token a nanosecond, in lowest terms; the
+    level counts `unit`-ths, so that earning and paying are whole numbers, and small ones.
 
     Attributes:
         index: its order in the plan; ties go by it.
@@ -77,7 +77,7 @@ class Entitlement:
         self.balance: int | None = None
         self.period_end: datetime | None = None
         self._then = now
-        self._unit = SECOND
+        self._unit = 1
         self._level = 0
         self._frozen = False
         self._gain = self._cap = self._cap_waiting = 0
@@ -92,10 +92,9 @@ class Entitlement:
         The balance stays what it is in service tokens.
         """
         self._earn(now)
-        unit = SECOND * share.denominator
+        self._gain, unit = (rate * MICRO * share / SECOND).as_integer_ratio()
         self._level = self._level * unit // self._unit
         self._unit = unit
-        self._gain = rate * MICRO * share.numerator
         self.patience = wait * MILLISECOND // 2
         self.burst = burst * MILLISECOND
         self._cap = self._gain * burst * MILLISECOND
@@ -194,11 +193,13 @@ class Entitlement:
         flows = self.flows
         if len(flows) == 1:
             flow = flows[0]
-            return (flow.reserved_head() or flow.share.head()) if flow.may_run() else None
+            return (flow.reserved.first or flow.share.line.first) if flow.may_run() else None
         ready = [flow for flow in flows if flow.may_run()]
         heads = [
-            (flow.drawn, head.sequence, head) for flow in ready if (head := flow.reserved_head())
-        ] or [(flow.drawn, head.sequence, head) for flow in ready if (head := flow.share.head())]
+            (flow.drawn, head.sequence, head) for flow in ready if (head := flow.reserved.first)
+        ] or [
+            (flow.drawn, head.sequence, head) for flow in ready if (head := flow.share.line.first)
+        ]
         return min(heads)[2] if heads else None
 
     def conforming_head(self) -> Request | None:
@@ -206,7 +207,7 @@ class Entitlement:
         heads = [
             (flow.drawn, head.sequence, head)
             for flow in self.flows
-            if flow.may_run() and (head := flow.reserved_head())
+            if flow.may_run() and (head := flow.reserved.first)
         ]
         return min(heads)[2] if heads else None
 
@@ -215,12 +216,11 @@ class Entitlement:
         self._earn(now)
         left, seats = self._level, 0
         for flow in self.flows:
-            for request in flow.reserved or ():
+            for request in flow.reserved:
                 if left < 0 or seats >= most:
                     return seats
-                if request.state == QUEUED:
-                    seats += request.seats
-                    left -= request.cost * self._unit
+                seats += request.seats
+                left -= request.cost * self._unit
         return seats
 
     def _earn(self, now: int) -> None:

@@ -1,10 +1,10 @@
 """One tenant inside the core: what it waits for, what it may use, what it is likely to cost."""
 
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from tierfleet.admission.limits import Bucket
-from tierfleet.admission.requests import QUEUED, Request
+from tierfleet.admission.lines import Line
+from tierfleet.admission.requests import Request
 from tierfleet.admission.shares import Share, TierQueue
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class Flow:
         max_in_flight: requests that it may have running, this replica's part; None is unlimited.
         in_flight, seats: running requests, and the seats that they hold.
         account: its reservation, while that is in force.
-        reserved: conforming requests that wait, oldest first, with what has left; None until one.
-        reserved_queued: number of them.
+        reserved: conforming requests that wait.
+        served: the plan gives it access.
         drawn: service received under the reservation, for the order among its tenants.
         output_estimate: output tokens of one sequence.
         cached_permille: cached part of prompts.
@@ -39,8 +39,8 @@ class Flow:
 
     __slots__ = (
         "account", "cached_permille", "drawn", "home", "in_flight", "max_in_flight",
-        "output_estimate", "requests", "reserved", "reserved_queued", "seats", "share", "shares",
-        "tenant", "tokens", "weight",
+        "output_estimate", "requests", "reserved", "seats", "served", "share", "shares", "tenant",
+        "tokens", "weight",
     )  # fmt: skip
 
     def __init__(self, tenant: str | None, home: TierQueue, weight: int | None) -> None:
@@ -54,8 +54,8 @@ class Flow:
         self.max_in_flight: int | None = None
         self.in_flight = self.seats = 0
         self.account: Entitlement | None = None
-        self.reserved: deque[Request] | None = None
-        self.reserved_queued = 0
+        self.reserved = Line()
+        self.served = True
         self.drawn = 0
         self.output_estimate = ASSUMED_OUTPUT_TOKENS
         self.cached_permille = 0
@@ -81,15 +81,6 @@ class Flow:
         others = self.shares.values() if self.shares else ()
         return [self.share, *(share for share in others if share is not self.share)]
 
-    def reserved_head(self) -> Request | None:
-        """The oldest conforming request."""
-        queue = self.reserved
-        while queue:
-            if queue[0].state == QUEUED:
-                return queue[0]
-            queue.popleft()
-        return None
-
     def expected_output(self, max_tokens: int | None, sequences: int) -> int:
         """Output tokens to charge at first: the estimate, never more than the caller allows."""
         expected = self.output_estimate
@@ -106,6 +97,5 @@ class Flow:
 
     def is_idle(self) -> bool:
         """True if nothing of it waits or runs."""
-        return not (
-            self.in_flight or self.reserved_queued or any(s.queued for s in self.all_shares())
-        )
+        lines = [self.reserved, *(share.line for share in self.all_shares())]
+        return not self.in_flight and all(line.first is None for line in lines)

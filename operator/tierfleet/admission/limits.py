@@ -16,8 +16,8 @@ MINUTE = 60_000_000_000
 class Bucket:
     """`limit` units a minute, times this replica's share of it.
 
-    The level is kept in units x nanoseconds x the share's denominator: refilling for `t` ns adds
-    `t x limit x numerator`, taking `n` units removes `n x MINUTE x denominator`; both are exact.
+    It refills by the fraction `gain / unit` a nanosecond, in lowest terms; the level counts
+    `unit`-ths, so that refilling and taking are whole numbers, and small ones.
     """
 
     __slots__ = ("_depth", "_gain", "_level", "_then", "_unit")
@@ -28,8 +28,7 @@ class Bucket:
         self._level = self._depth
 
     def _resize(self, limit: int, share: Fraction) -> None:
-        self._gain = limit * share.numerator
-        self._unit = MINUTE * share.denominator
+        self._gain, self._unit = (limit * share / MINUTE).as_integer_ratio()
         # A share of a small limit may be less than one request, which could then never be sent.
         self._depth = max(self._gain * MINUTE, self._unit)
 
@@ -71,8 +70,12 @@ class Bucket:
         return self._level_at(now) >= self._depth
 
     def _level_at(self, now: int) -> int:
-        return min(self._depth, self._level + max(0, now - self._then) * self._gain)
+        if now <= self._then:
+            return self._level
+        level = self._level + (now - self._then) * self._gain
+        return min(self._depth, level)
 
     def _refill(self, now: int) -> None:
-        self._level = self._level_at(now)
-        self._then = max(self._then, now)
+        if now > self._then:
+            self._level = self._level_at(now)
+            self._then = now

@@ -1,4 +1,6 @@
-"""Which request takes the next free seat. Reads what waits; changes nothing but its own heaps.
+"""Which request takes the next free seat, and who pays for it.
+
+Reads what waits; changes nothing but its own heaps and the request that it chooses.
 
 1. Guarantees that are owed something (start tag S <= now), the least S first. A head that does not
    fit into the KV cache may be passed by other guarantees' heads up to 8 times; nothing else fills
@@ -10,10 +12,11 @@
 Steps 2 to 4 stop at the seats that are held back.
 """
 
-import heapq
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from heapq import heappop, heappush, heapreplace
+from typing import Final
 
+from tierfleet.admission.calendar import NEVER
 from tierfleet.admission.entitlements import Entitlement
 from tierfleet.admission.requests import Request
 from tierfleet.admission.roster import Roster
@@ -24,41 +27,24 @@ OVERTAKINGS: Final = 8
 """Times that a request which does not fit into the KV cache may be passed."""
 
 
-class Choice(NamedTuple):
-    """The next request, and who pays.
-
-    Attributes:
-        request: to be dispatched.
-        account: the guarantee that pays; None for the tenant's share.
-        floor: the floor that is charged too; None for none.
-        borrowed: a conforming request before its time.
-        passed: requests that it overtakes because they do not fit into the KV cache.
-        instead_of: in Shadow, the id of the request that Enforce would have chosen.
-    """
-
-    request: Request
-    account: Entitlement | None = None
-    floor: Entitlement | None = None
-    borrowed: bool = False
-    passed: tuple[Request, ...] = ()
-    instead_of: int | None = None
-
-
 class Order:
     """The order of one replica.
 
     Attributes:
         blocked: a guarantee that is owed a seat waits for one, as of the last `next`.
+        passed: what the choice of the last `next` overtakes because it does not fit into the KV
+            cache.
         lends_held: seats that are held back may be used by what can be thrown out at once.
     """
 
-    __slots__ = ("_owed", "_roster", "_seats", "blocked", "lends_held")
+    __slots__ = ("_owed", "_roster", "_seats", "blocked", "lends_held", "passed")
 
     def __init__(self, roster: Roster, seats: Seats) -> None:
         self._roster = roster
         self._seats = seats
         self._owed: list[tuple[int, int, Entitlement]] = []
         self.blocked: Entitlement | None = None
+        self.passed: list[Request] = []
         self.lends_held = True
 
     def rebuild(self) -> None:
@@ -74,81 +60,83 @@ class Order:
             entry = entitlement.entry
             if entry is None or entry[0] > entitlement.due:
                 entitlement.entry = (entitlement.due, entitlement.index, entitlement)
-                heapq.heappush(self._owed, entitlement.entry)
+                heappush(self._owed, entitlement.entry)
 
-    def due(self, now: int) -> int | None:
-        """When the next guarantee is owed something; None if none has anything waiting."""
+    def due(self) -> int:
+        """When the next guarantee is owed something; `NEVER` if none has anything waiting."""
         top = self._top()
-        return None if top is None else max(now, top[0].due)
+        return NEVER if top is None else top.due
 
-    def next(self, now: int) -> Choice | None:
-        """The request that takes a seat now; None if none may."""
-        self.blocked = None
+    def next(self, now: int) -> Request | None:
+        """The request that takes a seat now, with who pays for it; None if none may."""
+        self._begin()
         if self._owed:
-            top = self._top()
-            if top is not None and top[0].due <= now:
-                choice = self._reserved(now)
-                if choice is not None or self.blocked is not None:
-                    return choice
+            entitlement = self._top()
+            if entitlement is not None and entitlement.due <= now:
+                request = self._reserved(now)
+                if request is not None or self.blocked is not None:
+                    return request
         if self._seats.taken >= self._seats.total:
             return None
         return self._floor(now) or self._shared() or self._borrowed()
 
+    def _begin(self) -> None:
+        self.blocked = None
+        if self.passed:
+            self.passed = []
+
     # 1
 
-    def _top(self) -> tuple[Entitlement, Request] | None:
-        """The guarantee with the least tag that has a request which may run, and that request."""
+    def _top(self) -> Entitlement | None:
+        """The guarantee with the least tag that has a request which may run."""
         owed = self._owed
         while owed:
             entry = owed[0]
             entitlement = entry[2]
-            if entitlement.entry is not entry:
-                heapq.heappop(owed)
+            if entitlement.entry != entry:
+                heappop(owed)
                 continue
-            head = entitlement.head() if entitlement.waiting else None
             # Offered again when one of its tenants may run again.
-            if head is None:
-                heapq.heappop(owed)
+            if not entitlement.waiting or entitlement.head() is None:
+                heappop(owed)
                 entitlement.entry = None
                 continue
-            if entry[0] == entitlement.due:
-                return entitlement, head
-            entitlement.entry = (entitlement.due, entitlement.index, entitlement)
-            heapq.heapreplace(owed, entitlement.entry)
+            due = entitlement.due
+            if entry[0] == due:
+                return entitlement
+            entitlement.entry = (due, entitlement.index, entitlement)
+            heapreplace(owed, entitlement.entry)
         return None
 
-    def _reserved(self, now: int) -> Choice | None:
+    def _reserved(self, now: int) -> Request | None:
         seats = self._seats
-        found: Choice | None = None
+        found: Request | None = None
         aside: list[Entitlement] = []
-        passed: list[Request] = []
-        while (top := self._top()) is not None and top[0].due <= now:
-            entitlement, head = top
-            if not head.reserved and not seats.seats_to_share(head.seats, anytime=False):
-                # It does not conform: what is held back is not for it.
-                aside.append(entitlement)
-                heapq.heappop(self._owed)
-                entitlement.entry = None
-                continue
-            if not seats.seats_for(head.seats, entitlement):
-                self.blocked = self.blocked or entitlement
-                if seats.taken + head.seats > seats.total:
+        while True:
+            entitlement = self._top()
+            if entitlement is None or entitlement.due > now:
+                break
+            head = entitlement.head()
+            if head is None:
+                break
+            # What does not conform has no claim to what is held back.
+            if head.reserved or seats.seats_to_share(head.seats, anytime=False):
+                if not seats.seats_for(head.seats, entitlement):
+                    self.blocked = self.blocked or entitlement
+                    if seats.taken + head.seats > seats.total:
+                        break
+                    # Others do not lend it these free seats: their owner comes next.
+                elif seats.kv_for(head.kv):
+                    head.account = entitlement
+                    found = head
                     break
-                # Free seats that others do not lend it: they are for their owner, who comes next.
-                aside.append(entitlement)
-                heapq.heappop(self._owed)
-                entitlement.entry = None
-                continue
-            if seats.kv_for(head.kv):
-                found = Choice(head, entitlement, passed=tuple(passed))
-                break
-            if self.blocked is None:
-                self.blocked = entitlement
-            if head.passed >= OVERTAKINGS:
-                break
-            passed.append(head)
+                else:
+                    self.blocked = self.blocked or entitlement
+                    if head.passed >= OVERTAKINGS:
+                        break
+                    self.passed.append(head)
             aside.append(entitlement)
-            heapq.heappop(self._owed)
+            heappop(self._owed)
             entitlement.entry = None
         for entitlement in aside:
             self.offer(entitlement)
@@ -156,23 +144,24 @@ class Order:
 
     # 2 to 4
 
-    def _floor(self, now: int) -> Choice | None:
+    def _floor(self, now: int) -> Request | None:
         for tier in self._roster.floors:
             floor = tier.floor
-            if floor is not None and tier.waiting and floor.is_owed(now):
+            if tier.waiting and floor is not None and floor.is_owed(now):
                 head = tier.top()
                 if head is not None and self._fits(head):
-                    return Choice(head, floor=floor)
+                    head.floor = floor
+                    return head
         return None
 
-    def _shared(self) -> Choice | None:
+    def _shared(self) -> Request | None:
         only_anytime = False
         for band in self._roster.bands:
             head = _first(band.tiers)
             if head is None or (only_anytime and not head.share.tier.anytime):
                 continue
             if self._fits(head):
-                return Choice(head)
+                return head
             if self._seats.seats_to_share(head.seats, anytime=True):
                 if not self._seats.kv_to_share(head.kv):
                     return None
@@ -183,19 +172,21 @@ class Order:
             return None
         return None
 
-    def _borrowed(self) -> Choice | None:
-        best: tuple[int, int, Request] | None = None
+    def _borrowed(self) -> Request | None:
+        head: Request | None = None
+        least = (0, 0)
         for tag, index, entitlement in self._owed:
             entry = entitlement.entry
-            if entry is not None and entry[0] == tag and (best is None or (tag, index) < best[:2]):
-                head = entitlement.conforming_head()
-                if head is not None:
-                    best = (tag, index, head)
-        if best is None:
+            if entry is not None and entry[0] == tag and (head is None or (tag, index) < least):
+                candidate = entitlement.conforming_head()
+                if candidate is not None:
+                    head, least = candidate, (tag, index)
+        if head is None or not self._seats.seats_to_share(head.seats, anytime=False):
             return None
-        head = best[2]
-        fits = self._seats.seats_to_share(head.seats, anytime=False)
-        return Choice(head, borrowed=True) if fits and self._seats.kv_to_share(head.kv) else None
+        if not self._seats.kv_to_share(head.kv):
+            return None
+        head.borrowed = True
+        return head
 
     def _fits(self, head: Request) -> bool:
         seats, anytime = self._seats, head.share.tier.anytime
@@ -205,7 +196,11 @@ class Order:
 
 def _first(tiers: Sequence[TierQueue]) -> Request | None:
     """Of tiers that share a clock, the request to be served; ties go to the older one."""
-    if len(tiers) == 1:
-        return tiers[0].top()
-    tops = [top for tier in tiers if (top := tier.top()) is not None]
-    return min(tops, key=lambda head: (head.share.v, head.sequence)) if tops else None
+    first: Request | None = None
+    for tier in tiers:
+        head = tier.top() if tier.waiting else None
+        if head is not None and (
+            first is None or (head.share.v, head.sequence) < (first.share.v, first.sequence)
+        ):
+            first = head
+    return first

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tierfleet.admission.calendar import NEVER
 from tierfleet.admission.entitlements import SECOND
 from tierfleet.admission.types import EngineReading
 
@@ -39,13 +40,12 @@ class Pulse:
                 self.beat(now)
             self._tokens = reading.tokens
 
-    def due(self) -> int | None:
-        """When it is taken for stalled, if no sign comes; None if nothing can tell."""
-        return self._last + STALLED_AFTER if self._tokens is not None or self.flowing else None
+    def due(self) -> int:
+        """When it is taken for stalled, if no sign comes; `NEVER` if nothing can tell."""
+        return self._last + STALLED_AFTER if self.flowing or self._tokens is not None else NEVER
 
     def check(self, now: int, *, busy: bool) -> bool:
         """True if that has changed: it has stalled, or it has come back."""
-        due = self.due()
-        stalled = busy and due is not None and now >= due
+        stalled = busy and now >= self.due()
         changed, self.stalled = stalled is not self.stalled, stalled
         return changed

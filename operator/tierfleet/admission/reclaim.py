@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from tierfleet.admission.calendar import NEVER
 from tierfleet.admission.entitlements import MILLISECOND, SECOND
 from tierfleet.admission.requests import ABORTING, RUNNING, Request
 from tierfleet.admission.roster import Roster
@@ -86,9 +87,9 @@ class Reclaim:
         self.losses = Losses()
         self.pending = 0
 
-    def due(self) -> int | None:
-        """When a guarantee will have waited long enough; None if none waits."""
-        return None if self._since is None else self._since + PATIENCE
+    def due(self) -> int:
+        """When a guarantee will have waited long enough; `NEVER` if none waits."""
+        return NEVER if self._since is None else self._since + PATIENCE
 
     def relax(self) -> None:
         """No guarantee waits for a seat."""

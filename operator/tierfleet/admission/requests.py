@@ -43,12 +43,14 @@ class Request:
         account: the reservation that pays; None if none does.
         firm: it cannot be thrown out at any time.
         floor: the floor of its tier that is charged too; None if none is.
+        borrowed: a conforming request that was sent before its reservation owed it a seat.
         conforming: the label at arrival.
         spare: micro service tokens of its reservation's burst that were left at arrival.
         state: one of the above.
         sent: the caller has part of the answer.
         aborted_at: when it was thrown out, nanoseconds; -1: never. A second time would be unfair.
         reserved: it waits among the conforming requests of its tenant.
+        older, newer: its neighbours in the line in which it waits.
         passed: times that others overtook it while it did not fit into the KV cache.
         kv: tokens of KV cache that are counted for it.
         long: it counts against its tier's bound on long contexts.
@@ -56,10 +58,10 @@ class Request:
     """
 
     __slots__ = (
-        "aborted_at", "account", "arrived", "cached", "conforming", "cost", "estimate", "expected",
-        "expiry", "firm", "floor", "flow", "id", "kv", "long", "output", "passed", "prompt",
-        "refused", "reserved", "seats", "sent", "sequence", "share", "spare", "state", "tokens",
-        "weighed", "weight",
+        "aborted_at", "account", "arrived", "borrowed", "cached", "conforming", "cost", "estimate",
+        "expected", "expiry", "firm", "floor", "flow", "id", "kv", "long", "newer", "older",
+        "output", "passed", "prompt", "refused", "reserved", "seats", "sent", "sequence", "share",
+        "spare", "state", "tokens", "weighed", "weight",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917 - made for every request, and keywords take longer
@@ -88,9 +90,11 @@ class Request:
         self.weight = 1
         self.account: Entitlement | None = None
         self.floor: Entitlement | None = None
-        self.conforming = False
+        self.borrowed = self.conforming = False
         self.spare = 0
         self.state: int = QUEUED
+        self.older: Request | None = None
+        self.newer: Request | None = None
         self.sent = False
         self.firm = False
         self.aborted_at = -1

@@ -5,23 +5,25 @@ tenant has used of its limits and its share, and what a guarantee is owed, survi
 waits or runs is lost.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from math import ceil
 
-from tierfleet.admission.entitlements import FLOOR_BURST, FLOOR_WAIT, Entitlement
+from tierfleet.admission.entitlements import FLOOR_BURST, FLOOR_WAIT, SECOND, Entitlement
 from tierfleet.admission.flows import Flow
 from tierfleet.admission.limits import Bucket
+from tierfleet.admission.lines import Line
 from tierfleet.admission.periods import end_of
-from tierfleet.admission.requests import QUEUED, Request
-from tierfleet.admission.shares import Band, LongContexts, Share, TierQueue, in_order
+from tierfleet.admission.requests import Request
+from tierfleet.admission.shares import Band, LongContexts, TierQueue
 from tierfleet.plan import MICRO, Plan, Reclaim, Reservation, SpilloverAction, Tier
 
 _REMEMBERED = 1024
 """Debts of guarantees that are gone, of which the oldest are forgotten."""
+_TIDIED = 256
+"""Tenants that are looked at in one second, to forget those who are idle."""
 
 
 class Roster:
@@ -48,6 +50,7 @@ class Roster:
         self.tiers: dict[str, TierQueue] = {}
         self.entitlements: list[Entitlement] = []
         self._debts: dict[str, int] = {}
+        self._tidy = now
         self.adopt(now, wall, plan, group)
 
     def adopt(self, now: int, wall: datetime, plan: Plan, group: str) -> None:
@@ -257,16 +260,13 @@ class Roster:
     def reserve(request: Request, account: Entitlement, *, again: bool = False) -> None:
         """A conforming request begins to wait: last, or `again` at its old place."""
         flow = request.flow
-        if flow.reserved is None:
-            flow.reserved = deque()
-        if not flow.reserved_queued:
+        if flow.reserved.first is None:
             flow.drawn = max(flow.drawn, account.clock)
         request.reserved = True
         if again:
-            flow.reserved = in_order(flow.reserved, request)
+            flow.reserved.insert(request)
         else:
             flow.reserved.append(request)
-        flow.reserved_queued += 1
         flow.home.reserved_waiting += 1
         account.backlog += request.cost
         account.conforming += 1
@@ -286,7 +286,7 @@ class Roster:
         """The caller's flow, made when it first sends; None if the plan does not serve it."""
         flow = self.flows.get(tenant)
         if flow is not None:
-            return flow if self._tier_of(tenant) is not None else None
+            return flow if flow.served else None
         home = self._tier_of(tenant)
         if home is None:
             return None
@@ -302,12 +302,15 @@ class Roster:
             return None
         return self.flows.get(tenant) or self._new(now, tenant, home)
 
-    def forget_idle(self, now: int, most: int) -> None:
-        """Forgets tenants that would be the same if they came anew, looking at some of them.
+    def forget_idle(self, now: int) -> None:
+        """Once a second: forgets some of the tenants that would be the same if they came anew.
 
         Nothing waits or runs, its share is not ahead of the clock, its limits are full.
         """
-        for tenant in list(self.flows)[:most]:
+        if now < self._tidy:
+            return
+        self._tidy = now + SECOND
+        for tenant in list(islice(self.flows, _TIDIED)):
             flow = self.flows.pop(tenant)
             forgettable = (
                 flow.is_idle()
@@ -347,7 +350,10 @@ class Roster:
 
     def _settle_in(self, now: int, flow: Flow) -> None:
         """A known tenant under a new plan."""
-        home = self._tier_of(flow.tenant) or self._left_behind(flow)
+        home = self._tier_of(flow.tenant)
+        flow.served = home is not None
+        if home is None:
+            home = self._left_behind(flow)
         known = self._tenants.get(flow.tenant) if flow.tenant is not None else None
         flow.weight = known.weight if known else flow.weight
         for share in flow.all_shares():
@@ -378,21 +384,12 @@ class Roster:
 
 
 def _take_all(flow: Flow) -> list[Request]:
-    """Everything of the tenant that waits, in order of arrival; its queues are empty after."""
-    queues = [share.queue for share in flow.all_shares()]
-    found = [
-        request
-        for queue in (*queues, flow.reserved)
-        for request in queue or ()
-        if request.state == QUEUED
-    ]
-    flow.reserved, flow.reserved_queued = None, 0
+    """Everything of the tenant that waits, in order of arrival; its lines are empty after."""
+    lines = [flow.reserved, *(share.line for share in flow.all_shares())]
+    found = [request for line in lines for request in line]
+    for request in found:
+        request.older = request.newer = None
+    flow.reserved = Line()
     for share in flow.all_shares():
-        _empty(share)
+        share.empty()
     return sorted(found, key=lambda request: request.sequence)
-
-
-def _empty(share: Share) -> None:
-    share.queue = None
-    share.queued = share.backlog = 0
-    share.entry = share.heavy = None

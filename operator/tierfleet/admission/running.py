@@ -2,7 +2,7 @@
 
 from tierfleet.admission.entitlements import Entitlement
 from tierfleet.admission.holdback import HoldBack
-from tierfleet.admission.order import Choice, Order
+from tierfleet.admission.order import Order
 from tierfleet.admission.pulse import Pulse
 from tierfleet.admission.requests import RUNNING, Request
 from tierfleet.admission.seats import Seats
@@ -19,9 +19,8 @@ class Running:
         self._hold = hold
         self._pulse = pulse
 
-    def start(self, now: int, choice: Choice) -> None:
+    def start(self, now: int, record: Request) -> None:
         """The request, which waits no longer, takes its seats and is charged its estimate."""
-        record = choice.request
         flow = record.flow
         tier = record.share.tier
         seats = self._seats
@@ -33,12 +32,12 @@ class Running:
         flow.in_flight += 1
         flow.seats += record.seats
         tier.in_flight += 1
-        if choice.account is not None:
-            self._charge_account(now, record, choice.account)
-            for other in choice.passed:
-                other.passed += 1
+        if record.account is not None:
+            self._charge_account(now, record, record.account)
         else:
-            self._charge_share(now, record, choice.floor)
+            self._charge_share(now, record)
+        if record.firm:
+            seats.firm += record.seats
         if tier.is_long(record.prompt):
             record.long = True
             tier.long_running += 1
@@ -47,20 +46,20 @@ class Running:
 
     def _charge_account(self, now: int, record: Request, account: Entitlement) -> None:
         flow = record.flow
-        record.account = account
         account.clock = max(account.clock, flow.drawn)
         account.pay(now, record.cost)
         flow.drawn += record.cost
         self._hold.reserved += record.seats
         self._hold.running += record.seats
         record.firm = True
-        self._seats.firm += record.seats
+        for other in self._order.passed:
+            other.passed += 1
 
-    def _charge_share(self, now: int, record: Request, floor: Entitlement | None) -> None:
+    def _charge_share(self, now: int, record: Request) -> None:
         share = record.share
         tier = share.tier
         self._hold.shared += record.seats
-        if record.conforming and not share.queued:
+        if record.conforming and share.line.first is None:
             # Borrowed: it did not wait in its share, which may be one of the past.
             share.come_back()
         band = tier.band
@@ -68,12 +67,9 @@ class Running:
         record.weight = share.weight
         record.weighed = record.cost // share.weight
         share.v += record.weighed
-        if floor is not None:
-            record.floor = floor
-            floor.pay(now, record.cost)
+        if record.floor is not None:
+            record.floor.pay(now, record.cost)
         record.firm = not tier.anytime
-        if record.firm:
-            self._seats.firm += record.seats
         if tier.preemptible:
             tier.running.append(record)
             if len(tier.running) > 2 * tier.in_flight + 16:
@@ -100,9 +96,10 @@ class Running:
             tier.offer_parked()
         if flow.account is not None:
             self._holds(flow.account, -record.seats)
-        if flow.max_in_flight is not None:
+        if flow.max_in_flight == flow.in_flight + 1:
+            # It was passed over until now.
             for share in flow.all_shares():
-                if share.queued and share.entry is None:
+                if share.line.first is not None and share.entry is None:
                     share.tier.offer(share)
 
     def _holds(self, account: Entitlement, seats: int) -> None:

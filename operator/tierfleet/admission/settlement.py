@@ -6,6 +6,7 @@ balances and receipts count them at the billing rates. Nothing else may change a
 
 from tierfleet.admission.cost import Rates
 from tierfleet.admission.requests import Request
+from tierfleet.plan import Plan
 
 
 class Settlement:
@@ -18,10 +19,14 @@ class Settlement:
 
     __slots__ = ("billing", "same", "scheduling")
 
-    def __init__(self, scheduling: Rates, billing: Rates) -> None:
-        self.scheduling = scheduling
-        self.billing = billing
-        self.same = scheduling == billing
+    def __init__(self, plan: Plan) -> None:
+        self.change(plan)
+
+    def change(self, plan: Plan) -> None:
+        """Takes over the rates of a new plan, for all that is charged from now on."""
+        self.billing = Rates.of(plan.burndown)
+        self.scheduling = Rates.of(plan.scheduling) if plan.scheduling else self.billing
+        self.same = self.scheduling == self.billing
 
     def cost(self, request: Request) -> int:
         """What the tokens so far cost by the scheduling rates."""
@@ -49,6 +54,12 @@ class Settlement:
         """What the tokens so far cost by the billing rates."""
         return self.billing.cost(request.prompt, request.cached, request.output)
 
+    def stand(self, request: Request) -> int:
+        """Nobody counted what came: the charged estimate stands; the cost as billed."""
+        billed = self.bill(request)
+        self.draw(request, billed)
+        return billed
+
     def forgive(self, now: int, request: Request) -> None:
         """It ran nowhere: it costs nothing, and all its limits are given back."""
         self._charge_tokens(now, request, 0)
@@ -61,6 +72,7 @@ class Settlement:
         """It was thrown out and waits again: its work was lost for others, who bear it."""
         self._charge_cost(now, request, 0)
         request.account = request.floor = None
+        request.borrowed = False
         request.weighed = -1
 
     @staticmethod

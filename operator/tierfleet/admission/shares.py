@@ -6,12 +6,11 @@ saves nothing up. Tiers of one priority are one band with one clock; each has a 
 so that a floor can serve one of them alone.
 """
 
-import heapq
-from collections import deque
-from collections.abc import Iterable
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, NamedTuple
 
-from tierfleet.admission.requests import QUEUED, Request
+from tierfleet.admission.lines import Line
+from tierfleet.admission.requests import Request
 from tierfleet.plan import Preemption, Tier
 
 if TYPE_CHECKING:
@@ -48,15 +47,14 @@ class Share:
         weight: of the tenant among its equals.
         v: service received, micro service tokens divided by the weight: the least is served next.
         base: refunds take `v` no lower: the clock when the tenant last came back.
-        queue: what waits, oldest first, with what has left meanwhile; None until something does.
-        queued: requests that wait.
-        backlog: micro service tokens of them.
+        line: what waits.
+        backlog: micro service tokens of that.
         entry: in the tier's heap; None if there is none.
         heavy: in the tier's heap of backlogs; None if there is none.
     """
 
     __slots__ = (
-        "backlog", "base", "entry", "flow", "heavy", "queue", "queued", "tier", "v", "weight",
+        "backlog", "base", "entry", "flow", "heavy", "line", "tier", "v", "weight",
     )  # fmt: skip
 
     def __init__(self, flow: "Flow", tier: "TierQueue", weight: int) -> None:
@@ -64,53 +62,37 @@ class Share:
         self.tier = tier
         self.weight = weight
         self.v = self.base = 0
-        self.queue: deque[Request] | None = None
-        self.queued = 0
+        self.line = Line()
         self.backlog = 0
         self.entry: Entry | None = None
         self.heavy: Entry | None = None
 
-    def head(self) -> Request | None:
-        """The oldest that waits."""
-        queue = self.queue
-        while queue:
-            if queue[0].state == QUEUED:
-                return queue[0]
-            queue.popleft()
-        return None
+    def put(self, request: Request, *, again: bool = False, stays: bool = False) -> None:
+        """The request begins to wait: last, or `again` at its old place.
 
-    def newest(self) -> Request | None:
-        """The newest that waits."""
-        queue = self.queue
-        while queue:
-            if queue[-1].state == QUEUED:
-                return queue[-1]
-            queue.pop()
-        return None
-
-    def put(self, request: Request, *, first: bool = False, stays: bool = False) -> None:
-        """The request begins to wait: last, or first if it has waited before.
-
-        With `stays` it has been waiting here, and only the queues are made anew.
+        With `stays` it has been waiting here, and only the lines are made anew.
         """
-        if self.queue is None:
-            self.queue = deque()
-        if not self.queued and not stays:
+        if self.line.first is None and not stays:
             self.come_back()
-        if first:
-            self.queue = in_order(self.queue, request)
+        if again:
+            self.line.insert(request)
         else:
-            self.queue.append(request)
+            self.line.append(request)
         request.reserved = False
-        self.queued += 1
         self.backlog += request.cost
         self.tier.put(self)
 
     def leave(self, request: Request) -> None:
-        """The request no longer waits; its state says so before anybody asks for the head."""
-        self.queued -= 1
+        """The request no longer waits."""
+        self.line.remove(request)
         self.backlog -= request.cost
         self.tier.waiting -= 1
+
+    def empty(self) -> None:
+        """Forgets what waits."""
+        self.line = Line()
+        self.backlog = 0
+        self.entry = self.heavy = None
 
     def come_back(self) -> None:
         """The tenant has something to send again: what it did not use meanwhile is gone.
@@ -134,12 +116,6 @@ class Share:
             # An entry with a key too high would be found too late; too low ones mend themselves.
             if self.entry is not None and self.entry[0] > self.v:
                 self.tier.offer(self)
-
-
-def in_order(queue: Iterable[Request], request: Request) -> deque[Request]:
-    """What waits in a queue, with a request that comes back to its old place."""
-    waiting = [one for one in queue if one.state == QUEUED and one is not request]
-    return deque(sorted([*waiting, request], key=lambda one: one.sequence))
 
 
 class LongContexts(NamedTuple):
@@ -215,13 +191,13 @@ class TierQueue:
 
     def offer(self, share: Share) -> None:
         """The share may be served: its entry is made anew."""
-        head = share.head()
+        head = share.line.first
         if head is not None:
             share.entry = (share.v, head.sequence, share)
-            heapq.heappush(self._heap, share.entry)
+            heappush(self._heap, share.entry)
             if len(self._heap) > 64 and len(self._heap) > 4 * self.waiting:
-                self._heap = [entry for entry in self._heap if entry[2].entry is entry]
-                heapq.heapify(self._heap)
+                self._heap = [entry for entry in self._heap if entry[2].entry == entry]
+                heapify(self._heap)
 
     def top(self) -> Request | None:
         """The request that is served next, if any may run: the head of its share."""
@@ -229,31 +205,31 @@ class TierQueue:
         while heap:
             entry = heap[0]
             share = entry[2]
-            if share.entry is not entry:
-                heapq.heappop(heap)
+            if share.entry != entry:
+                heappop(heap)
                 continue
-            head = share.head()
+            head = share.line.first
             if head is None or not share.flow.may_run():
                 # Its tenant offers it again.
-                heapq.heappop(heap)
+                heappop(heap)
                 share.entry = None
                 continue
             if self._is_too_long(head):
-                heapq.heappop(heap)
+                heappop(heap)
                 share.entry = None
                 self._parked[share] = None
                 continue
             if entry[0] == share.v and entry[1] == head.sequence:
                 return head
             share.entry = (share.v, head.sequence, share)
-            heapq.heapreplace(heap, share.entry)
+            heapreplace(heap, share.entry)
         return None
 
     def offer_parked(self) -> None:
         """What could not run when it was looked at may run now."""
         parked, self._parked = self._parked, {}
         for share in parked:
-            if share.queued and share.entry is None:
+            if share.line.first is not None and share.entry is None:
                 self.offer(share)
 
     def is_long(self, prompt: int) -> bool:
@@ -275,29 +251,29 @@ class TierQueue:
         if self._heavies is None:
             self._heavies = []
             for entry in self._heap:
-                if entry[2].entry is entry:
+                if entry[2].entry == entry:
                     self._weigh(entry[2], self._heavies)
         heavies = self._heavies
         while heavies:
             entry = heavies[0]
             share = entry[2]
-            if share.heavy is not entry or not share.queued:
-                heapq.heappop(heavies)
-                if share.heavy is entry:
+            if share.heavy != entry or share.line.first is None:
+                heappop(heavies)
+                if share.heavy == entry:
                     share.heavy = None
                 continue
-            newest = share.newest()
+            newest = share.line.last
             if newest is not None and -entry[0] == share.backlog // share.weight:
                 return newest
-            heapq.heappop(heavies)
+            heappop(heavies)
             self._weigh(share, heavies)
         return None
 
     def _weigh(self, share: Share, heavies: list[Entry]) -> None:
-        newest = share.newest()
+        newest = share.line.last
         if newest is not None:
             share.heavy = (-(share.backlog // share.weight), -newest.sequence, share)
-            heapq.heappush(heavies, share.heavy)
+            heappush(heavies, share.heavy)
             if len(heavies) > 64 and len(heavies) > 4 * self.waiting:
-                heavies[:] = [entry for entry in heavies if entry[2].heavy is entry]
-                heapq.heapify(heavies)
+                heavies[:] = [entry for entry in heavies if entry[2].heavy == entry]
+                heapify(heavies)

@@ -35,7 +35,12 @@ def test_1_at_the_end_nothing_is_in_flight_and_every_request_has_ended_once(
         check_counts(driver)
     driver.drain()
     core = driver.core
-    assert (core._seats.taken, core._seats.kv, core._seats.firm, core._waiting) == (0, 0, 0, 0)
+    assert (core._seats.taken, core._seats.kv, core._seats.firm, core._waiting.number) == (
+        0,
+        0,
+        0,
+        0,
+    )
     assert (core._reclaim.pending, core._pulse.flowing) == (0, 0)
     assert not core._requests
     for tier in core._roster.tiers.values():
@@ -45,8 +50,8 @@ def test_1_at_the_end_nothing_is_in_flight_and_every_request_has_ended_once(
     for account in core._roster.entitlements:
         assert (account.waiting, account.backlog, account.in_flight) == (0, 0, 0)
     for flow in core._roster.flows.values():
-        assert (flow.in_flight, flow.seats, flow.reserved_queued) == (0, 0, 0)
-        assert all(share.queued == share.backlog == 0 for share in flow.all_shares())
+        assert (flow.in_flight, flow.seats, len(list(flow.reserved))) == (0, 0, 0)
+        assert all(len(list(share.line)) == share.backlog == 0 for share in flow.all_shares())
     ends = [decision.id for decision in driver.settled]
     assert len(ends) == len(set(ends))
     assert not set(ends) & {decision.id for decision in driver.shed}

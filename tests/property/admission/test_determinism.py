@@ -71,7 +71,7 @@ def test_9_forgetting_an_idle_tenant_changes_nothing_but_what_was_learnt_of_its_
     go, which is what makes an idle tenant free. Nothing is learnt here: no answer ends completed.
     """
 
-    def remember(now: int, most: int) -> None:
+    def remember(now: int) -> None:
         pass
 
     class Constant(Driver):

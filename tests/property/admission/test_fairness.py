@@ -30,7 +30,7 @@ def watch(driver: Driver) -> Callable[[Dispatch], None]:
             tier = other.share.tier
             if other.reserved or tier.plan.priority <= decision.priority:
                 continue
-            if other is not other.share.head() or not other.flow.may_run():
+            if other is not other.share.line.first or not other.flow.may_run():
                 continue
             if tier.long is not None and other.prompt > tier.long.above:
                 continue
@@ -240,7 +240,7 @@ def test_6_two_equal_tenants_that_are_backlogged_stay_within_the_bound_of_vtc(
 
     def keep_backlogged() -> None:
         for tenant, (prompt, output) in size.items():
-            for _ in range(3 - driver.core._roster.flows[tenant].share.queued):
+            for _ in range(3 - len(list(driver.core._roster.flows[tenant].share.line))):
                 driver.arrive(tenant, prompt_tokens=random.randint(1, prompt), max_tokens=output)
 
     for tenant in size:
