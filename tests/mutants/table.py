@@ -156,6 +156,13 @@ ORDER = (
         "test_order.py::test_a_tier_with_a_floor_gets_it_under_a_flood_from_above",
     ),
     _wrong(
+        "floors saving their burst only, whoever waits",
+        "shares.py",
+        "self.floor.join(now)",
+        "self.floor.is_owed(now)",
+        "test_order.py::test_a_floor_loses_nothing_while_its_tier_waits_for_a_seat",
+    ),
+    _wrong(
         "floors charged nothing",
         "running.py",
         "floor.pay(now, record.cost)",
@@ -437,7 +444,7 @@ SHEDDING = (
         "conforming requests wait among the others",
         "waiting.py",
         "self._roster.reserve(request, account, again=again)",
-        "request.share.put(request)",
+        "request.share.put(now, request)",
         "test_shedding.py"
         "::test_a_conforming_request_is_turned_away_by_no_full_queue_and_counts_in_none",
     ),

@@ -409,7 +409,7 @@ class Core:
     def _gets_on(self, now: int) -> bool:
         """False while the engine has stalled; guarantees earn nothing meanwhile."""
         if self._pulse.check(now, busy=self._seats.taken > 0):
-            for entitlement in self._roster.entitlements:
+            for entitlement in self._roster.balances:
                 if self._pulse.stalled:
                     entitlement.freeze(now)
                 else:

@@ -8,7 +8,8 @@ request is served as reserved while the balance is not negative. This is mClock'
 An idle reservation keeps at most r·β (its burst window); one with requests waiting goes on earning,
 up to r·(2β + ω) with ω its longest wait, because a cap at r·β would take away just what it waits
 for. What does not conform is served from a full balance only (`due`), and then may have to wait for
-a seat: hence the second β. A tier's floor is the same thing with the whole tier as its queue.
+a seat: hence the second β. A tier's floor is the same thing with the whole tier as its queue, and
+the longest wait of that as its ω.
 """
 
 from datetime import datetime
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 SECOND: Final = 1_000_000_000
 MILLISECOND: Final = 1_000_000
 FLOOR_BURST: Final = 500
-FLOOR_WAIT: Final = 100
-"""Milliseconds, for the floor of a tier."""
+"""Milliseconds, for the floor of a tier; its longest wait is that of the tier's queue."""
 
 
 class Entitlement:
@@ -162,6 +162,11 @@ class Entitlement:
         """A request of one of its tenants no longer waits."""
         self._earn(now)
         self.waiting -= 1
+
+    def leave_all(self, now: int) -> None:
+        """Nothing waits: what does is about to join again."""
+        self._earn(now)
+        self.waiting = 0
 
     def spare(self, now: int) -> int:
         """Micro service tokens until a request would not conform any more; negative: it does not.

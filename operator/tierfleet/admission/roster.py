@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import chain, islice
 from math import ceil
 
-from tierfleet.admission.entitlements import FLOOR_BURST, FLOOR_WAIT, SECOND, Entitlement
+from tierfleet.admission.entitlements import FLOOR_BURST, SECOND, Entitlement
 from tierfleet.admission.flows import Flow
 from tierfleet.admission.limits import Bucket
 from tierfleet.admission.lines import Line
@@ -37,6 +37,7 @@ class Roster:
         flows: of the callers that have sent something; None is the anonymous one.
         entitlements: in the plan's order.
         floors: tiers with a floor, the highest first.
+        balances: entitlements, and those floors.
         edge: the next time of day at which something begins or ends; None if nothing does.
         minute: micro service tokens that this replica does in a minute at its rate.
         burst: micro service tokens that all guarantees in force may ask for at once.
@@ -70,6 +71,7 @@ class Roster:
                 place.shift(-place.tier.band.clock)
         self._adopt_tiers(now)
         self._adopt_reservations(now)
+        self.balances = [*self.entitlements, *(q.floor for q in self.floors if q.floor)]
         for flow, requests in list(waiting.items()):
             self._settle_in(now, flow)
             if not requests and not flow.in_flight and self._tier_of(flow.tenant) is None:
@@ -87,7 +89,7 @@ class Roster:
         for name, plan in plans.items():
             queue = known.get(name) or TierQueue(plan)
             queue.change(plan, self.part(plan.queue.max_requests), self._long(plan))
-            queue.clear()
+            queue.clear(now)
             band = bands.get(plan.priority)
             if band is None:
                 band = bands[plan.priority] = Band(plan.priority)
@@ -109,7 +111,7 @@ class Roster:
         if queue.floor is None:
             queue.floor = Entitlement(now, -1)
         # Of this replica's own rate, so the share is that of a percent.
-        queue.floor.guarantee(now, rate, Fraction(1, 100), FLOOR_BURST, FLOOR_WAIT)
+        queue.floor.guarantee(now, rate, Fraction(1, 100), FLOOR_BURST, queue.wait // 1_000_000)
         queue.floor.live = True
 
     def _long(self, plan: Tier) -> LongContexts | None:
@@ -168,7 +170,7 @@ class Roster:
         if waiting is None:
             waiting = {flow: _take_all(flow) for flow in self.flows.values()}
             for queue in self.tiers.values():
-                queue.clear()
+                queue.clear(now)
         edges: list[datetime] = []
         for entitlement in self.entitlements:
             edges += self._turn_one(entitlement, wall)
@@ -176,8 +178,8 @@ class Roster:
         self._turned = wall
         for entitlement in self.entitlements:
             entitlement.flows = []
-            entitlement.waiting = entitlement.conforming = 0
-            entitlement.backlog = entitlement.in_flight = 0
+            entitlement.leave_all(now)
+            entitlement.conforming = entitlement.backlog = entitlement.in_flight = 0
             entitlement.entry = None
             entitlement.keep = 0
         for flow, requests in waiting.items():
@@ -252,7 +254,7 @@ class Roster:
                     share = flow.share
                 stays = share is request.share and not request.reserved
                 request.share = share
-                share.put(request, stays=stays)
+                share.put(now, request, stays=stays)
             if account is not None:
                 account.join(now)
 

@@ -67,7 +67,7 @@ class Share:
         self.entry: Entry | None = None
         self.heavy: Entry | None = None
 
-    def put(self, request: Request, *, again: bool = False, stays: bool = False) -> None:
+    def put(self, now: int, request: Request, *, again: bool = False, stays: bool = False) -> None:
         """The request begins to wait: last, or `again` at its old place.
 
         With `stays` it has been waiting here, and only the lines are made anew.
@@ -80,13 +80,13 @@ class Share:
             self.line.append(request)
         request.reserved = False
         self.backlog += request.cost
-        self.tier.put(self)
+        self.tier.put(now, self)
 
-    def leave(self, request: Request) -> None:
+    def leave(self, now: int, request: Request) -> None:
         """The request no longer waits."""
         self.line.remove(request)
         self.backlog -= request.cost
-        self.tier.waiting -= 1
+        self.tier.leave(now)
 
     def empty(self) -> None:
         """Forgets what waits."""
@@ -171,8 +171,10 @@ class TierQueue:
         self.preemptible = plan.preemption is not Preemption.NEVER
         self.anytime = plan.preemption is Preemption.ANYTIME
 
-    def clear(self) -> None:
+    def clear(self, now: int) -> None:
         """Forgets what waits; shares are put back one by one."""
+        if self.floor is not None:
+            self.floor.leave_all(now)
         self._heap = []
         self._heavies = None
         self._parked = {}
@@ -181,13 +183,21 @@ class TierQueue:
 
     # Next
 
-    def put(self, share: Share) -> None:
+    def put(self, now: int, share: Share) -> None:
         """A share has one more that waits."""
         self.waiting += 1
+        if self.floor is not None:
+            self.floor.join(now)
         if share.entry is None:
             self.offer(share)
         if self._heavies is not None:
             self._weigh(share, self._heavies)
+
+    def leave(self, now: int) -> None:
+        """A share has one less that waits."""
+        self.waiting -= 1
+        if self.floor is not None:
+            self.floor.leave(now)
 
     def offer(self, share: Share) -> None:
         """The share may be served: its entry is made anew."""

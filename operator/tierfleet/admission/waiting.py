@@ -28,12 +28,12 @@ class Waiting:
         self.number += 1
         account = request.flow.account
         if account is None:
-            request.share.put(request, again=again)
+            request.share.put(now, request, again=again)
             return
         if request.conforming:
             self._roster.reserve(request, account, again=again)
         else:
-            request.share.put(request, again=again)
+            request.share.put(now, request, again=again)
         account.join(now)
         self._order.offer(account)
 
@@ -49,7 +49,7 @@ class Waiting:
                 account.backlog -= request.cost
                 account.conforming -= 1
         else:
-            request.share.leave(request)
+            request.share.leave(now, request)
         if account is not None:
             account.leave(now)
 

@@ -199,6 +199,21 @@ def test_what_waits_too_long_for_a_stalled_engine_is_told_so() -> None:
     assert replica.reason(waiting) is ShedReason.ENGINE_STALLED
 
 
+def test_a_floor_earns_nothing_while_the_engine_has_stalled() -> None:
+    """1,500 behind is 15 s at 100 a second, and 10 of the 20 that pass are of the stall."""
+    replica = Replica(tiers=tiers(bronze={"minimumPercent": 10}))
+    replica.end(replica.send("bronze-0", 1500))
+    running = replica.send("gold-0")
+    replica.engine(tokens=5)
+    replica.send("gold-0")
+    waiting = replica.send("bronze-0")
+    replica.wait(10_000)
+    replica.engine(tokens=5)
+    replica.wait(10_000)
+    replica.end(running)
+    assert waiting in replica.waiting
+
+
 def test_guarantees_earn_nothing_while_the_engine_has_stalled() -> None:
     """2,000 behind is 20 s, and 15 of the 25 that pass are of the stall."""
     replica = Replica(4, reservations=[reservation(granted=100)])

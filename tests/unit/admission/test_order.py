@@ -198,6 +198,34 @@ def test_a_floor_saves_up_half_a_second_at_most() -> None:
     assert replica.drain(9).count("bronze-0") + 1 == 6
 
 
+def slow() -> Replica:
+    """One seat, in which gold's request of 4,000 runs; a floor of 30 %, for which bronze waits."""
+    patient = {"queue": {"maxWaitMilliseconds": 3_600_000}}
+    replica = Replica(tiers=tiers(gold=patient, bronze={"minimumPercent": 30, **patient}))
+    replica.many(200, "gold-0", 4000)
+    replica.many(100, "bronze-0", 4000)
+    return replica
+
+
+def test_a_floor_loses_nothing_while_its_tier_waits_for_a_seat() -> None:
+    """Three of ten that end every 4 s, and the first: often a seat is earned before it is free."""
+    replica = slow()
+    for _ in range(100):
+        replica.wait(4000)
+        replica.end_oldest()
+    assert replica.tenants().count("bronze-0") == 31
+
+
+def test_a_new_plan_takes_nothing_from_a_floor_whose_tier_waits() -> None:
+    """5 s at 300 a second are 1,500: one that costs 1,400 in the end, and a head start."""
+    replica = slow()
+    replica.wait(5000)
+    replica.replan(tiers=tiers(bronze={"minimumPercent": 30}))
+    replica.end_oldest()
+    replica.end_at_a_cost_of(replica.running[0], 1400, 4000)
+    assert replica.tenants() == ["gold-0", "bronze-0", "bronze-0"]
+
+
 # Borrowing
 
 
