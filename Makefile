@@ -41,7 +41,7 @@ mutants: $(INSTALLED) ## Check that wrong variants of the admission core fail a 
 
 .PHONY: bench-contract
 bench-contract: $(INSTALLED) ## Measure a contract of 30 % under floods, in virtual time (8 minutes)
-	@$(RUN) bench.contract
+	@$(RUN) bench.contract $(if $(AZURE),--azure $(AZURE))
 
 .PHONY: reproduce
 reproduce: $(INSTALLED) ## Repeat the tables of the VTC paper, with ours beside them (2 minutes)

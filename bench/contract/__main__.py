@@ -1,125 +1,126 @@
-"""Runs every case and prints a table; exits with 1 if the contract is missed."""
+"""Runs every case and prints tables; exits with 1 if the contract is missed."""
 
 import argparse
 import json
 import platform
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
+from time import process_time
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.contract.measure import Figures, Labels, figures, run
-from bench.contract.scenario import (
-    HOBBY,
-    OWNER,
-    PERCENT,
-    TIMES,
-    From,
-    flood_rates,
-    mean_cost,
-    offered,
-    plan,
-    trace,
-)
-from tierfleet.admission.core import Core
-from tierfleet.simulator.baselines import Fcfs
-from tierfleet.simulator.simulation import Result
+from bench.contract import azure, clawback, picture
+from bench.contract.floods import Flood, Load, floods
+from bench.contract.scenario import PERCENT, TIMES
+from tierfleet.simulator.trace import TraceError, TraceRequest
 
-_WAIT_OK, _PAID, _THROUGHPUT, _IDLE, _FLOOR = 0.999, 0.99, 0.97, 0.99, 0.10
-_say = Console(stderr=True)
+_IDLE, _FLOOR, _KEPT = 0.99, 10, 0.99
+_OVERLOAD = 2
+_PICTURES = Path("build/contract")
 
 
 def main() -> int:
     """See the module."""
     options = argparse.ArgumentParser(prog="make bench-contract", description=__doc__)
-    options.add_argument("--seconds", type=float, default=600, help="of virtual time per case")
-    seconds: float = options.parse_args().seconds
-    mean = mean_cost()
-    full = trace(90, flood_rates(300))
-    probe = run(plan(1000, From.LOWER, reserved=False), full, Fcfs)
-    capacity = int(_served(probe, range(30, 90)) / 60 / 10**6)
-    rate = _rate_that_offers(capacity * PERCENT / 100, mean, seconds)
-    requests = trace(seconds, {OWNER: rate, **flood_rates(TIMES * capacity / mean)})
-    _say.print(f"One engine: {capacity:,} service tokens/s, {mean:,.0f} a request.")
+    options.add_argument("--seconds", type=float, default=600, help="of virtual time per flood")
+    options.add_argument("--azure", type=Path, help="the Azure 2023 code trace, a CSV file")
+    options.add_argument("--pictures", type=Path, default=_PICTURES, help="where to")
+    given = options.parse_args()
+    try:
+        trace = _azure(given.azure)
+    except (OSError, TraceError) as problem:
+        options.error(f"--azure: {problem}")
 
-    rows: list[tuple[str, Figures, float]] = []
-    worst = [1.0, 1.0, 1.0]
-    good = True
-    for flood in From:
-        contract = plan(capacity, flood)
-        base = figures(run(contract, requests, Fcfs), contract)
-        labels = Labels()
-        kept = figures(run(contract, requests, labels), contract, labels)
-        bare = figures(run(plan(capacity, flood, reserved=False), requests, Core), contract)
-        rows += [(f"{flood}: first come", base, 1.0)]
-        rows += [(f"{flood}: without", bare, bare.served / base.served)]
-        rows += [(f"{flood}: contract", kept, kept.served / base.served)]
-        _say.print(f"flood from {flood}: done")
-        measured = (kept.wait_ok, kept.paid_served, kept.served / base.served)
-        worst = [min(pair) for pair in zip(worst, measured, strict=True)]
-        needed = flood is From.LOWER or (bare.wait_ok < _WAIT_OK and bare.paid_served < _PAID)
-        good = good and needed
-    _show(rows)
-    idle = _idle(capacity, mean, seconds)
-    floor = _floor(capacity, mean, seconds)
+    load = Load.probed(given.seconds)
+    _say(f"one engine does {load.capacity:,} service tokens/s, {load.mean:,.0f} a request")
+    flooded = floods(load.capacity, load.flooded(), _say)
+    _show(flooded, f"Floods of {TIMES} times the capacity")
+    idle = load.idle()
     print(f"reservation idle: {idle:.2%} of the throughput without it")
-    print(f"retail floor of {_FLOOR:.0%} under an enterprise flood: {floor:.2%}")
-    python, machine = platform.python_version(), platform.machine()
-    print(f"tierfleet {version('tierfleet')}, Python {python}, {machine}, virtual time")
-    good = good and idle >= _IDLE and floor >= _FLOOR * 0.99
-    good = good and worst[0] >= _WAIT_OK and worst[1] >= _PAID and worst[2] >= _THROUGHPUT
+    floor, share = load.floor(_FLOOR)
+    print(
+        f"retail floor of {_FLOOR} % under an enterprise flood: {floor:.2%} of its rate,"
+        f" {share:.2%} of all that was served"
+    )
+    returns = _returns(load)
+    given.pictures.mkdir(parents=True, exist_ok=True)
+    (given.pictures / "claw-back.svg").write_text(picture.svg(returns))
+    capacity, sped_up = azure.overload(trace, _OVERLOAD)
+    bursty = floods(capacity, sped_up, _say)
+    name = given.azure.name if given.azure else "a synthetic trace of the shape of Azure's code"
+    _show(bursty, f"{name} at {_OVERLOAD} times {capacity:,} service tokens/s")
+
+    good = all(flood.kept and flood.needed for flood in flooded)
+    good = good and idle >= _IDLE and floor >= _KEPT and all(one.kept for one in returns)
+    where = f"Python {platform.python_version()}, {platform.machine()}, virtual time"
+    print(f"tierfleet {version('tierfleet')}, {where}")
     print(json.dumps({"good": good, "idle": round(idle, 4), "floor": round(floor, 4)}))
     print(
-        f"contract wait_ok={worst[0]:.4f} paid_served={worst[1]:.4f}"
-        f" throughput_vs_fcfs={worst[2]:.4f}"
+        f"contract wait_ok={min(flood.contract.wait_ok for flood in flooded):.4f}"
+        f" paid_served={min(flood.contract.paid_served for flood in flooded):.4f}"
+        f" throughput_vs_fcfs={min(flood.throughput for flood in flooded):.4f}"
     )
     return 0 if good else 1
 
 
-def _rate_that_offers(wanted: float, mean: float, seconds: float) -> float:
-    """Requests a second whose bursts come to that many service tokens a second in this trace."""
-    rate = wanted / mean
-    for _ in range(4):
-        rate *= wanted / offered(trace(seconds, {OWNER: rate}), OWNER, seconds)
-    return rate
+def _azure(path: Path | None) -> list[TraceRequest]:
+    if path is None:
+        return azure.synthetic()
+    with path.open() as lines:
+        return azure.read(lines)
 
 
-def _idle(capacity: int, mean: float, seconds: float) -> float:
-    requests = trace(seconds, flood_rates(TIMES * capacity / mean))
-    contract = plan(capacity, From.LOWER)
-    without = plan(capacity, From.LOWER, reserved=False)
-    with_it = figures(run(contract, requests, Core), contract).served
-    return with_it / figures(run(without, requests, Core), contract).served
-
-
-def _floor(capacity: int, mean: float, seconds: float) -> float:
-    rates = {HOBBY: capacity / mean, **flood_rates(TIMES * capacity / mean)}
-    result = run(plan(capacity, From.SAME, reserved=False, floor=10), trace(seconds, rates), Core)
-    steady = range(60, int(seconds))
-    of_hobby = sum(result.service.bins[HOBBY].get(second, 0) for second in steady)
-    return of_hobby / _served(result, steady)
-
-
-def _served(result: Result, seconds: range) -> int:
-    """Micro service tokens of everybody in those seconds."""
-    bins = result.service.bins.values()
-    return sum(one.get(second, 0) for one in bins for second in seconds)
-
-
-def _show(rows: list[tuple[str, Figures, float]]) -> None:
-    table = Table(title=f"A contract of {PERCENT} % under floods of {TIMES} times the capacity")
-    for heading in ("flood from", "in 100 ms", "of", "paid served", "throughput"):
-        table.add_column(heading, justify="left" if heading == "flood from" else "right")
-    for name, found, throughput in rows:
+def _returns(load: Load) -> list[clawback.Return]:
+    found = []
+    for lent in clawback.LENT:
+        for reclaim in clawback.RECLAIMS:
+            found.append(clawback.measure_return(load.capacity, load.mean, lent, reclaim))
+            _say(f"claw-back of {lent} work, {reclaim}")
+    table = _table("Claw-back", "lent work", "reclaim", "at its rate", "bound", "TTFT", "lost")
+    for one in found:
         table.add_row(
-            name,
-            f"{found.wait_ok:.2%}",
-            f"{found.conforming:,}",
-            f"{found.paid_served:.2%}",
-            f"{throughput:.2%}",
+            one.lent,
+            one.reclaim,
+            f"{one.seconds:.3f} s",
+            f"{one.bound:.3f} s",
+            f"{one.first_token:.3f} s",
+            f"{one.lost:.1%}",
         )
+    table.caption = "TTFT: of the first request; lost: of a minute's work"
     Console(width=80).print(table)
+    return found
+
+
+def _show(found: Sequence[Flood], title: str) -> None:
+    table = _table(title, "flood from", "", "in 100 ms", "of", "paid served", "throughput")
+    for flood in found:
+        base = flood.first_come.served
+        rows = (("first come", flood.first_come), ("without", flood.without))
+        for name, row in (*rows, (f"{PERCENT} %", flood.contract)):
+            table.add_row(
+                flood.side,
+                name,
+                f"{row.wait_ok:.2%}",
+                f"{row.conforming:,}",
+                f"{row.paid_served:.2%}",
+                f"{row.served / base:.2%}",
+            )
+    Console(width=80).print(table)
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(title=title, title_justify="left", caption_justify="left", box=None)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if number < 2 else "right")
+    return table
+
+
+def _say(what: str) -> None:
+    """Progress, on standard error, with the processor time so far."""
+    print(f"{process_time():5.0f} s  {what}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -3,21 +3,18 @@
 from dataclasses import dataclass
 
 from bench.contract.scenario import GROUP, OWNER, burndown, engine
-from tierfleet.admission.core import Core
-from tierfleet.admission.interface import Admission
-from tierfleet.admission.order import Choice
-from tierfleet.admission.types import Dispatch, EngineLimits
-from tierfleet.plan import Plan
+from tierfleet.plan import MICRO, Plan
+from tierfleet.simulator.baselines import Fcfs
 from tierfleet.simulator.contracts import conforming
-from tierfleet.simulator.log import End
+from tierfleet.simulator.log import NEVER, End
 from tierfleet.simulator.report import measure
 from tierfleet.simulator.service import Price
 from tierfleet.simulator.simulation import MakeCore, Result, Setup, simulate
 from tierfleet.simulator.trace import SECOND, TraceRequest
 
 IN_TIME = SECOND // 10
-_TAIL_SECONDS = 30
-"""Requests of the last seconds may still run at the end: they are left out of what is paid for."""
+_SERVED = (End.COMPLETED, End.UNSERVED)
+"""Of what got a seat: it was answered, or ran at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +24,7 @@ class Figures:
     Attributes:
         wait_ok: part of the conforming requests that waited 100 ms at most.
         conforming: number of them.
-        paid_served: part of what was offered and guaranteed that was served in full.
+        paid_served: part of what was paid for that was served.
         served: service tokens a second, of all tenants.
     """
 
@@ -37,61 +34,61 @@ class Figures:
     served: float
 
 
-class Labels:
-    """Makes cores whose labels are noted: which requests conform by the core's own word."""
-
-    def __init__(self) -> None:
-        self.conforming: set[int] = set()
-        self.starts: dict[int, int] = {}
-
-    def __call__(self, plan: Plan, limits: EngineLimits, seed: int) -> Admission:
-        """A core."""
-        labels = self
-
-        class Noted(Core):
-            def _dispatch(self, now: int, choice: Choice) -> Dispatch:
-                decision = super()._dispatch(now, choice)
-                labels.starts[decision.id - 1] = now
-                if decision.conforming:
-                    labels.conforming.add(decision.id - 1)
-                return decision
-
-        return Noted(plan, limits, seed)
+def run(
+    plan: Plan, trace: list[TraceRequest], core: MakeCore, seconds: float | None = None
+) -> Result:
+    """The trace through the plan; what is unfinished at its end, or then, is cut off."""
+    horizon = None if seconds is None else int(seconds * SECOND)
+    return simulate(Setup(plan, engine(), GROUP, drain=False, horizon=horizon), trace, core)
 
 
-def run(plan: Plan, trace: list[TraceRequest], core: MakeCore) -> Result:
-    """The trace through the plan; what is unfinished at its end is cut off."""
-    return simulate(Setup(plan, engine(), GROUP, drain=False), trace, core)
+def capacity_of(trace: list[TraceRequest], plan: Plan, seconds: range) -> int:
+    """Service tokens that the engine does in a second, first come first served, in that time.
+
+    The trace must keep it busy from beginning to end.
+    """
+    result = run(plan, trace, Fcfs, seconds.stop)
+    return served(result, seconds) // len(seconds) // 10**6
 
 
-def figures(result: Result, contract: Plan, labels: Labels | None = None) -> Figures:
+def served(result: Result, seconds: range, tenant: str | None = None) -> int:
+    """Micro service tokens of a tenant, or of everybody, in those seconds."""
+    bins = result.service.bins
+    tenants = bins if tenant is None else (tenant,)
+    return sum(bins[one].get(second, 0) for one in tenants for second in seconds)
+
+
+def figures(result: Result, contract: Plan) -> Figures:
     """The figures of a run.
+
+    Conforming is what the core called so at arrival; of a run in which it labelled nothing (no
+    contract, first come first served) what a meter of the contract's rate and burst calls so.
+    Paid for is what a server of just the guaranteed rate would have begun for the owner alone;
+    served is what got a seat until then and kept it.
 
     Args:
         result: of `run`.
         contract: the plan with the contract, whether or not the run had it.
-        labels: of the run; without them (no contract, nothing labelled) conforming is what a meter
-            of the contract's rate and burst beside the core calls so.
     """
-    if labels is None:
-        setup = result.setup
-        (owed,) = conforming(result.trace, contract, setup.part, setup.start)
-        judged = set(owed)
-    else:
-        judged = labels.conforming
-    waits = [result.log.wait[position] for position in judged]
-    cut = result.horizon - _TAIL_SECONDS * SECOND
+    setup, log = result.setup, result.log
+    (judged,) = conforming(result.trace, contract, setup.part, setup.start)
+    if any(log.conforming):
+        judged = [position for position, label in enumerate(log.conforming) if label]
+    waits = [log.wait[position] for position in judged]
+    rate = contract.reservations[0].granted * MICRO
     price = Price(burndown())
-    asked = served = 0
+    asked = done = 0
+    paid = rate * result.horizon // SECOND
     for position, request in enumerate(result.trace):
-        if request.tenant == OWNER and request.arrival < cut:
+        if request.tenant == OWNER:
+            # Service curve of a rate: the least of A(s) + r·(t - s), A what was asked for until s.
+            paid = min(paid, asked + rate * (result.horizon - request.arrival) // SECOND)
             asked += price.of(request)
-            if result.log.end[position] == End.COMPLETED:
-                served += price.of(request)
-    guaranteed = contract.reservations[0].granted * 10**6 * cut // SECOND
+            if log.wait[position] != NEVER and log.end[position] in _SERVED:
+                done += price.of(request)
     return Figures(
         sum(0 <= wait <= IN_TIME for wait in waits) / max(1, len(waits)),
         len(waits),
-        min(1.0, served / max(1, min(asked, guaranteed))),
+        min(1.0, done / max(1, min(asked, paid))),
         measure(result, contract).served,
     )

@@ -1,5 +1,6 @@
 """The contract, and what floods it: a plan and a trace for each case."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any
@@ -54,8 +55,19 @@ def plan(
     reclaim: str = "NextSeat",
     preemption: str = "Never",
     floor: int = 0,
+    beyond: str = "enterprise",
 ) -> Plan:
-    """One replica of so many service tokens/s, of which the owner has 30 %, or nothing."""
+    """One replica of so many service tokens/s, of which the owner has 30 %, or nothing.
+
+    Args:
+        capacity: service tokens a second.
+        flood: the tier that floods.
+        reserved: False for no contract.
+        reclaim: how the contract takes lent seats back.
+        preemption: of the tier that floods.
+        floor: percent, of retail.
+        beyond: the tier in which the owner competes beyond the contract.
+    """
     queue = {"maxRequests": 2000, "maxWaitMilliseconds": 60_000}
     tiers: list[dict[str, Any]] = [
         {"name": name, "priority": priority, "queue": queue} for name, priority in _PRIORITY.items()
@@ -72,6 +84,7 @@ def plan(
         "declared": {"percent": PERCENT},
         "granted": capacity * PERCENT // 100,
         "lending": {"reclaim": reclaim},
+        "spillover": {"tier": beyond},
     }
     group = {
         "name": GROUP,
@@ -124,24 +137,24 @@ def trace(seconds: float, rates: dict[str, float], *, since: float = 0) -> list[
     Args:
         seconds: length.
         rates: requests a second, on average.
-        since: when the owner begins, in seconds.
+        since: when they begin, in seconds.
     """
     streams: list[dict[str, Any]] = []
     for tenant, rate in rates.items():
         stream: dict[str, Any] = {"tenant": tenant, "requestsPerSecond": rate, **_LENGTHS}
+        stream["fromSeconds"] = since
         if tenant == OWNER:
             stream |= {
                 "requestsPerSecond": 2 * rate,
                 "onSeconds": _BURST_SECONDS,
                 "offSeconds": _BURST_SECONDS,
                 "randomPhases": True,
-                "fromSeconds": since,
             }
         streams.append(stream)
     return clients.generate(clients.parse({"seconds": seconds, "clients": streams}), 1)
 
 
-def offered(requests: list[TraceRequest], tenant: str, seconds: float) -> float:
+def offered(requests: Iterable[TraceRequest], tenant: str | None, seconds: float) -> float:
     """Service tokens a second that the tenant asks for within that time."""
     price = Price(burndown())
     end = seconds * SECOND

@@ -40,6 +40,7 @@ class Log:
         ended: when it ended, nanoseconds since the trace began.
         output: tokens that the caller got, over all sequences.
         reserved: 1 if its last seat was charged to a reservation.
+        conforming: 1 if the core called it so at arrival; known of what got a seat.
         aborts: how often the core took its seat away.
     """
 
@@ -51,6 +52,7 @@ class Log:
         self.ended = array("q", [NEVER]) * requests
         self.output = array("q", [0]) * requests
         self.reserved = bytearray(requests)
+        self.conforming = bytearray(requests)
         self.aborts = array("H", [0]) * requests
 
     def close(self, position: int, now: int, end: End) -> None:

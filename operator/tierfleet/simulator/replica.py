@@ -372,6 +372,7 @@ class Replica:
         self._running[live.number] = live
         self._log.wait[position] = self._now - request.arrival
         self._log.reserved[position] = decision.reservation is not None
+        self._log.conforming[position] = decision.conforming
         if self._progress_at == _FAR:
             self._progress_at = self._now + self._pace.progress
 
