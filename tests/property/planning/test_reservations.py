@@ -87,6 +87,16 @@ def test_no_contract_and_no_policy_makes_a_plan_that_a_sidecar_would_refuse(
         assert plan.join(plan.split(found.plan)) == found.plan
 
 
+@given(markets(), st.data())
+def test_plans_settle_on_what_they_have_written(snapshot: Snapshot, data: st.DataObject) -> None:
+    """Bound: a plan for each contract. One that is edited may wait for what another gives up."""
+    after = history(data, snapshot)
+    for _ in after.reservations:
+        after = written(after)
+    settled = {key: found.plan for key, found in plans(after).items()}
+    assert {key: found.plan for key, found in plans(written(after)).items()} == settled
+
+
 @given(markets())
 def test_what_is_accepted_for_the_first_time_is_granted_in_full(snapshot: Snapshot) -> None:
     for found in plans(snapshot).values():
