@@ -40,7 +40,7 @@ mutants: $(INSTALLED) ## Check that wrong variants of the admission core fail a 
 	@$(RUN) tests.mutants.run
 
 .PHONY: bench-contract
-bench-contract: $(INSTALLED) ## Measure a contract of 30 % under floods, in virtual time (8 minutes)
+bench-contract: $(INSTALLED) ## Measure a contract of 30 % under floods, in virtual time (4 minutes)
 	@$(RUN) bench.contract $(if $(AZURE),--azure $(AZURE))
 
 .PHONY: reproduce

@@ -49,11 +49,11 @@ def main() -> int:
     given.pictures.mkdir(parents=True, exist_ok=True)
     (given.pictures / "claw-back.svg").write_text(picture.svg(returns))
     capacity, sped_up = azure.overload(trace, _OVERLOAD)
-    bursty = floods(capacity, sped_up, _say)
+    bursty = floods(capacity, sped_up, _say, queue_seconds=azure.QUEUE_SECONDS)
     name = given.azure.name if given.azure else "a synthetic trace of the shape of Azure's code"
     _show(bursty, f"{name} at {_OVERLOAD} times {capacity:,} service tokens/s")
 
-    good = all(flood.kept and flood.needed for flood in flooded)
+    good = all(flood.kept and flood.needed for flood in (*flooded, *bursty))
     good = good and idle >= _IDLE and floor >= _KEPT and all(one.kept for one in returns)
     where = f"Python {platform.python_version()}, {platform.machine()}, virtual time"
     print(f"tierfleet {version('tierfleet')}, {where}")

@@ -26,6 +26,8 @@ _SHAPE = {
         }
     ],
 }
+QUEUE_SECONDS = 120
+"""Its bursts would keep a server of just the reserved rate busy for more than a minute."""
 _SATURATED = 100
 _PROBED = range(20, 80)
 

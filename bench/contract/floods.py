@@ -110,15 +110,29 @@ class Load:
         return own / promised, own / served(result, steady)
 
 
-def floods(capacity: int, trace: list[TraceRequest], done: Callable[[str], None]) -> list[Flood]:
-    """The same trace, with those who flood in each tier in turn; `done` is told of each run."""
+def floods(
+    capacity: int,
+    trace: list[TraceRequest],
+    done: Callable[[str], None],
+    *,
+    queue_seconds: int = 60,
+) -> list[Flood]:
+    """The same trace, with those who flood in each tier in turn.
+
+    Args:
+        capacity: service tokens that the engine does of it in a second.
+        trace: of the owner and those who flood.
+        done: told of each run.
+        queue_seconds: that a request waits at most.
+    """
     contract = plan(capacity, From.LOWER)
     first_come = figures(run(contract, trace, Fcfs), contract)
     done("first come, first served")
     found = []
     for side in From:
-        contract = plan(capacity, side)
-        without = figures(run(plan(capacity, side, reserved=False), trace, Core), contract)
+        contract = plan(capacity, side, queue_seconds=queue_seconds)
+        bare = plan(capacity, side, reserved=False, queue_seconds=queue_seconds)
+        without = figures(run(bare, trace, Core), contract)
         done(f"flood from {side}, without a contract")
         kept = figures(run(contract, trace, Core), contract)
         done(f"flood from {side}, with it")

@@ -56,6 +56,7 @@ def plan(
     preemption: str = "Never",
     floor: int = 0,
     beyond: str = "enterprise",
+    queue_seconds: int = 60,
 ) -> Plan:
     """One replica of so many service tokens/s, of which the owner has 30 %, or nothing.
 
@@ -67,8 +68,9 @@ def plan(
         preemption: of the tier that floods.
         floor: percent, of retail.
         beyond: the tier in which the owner competes beyond the contract.
+        queue_seconds: that a request waits at most.
     """
-    queue = {"maxRequests": 2000, "maxWaitMilliseconds": 60_000}
+    queue = {"maxRequests": 2000, "maxWaitMilliseconds": queue_seconds * 1000}
     tiers: list[dict[str, Any]] = [
         {"name": name, "priority": priority, "queue": queue} for name, priority in _PRIORITY.items()
     ]
