@@ -46,8 +46,8 @@ GUARANTEES = (
     _wrong(
         "idle guarantees save up without bound",
         "entitlements.py",
-        "self._level = min(cap, level)",
-        "self._level = level",
+        "if self._level >= cap:",
+        "if self._level >= 1000 * cap:",
         "test_entitlements.py::test_an_idle_reservation_saves_up_its_burst_window_and_no_more",
     ),
     _wrong(
@@ -475,8 +475,8 @@ ACCOUNTS = (
     _wrong(
         "limits two windows deep",
         "limits.py",
-        "self._depth = max(self._gain * MINUTE, self._unit)",
-        "self._depth = max(2 * self._gain * MINUTE, self._unit)",
+        "self.depth = max(self.gain * MINUTE, self.unit)",
+        "self.depth = max(2 * self.gain * MINUTE, self.unit)",
         "test_shedding.py::test_a_limit_says_exactly_when_it_lets_the_next_request_in",
     ),
     _wrong(

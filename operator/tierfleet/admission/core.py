@@ -320,7 +320,7 @@ class Core:
     def _dispatch(self, now: int, record: Request, instead_of: int | None) -> Dispatch:
         self._waiting.leave(now, record)
         self._running.start(now, record)
-        tier = record.share.tier.plan
+        tier = record.share.tier
         contract = record.account.plan if record.account is not None else None
         return Dispatch(
             record.id,
@@ -424,17 +424,14 @@ class Core:
         at = self._calendar.edge
         if self._waiting.number:
             free = self._seats.taken < self._seats.total
-            for due in (
-                self._waiting.due(),
-                self._pulse.due(),
-                self._reclaim.due(),
-                self._hold.due if free and self._seats.held else NEVER,
+            at = _sooner(now, at, self._waiting.due())
+            at = _sooner(now, at, self._pulse.due())
+            at = _sooner(now, at, self._reclaim.due())
+            if free and self._seats.held:
+                at = _sooner(now, at, self._hold.due)
+            if free or self._roster.reclaims:
                 # Without a free seat too: a guarantee's patience begins when it is owed one.
-                self._order.due() if free or self._roster.reclaims else NEVER,
-            ):
-                # What was due before now waits for something else.
-                if now < due < at:
-                    at = due
+                at = _sooner(now, at, self._order.due())
         if at == NEVER or now < self._wake <= at:
             return
         self._wake = at
@@ -447,12 +444,9 @@ class Core:
         self._shadow = plan.enforcement is Enforcement.SHADOW
         self._settlement.change(plan)
         self._seats.change(limits)
-        self._first_come = deque(
-            sorted(
-                (r for r in self._requests.values() if r.state == QUEUED),
-                key=lambda record: record.sequence,
-            )
-        )
+        queued = [record for record in self._requests.values() if record.state == QUEUED]
+        self._waiting.rewatch(queued)
+        self._first_come = deque(sorted(queued, key=lambda record: record.sequence))
         self._rebuild()
         self._turn(self._now)
 
@@ -464,3 +458,8 @@ class Core:
             entitlement.keep = 0
             self._running.keep(entitlement)
         self._order.rebuild()
+
+
+def _sooner(now: int, at: int, due: int) -> int:
+    """What was due before now waits for something else."""
+    return due if now < due < at else at

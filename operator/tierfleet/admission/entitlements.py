@@ -16,6 +16,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
+from tierfleet.admission.calendar import NEVER
 from tierfleet.admission.requests import Request
 from tierfleet.plan import MICRO
 
@@ -52,15 +53,16 @@ class Entitlement:
         unlent: seats that it keeps for its own tenants, used or not.
         keep: those of them that are not used.
         clock: virtual time among its tenants.
-        entry: in the heap of the guarantees that have something waiting; None if there is none.
+        offered: its key in the heap of the guarantees that have something waiting; `NEVER` if it is
+            not there.
         balance: micro service tokens that are left of what was prepaid; None if nothing was.
         period_end: when the balance is filled up again.
     """
 
     __slots__ = (
         "_cap", "_cap_waiting", "_frozen", "_gain", "_level", "_then", "_unit", "backlog",
-        "balance", "burst", "clock", "conforming", "entry", "flows", "in_flight", "index", "keep",
-        "live", "patience", "period_end", "plan", "reclaims", "tag", "unlent", "waiting",
+        "balance", "burst", "clock", "conforming", "flows", "in_flight", "index", "keep", "live",
+        "offered", "patience", "period_end", "plan", "reclaims", "tag", "unlent", "waiting",
     )  # fmt: skip
 
     def __init__(self, now: int, index: int, plan: "Reservation | None" = None) -> None:
@@ -73,7 +75,7 @@ class Entitlement:
         self.in_flight = 0
         self.keep = self.unlent = 0
         self.clock = 0
-        self.entry: tuple[int, int, Entitlement] | None = None
+        self.offered = NEVER
         self.balance: int | None = None
         self.period_end: datetime | None = None
         self._then = now
@@ -156,7 +158,6 @@ class Entitlement:
         """A request of one of its tenants begins to wait."""
         self._earn(now)
         self.waiting += 1
-        self._retag(now)
 
     def leave(self, now: int) -> None:
         """A request of one of its tenants no longer waits."""
@@ -232,10 +233,13 @@ class Entitlement:
         passed = now - self._then
         if passed > 0 and not self._frozen:
             self._then = now
-            level = self._level + passed * self._gain
+            self._level += passed * self._gain
             cap = self._cap_waiting if self.waiting else self._cap
-            # What is above the cap because something waited until now is lost.
-            self._level = min(cap, level)
+            # Earning moves the balance and the time together, so the tag stays; but what is above
+            # the cap, because something waited until now, is lost.
+            if self._level >= cap:
+                self._level = cap
+                self._retag(now)
 
     def _retag(self, now: int) -> None:
         self.tag = now - self._level // self._gain if self._gain else now

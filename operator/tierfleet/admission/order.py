@@ -12,7 +12,6 @@ Reads what waits; changes nothing but its own heaps and the request that it choo
 Steps 2 to 4 stop at the seats that are held back.
 """
 
-from collections.abc import Sequence
 from heapq import heappop, heappush, heapreplace
 from typing import Final
 
@@ -51,16 +50,16 @@ class Order:
         """What waits has changed as a whole."""
         self._owed = []
         for entitlement in self._roster.entitlements:
-            entitlement.entry = None
+            entitlement.offered = NEVER
             self.offer(entitlement)
 
     def offer(self, entitlement: Entitlement) -> None:
         """The guarantee has something waiting, or its tag has come nearer."""
         if entitlement.live and entitlement.waiting:
-            entry = entitlement.entry
-            if entry is None or entry[0] > entitlement.due:
-                entitlement.entry = (entitlement.due, entitlement.index, entitlement)
-                heappush(self._owed, entitlement.entry)
+            due = entitlement.due
+            if due < entitlement.offered:
+                entitlement.offered = due
+                heappush(self._owed, (due, entitlement.index, entitlement))
 
     def due(self) -> int:
         """When the next guarantee is owed something; `NEVER` if none has anything waiting."""
@@ -73,7 +72,7 @@ class Order:
         if self._owed:
             entitlement = self._top()
             if entitlement is not None and entitlement.due <= now:
-                request = self._reserved(now)
+                request = self._reserved(now, entitlement)
                 if request is not None or self.blocked is not None:
                     return request
         if self._seats.taken >= self._seats.total:
@@ -93,29 +92,27 @@ class Order:
         while owed:
             entry = owed[0]
             entitlement = entry[2]
-            if entitlement.entry != entry:
+            if entitlement.offered != entry[0]:
                 heappop(owed)
                 continue
             # Offered again when one of its tenants may run again.
             if not entitlement.waiting or entitlement.head() is None:
                 heappop(owed)
-                entitlement.entry = None
+                entitlement.offered = NEVER
                 continue
             due = entitlement.due
             if entry[0] == due:
                 return entitlement
-            entitlement.entry = (due, entitlement.index, entitlement)
-            heapreplace(owed, entitlement.entry)
+            entitlement.offered = due
+            heapreplace(owed, (due, entitlement.index, entitlement))
         return None
 
-    def _reserved(self, now: int) -> Request | None:
+    def _reserved(self, now: int, top: Entitlement) -> Request | None:
         seats = self._seats
         found: Request | None = None
         aside: list[Entitlement] = []
-        while True:
-            entitlement = self._top()
-            if entitlement is None or entitlement.due > now:
-                break
+        entitlement: Entitlement | None = top
+        while entitlement is not None and entitlement.due <= now:
             head = entitlement.head()
             if head is None:
                 break
@@ -137,9 +134,10 @@ class Order:
                     self.passed.append(head)
             aside.append(entitlement)
             heappop(self._owed)
-            entitlement.entry = None
-        for entitlement in aside:
-            self.offer(entitlement)
+            entitlement.offered = NEVER
+            entitlement = self._top()
+        for one in aside:
+            self.offer(one)
         return found
 
     # 2 to 4
@@ -176,8 +174,7 @@ class Order:
         head: Request | None = None
         least = (0, 0)
         for tag, index, entitlement in self._owed:
-            entry = entitlement.entry
-            if entry is not None and entry[0] == tag and (head is None or (tag, index) < least):
+            if entitlement.offered == tag and (head is None or (tag, index) < least):
                 candidate = entitlement.conforming_head()
                 if candidate is not None:
                     head, least = candidate, (tag, index)
@@ -194,7 +191,7 @@ class Order:
         return found and seats.kv_to_share(head.kv)
 
 
-def _first(tiers: Sequence[TierQueue]) -> Request | None:
+def _first(tiers: list[TierQueue]) -> Request | None:
     """Of tiers that share a clock, the request to be served; ties go to the older one."""
     first: Request | None = None
     for tier in tiers:

@@ -11,9 +11,10 @@ from fractions import Fraction
 from itertools import chain, islice
 from math import ceil
 
+from tierfleet.admission.calendar import NEVER
 from tierfleet.admission.entitlements import FLOOR_BURST, SECOND, Entitlement
 from tierfleet.admission.flows import Flow
-from tierfleet.admission.limits import Bucket
+from tierfleet.admission.limits import Bucket, Limit, TierLimits
 from tierfleet.admission.lines import Line
 from tierfleet.admission.periods import end_of
 from tierfleet.admission.requests import Request
@@ -88,7 +89,9 @@ class Roster:
         bands: dict[int, Band] = {}
         for name, plan in plans.items():
             queue = known.get(name) or TierQueue(plan)
-            queue.change(plan, self.part(plan.queue.max_requests), self._long(plan))
+            queue.change(
+                plan, self.part(plan.queue.max_requests), self._long(plan), self._limits(plan)
+            )
             queue.clear(now)
             band = bands.get(plan.priority)
             if band is None:
@@ -119,6 +122,15 @@ class Roster:
         if bound is None:
             return None
         return LongContexts(bound.above_tokens, self.part(bound.max_concurrent_requests))
+
+    def _limits(self, plan: Tier) -> TierLimits:
+        requests, tokens = plan.limits.requests_per_minute, plan.limits.tokens_per_minute
+        in_flight = plan.limits.max_concurrent_requests
+        return TierLimits(
+            None if requests is None else Limit(requests, self.share),
+            None if tokens is None else Limit(tokens, self.share),
+            None if in_flight is None else self.part(in_flight),
+        )
 
     def _adopt_reservations(self, now: int) -> None:
         known = {e.plan.uid: e for e in self.entitlements if e.plan is not None}
@@ -180,7 +192,7 @@ class Roster:
             entitlement.flows = []
             entitlement.leave_all(now)
             entitlement.conforming = entitlement.backlog = entitlement.in_flight = 0
-            entitlement.entry = None
+            entitlement.offered = NEVER
             entitlement.keep = 0
         for flow, requests in waiting.items():
             self._join_reservation(flow)
@@ -369,20 +381,19 @@ class Roster:
         """A tenant that is gone from the plan keeps its place for what it still has here."""
         return self.tiers.get(flow.home.plan.name) or self.bands[-1].tiers[-1]
 
-    def _limit(self, now: int, flow: Flow) -> None:
-        limits = flow.home.plan.limits
-        flow.requests = self._bucket(now, flow.requests, limits.requests_per_minute)
-        flow.tokens = self._bucket(now, flow.tokens, limits.tokens_per_minute)
-        concurrent = limits.max_concurrent_requests
-        flow.max_in_flight = None if concurrent is None else self.part(concurrent)
+    @staticmethod
+    def _limit(now: int, flow: Flow) -> None:
+        limits = flow.home.limits
+        flow.requests = _bucket(now, flow.requests, limits.requests)
+        flow.tokens = _bucket(now, flow.tokens, limits.tokens)
+        flow.max_in_flight = limits.in_flight
 
-    def _bucket(self, now: int, bucket: Bucket | None, limit: int | None) -> Bucket | None:
-        if limit is None:
-            return None
-        if bucket is None:
-            return Bucket(now, limit, self.share)
-        bucket.change(now, limit, self.share)
-        return bucket
+
+def _bucket(now: int, bucket: Bucket | None, limit: Limit | None) -> Bucket | None:
+    if limit is None or bucket is None:
+        return None if limit is None else Bucket(now, limit)
+    bucket.change(now, limit)
+    return bucket
 
 
 def _take_all(flow: Flow) -> list[Request]:

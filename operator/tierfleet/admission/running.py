@@ -99,7 +99,7 @@ class Running:
         if flow.max_in_flight == flow.in_flight + 1:
             # It was passed over until now.
             for share in flow.all_shares():
-                if share.line.first is not None and share.entry is None:
+                if share.line.first is not None and not share.listed:
                     share.tier.offer(share)
 
     def _holds(self, account: Entitlement, seats: int) -> None:

@@ -6,9 +6,11 @@ saves nothing up. Tiers of one priority are one band with one clock; each has a 
 so that a floor can serve one of them alone.
 """
 
+from collections import deque
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, NamedTuple
 
+from tierfleet.admission.limits import TierLimits
 from tierfleet.admission.lines import Line
 from tierfleet.admission.requests import Request
 from tierfleet.plan import Preemption, Tier
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from tierfleet.admission.flows import Flow
 
 Entry = tuple[int, int, "Share"]
-"""In a heap: key, sequence of the head (ties go by it), who. It lives while its share names it."""
+"""In a heap: key, sequence of a request (ties go by it), who. It lives while its share says so."""
 
 
 class Band:
@@ -49,12 +51,12 @@ class Share:
         base: refunds take `v` no lower: the clock when the tenant last came back.
         line: what waits.
         backlog: micro service tokens of that.
-        entry: in the tier's heap; None if there is none.
+        listed, listed_v: sequence and key of its entry in the tier's heap; 0 if there is none.
         heavy: in the tier's heap of backlogs; None if there is none.
     """
 
     __slots__ = (
-        "backlog", "base", "entry", "flow", "heavy", "line", "tier", "v", "weight",
+        "backlog", "base", "flow", "heavy", "line", "listed", "listed_v", "tier", "v", "weight",
     )  # fmt: skip
 
     def __init__(self, flow: "Flow", tier: "TierQueue", weight: int) -> None:
@@ -64,7 +66,7 @@ class Share:
         self.v = self.base = 0
         self.line = Line()
         self.backlog = 0
-        self.entry: Entry | None = None
+        self.listed = self.listed_v = 0
         self.heavy: Entry | None = None
 
     def put(self, now: int, request: Request, *, again: bool = False, stays: bool = False) -> None:
@@ -92,7 +94,8 @@ class Share:
         """Forgets what waits."""
         self.line = Line()
         self.backlog = 0
-        self.entry = self.heavy = None
+        self.listed = 0
+        self.heavy = None
 
     def come_back(self) -> None:
         """The tenant has something to send again: what it did not use meanwhile is gone.
@@ -114,7 +117,7 @@ class Share:
         if weighed < 0:
             self.v = max(self.v, self.base)
             # An entry with a key too high would be found too late; too low ones mend themselves.
-            if self.entry is not None and self.entry[0] > self.v:
+            if self.listed and self.listed_v > self.v:
                 self.tier.offer(self)
 
 
@@ -130,6 +133,9 @@ class TierQueue:
 
     Attributes:
         plan: the tier.
+        name, priority: of the plan; read for every request, and a plan takes longer to read.
+        limits: of each of its tenants.
+        ages: what waits here, in the order in which it expires, with what has left meanwhile.
         band: of its priority.
         bound: most requests that wait, this replica's part; conforming ones do not count.
         wait: nanoseconds that a request waits at most.
@@ -145,14 +151,16 @@ class TierQueue:
     """
 
     __slots__ = (
-        "_heap", "_heavies", "_parked", "anytime", "band", "bound", "floor", "in_flight", "long",
-        "long_running", "plan", "preemptible", "reserved_waiting", "running", "wait", "waiting",
+        "_heap", "_heavies", "_parked", "ages", "anytime", "band", "bound", "floor", "in_flight",
+        "limits", "long", "long_running", "name", "plan", "preemptible", "priority",
+        "reserved_waiting", "running", "wait", "waiting",
     )  # fmt: skip
 
     def __init__(self, plan: Tier) -> None:
         self._heap: list[Entry] = []
         self._heavies: list[Entry] | None = None
         self._parked: dict[Share, None] = {}
+        self.ages: deque[Request] = deque()
         self.waiting = 0
         self.reserved_waiting = 0
         self.in_flight = 0
@@ -160,11 +168,14 @@ class TierQueue:
         self.running: list[Request] = []
         self.floor: Entitlement | None = None
         self.band = Band(plan.priority)
-        self.change(plan, 0, None)
+        self.change(plan, 0, None, TierLimits(None, None, None))
 
-    def change(self, plan: Tier, bound: int, long: LongContexts | None) -> None:
+    def change(self, plan: Tier, bound: int, long: LongContexts | None, limits: TierLimits) -> None:
         """Goes over to a new plan's tier."""
         self.plan = plan
+        self.name = plan.name
+        self.priority = plan.priority
+        self.limits = limits
         self.bound = bound
         self.long = long
         self.wait = plan.queue.max_wait_milliseconds * 1_000_000
@@ -188,7 +199,7 @@ class TierQueue:
         self.waiting += 1
         if self.floor is not None:
             self.floor.join(now)
-        if share.entry is None:
+        if not share.listed:
             self.offer(share)
         if self._heavies is not None:
             self._weigh(share, self._heavies)
@@ -203,10 +214,10 @@ class TierQueue:
         """The share may be served: its entry is made anew."""
         head = share.line.first
         if head is not None:
-            share.entry = (share.v, head.sequence, share)
-            heappush(self._heap, share.entry)
+            share.listed_v, share.listed = share.v, head.sequence
+            heappush(self._heap, (share.v, head.sequence, share))
             if len(self._heap) > 64 and len(self._heap) > 4 * self.waiting:
-                self._heap = [entry for entry in self._heap if entry[2].entry == entry]
+                self._heap = [entry for entry in self._heap if _lives(entry)]
                 heapify(self._heap)
 
     def top(self) -> Request | None:
@@ -214,32 +225,32 @@ class TierQueue:
         heap = self._heap
         while heap:
             entry = heap[0]
-            share = entry[2]
-            if share.entry != entry:
+            if not _lives(entry):
                 heappop(heap)
                 continue
+            share = entry[2]
             head = share.line.first
             if head is None or not share.flow.may_run():
                 # Its tenant offers it again.
                 heappop(heap)
-                share.entry = None
+                share.listed = 0
                 continue
             if self._is_too_long(head):
                 heappop(heap)
-                share.entry = None
+                share.listed = 0
                 self._parked[share] = None
                 continue
             if entry[0] == share.v and entry[1] == head.sequence:
                 return head
-            share.entry = (share.v, head.sequence, share)
-            heapreplace(heap, share.entry)
+            share.listed_v, share.listed = share.v, head.sequence
+            heapreplace(heap, (share.v, head.sequence, share))
         return None
 
     def offer_parked(self) -> None:
         """What could not run when it was looked at may run now."""
         parked, self._parked = self._parked, {}
         for share in parked:
-            if share.line.first is not None and share.entry is None:
+            if share.line.first is not None and not share.listed:
                 self.offer(share)
 
     def is_long(self, prompt: int) -> bool:
@@ -261,7 +272,7 @@ class TierQueue:
         if self._heavies is None:
             self._heavies = []
             for entry in self._heap:
-                if entry[2].entry == entry:
+                if _lives(entry):
                     self._weigh(entry[2], self._heavies)
         heavies = self._heavies
         while heavies:
@@ -287,3 +298,8 @@ class TierQueue:
             if len(heavies) > 64 and len(heavies) > 4 * self.waiting:
                 heavies[:] = [entry for entry in heavies if entry[2].heavy == entry]
                 heapify(heavies)
+
+
+def _lives(entry: Entry) -> bool:
+    """False for what is left in a tier's heap of an entry that was made anew."""
+    return entry[2].listed == entry[1] and entry[2].listed_v == entry[0]
