@@ -74,6 +74,14 @@ GUARANTEES = (
         "::test_a_request_conforms_if_it_can_start_within_the_wait_that_is_promised",
     ),
     _wrong(
+        "what conforms spills over too",
+        "arrivals.py",
+        "if record.conforming and record.share.tier is not flow.home:",
+        "if not record:",
+        "test_guarantees.py"
+        "::test_what_conforms_is_of_its_own_tier_wherever_the_rest_spills_over_to",
+    ),
+    _wrong(
         "tenants of a reservation by arrival",
         "running.py",
         "flow.drawn += record.cost",
@@ -249,6 +257,20 @@ ROOM = (
         "seats, anytime = self._seats, head.share.tier.anytime",
         "seats, anytime = self._seats, True",
         "test_holdback.py::test_ordinary_work_stops_at_the_seats_that_are_held_back",
+    ),
+    _wrong(
+        "held-back seats lent though nobody is thrown out",
+        "reclaim.py",
+        "all(e.reclaims for e in self._roster.entitlements if e.live)",
+        "True",
+        "test_holdback.py::test_seats_that_are_held_back_for_who_throws_nobody_out_are_not_lent",
+    ),
+    _wrong(
+        "held-back seats lent until nothing more may be lost",
+        "reclaim.py",
+        "return self.may_lose(now, self._lost, at_least)",
+        "return self.may_lose(now, 0, at_least)",
+        "test_holdback.py::test_seats_that_are_held_back_are_lent_while_as_much_again_may_be_lost",
     ),
     _wrong(
         "held-back seats lent while throwing out takes long",

@@ -53,6 +53,9 @@ class Arrivals:
         if account is not None and record.share is flow.share:
             record.spare = account.spare(now)
             record.conforming = record.spare >= 0
+            if record.conforming and record.share.tier is not flow.home:
+                # Only what does not conform spills over into another tier.
+                record.share = flow.share_in(flow.home)
         return record
 
     def refusal(self, now: int, record: Request, deadline: int | None, waiting: int) -> Shed | None:

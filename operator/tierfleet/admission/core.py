@@ -404,7 +404,7 @@ class Core:
             roster = self._roster
             self._hold.roll(now, patience, self._seats.total, roster.promised, roster.burst)
         self._seats.held = self._hold.seats if patience else 0
-        self._order.lends_held = self._reclaim.losses.abort_to_free < patience
+        self._order.lends_held = self._reclaim.takes_back_within(now, patience)
 
     def _gets_on(self, now: int) -> bool:
         """False while the engine has stalled; guarantees earn nothing meanwhile."""

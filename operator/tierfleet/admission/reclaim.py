@@ -55,6 +55,10 @@ class Losses:
         work = max(self._done + self._lost, at_least)
         return (self._lost + cost) * 100 <= LOST_PERCENT * work
 
+    def may_double(self, now: int, at_least: int) -> bool:
+        """True if as much again as was lost may be."""
+        return self.may_lose(now, self._lost, at_least)
+
     def freed(self, nanoseconds: int) -> None:
         """The engine let go of a seat so long after it was told to."""
         self.abort_to_free += (nanoseconds - self.abort_to_free) // 8
@@ -90,6 +94,19 @@ class Reclaim:
     def due(self) -> int:
         """When a guarantee will have waited long enough; `NEVER` if none waits."""
         return NEVER if self._since is None else self._since + PATIENCE
+
+    def takes_back_within(self, now: int, wait: int) -> bool:
+        """True if every guarantee gets what is lent back in less than so many nanoseconds.
+
+        Each of them throws out, the engine lets go by then, and enough may still be lost: as much
+        again as in the last minute.
+        """
+        losses = self.losses
+        return (
+            all(e.reclaims for e in self._roster.entitlements if e.live)
+            and losses.abort_to_free < wait
+            and losses.may_double(now, self._roster.minute)
+        )
 
     def relax(self) -> None:
         """No guarantee waits for a seat."""

@@ -6,8 +6,8 @@ from tierfleet.plan import Plan
 def unsupported(plan: Plan) -> tuple[str, ...]:
     """Paths of the plan's fields that cannot be obeyed, each with the next step.
 
-    The operator refuses the same things on its resources; this is for plans that are written by
-    hand.
+    The operator refuses the same things on its resources, or leaves them out and says so; this is
+    for plans that are written by hand.
     """
     found: list[str] = []
     if plan.identification.gateway is not None:

@@ -68,7 +68,8 @@ def test_seats_that_are_held_back_are_flexs_only_while_nothing_higher_could_have
         {"name": "silver", "priority": 50, "queue": PATIENT},
         {"name": "bronze", "priority": 0, "queue": PATIENT, "preemption": "Anytime"},
     ]
-    driver = drive(seats, make_plan(tiers=tiers, reservations=[{**contract, "granted": 500}]))
+    lent = {"granted": 500, "lending": {"reclaim": "Abort"}}
+    driver = drive(seats, make_plan(tiers=tiers, reservations=[{**contract, **lent}]))
     world = World(driver, seed)
     started, check = driver.on_dispatch, watch(driver)
 
@@ -81,6 +82,8 @@ def test_seats_that_are_held_back_are_flexs_only_while_nothing_higher_could_have
         world.keep_waiting(tenant, 2, lambda random: Size(random.randint(1, 20 * prompt), 1, 1))
     for step in range(20):
         world.run(step * every * SECOND // 4)
+        for thrown_out in sorted(driver.aborting):
+            driver.release(thrown_out)
         world.send("silver-0", Size(prompt, 1, 1))
 
 

@@ -204,6 +204,17 @@ def test_overflow_competes_in_the_tier_that_spillover_names() -> None:
     assert replica.dispatch[overflow].tier == "bronze"
 
 
+def test_what_conforms_is_of_its_own_tier_wherever_the_rest_spills_over_to() -> None:
+    """It has the priority that its tenant pays for, and no bound of the other tier stops it."""
+    plan = reservation(tenants=["gold-0"], spillover={"action": "Shared", "tier": "bronze"})
+    bound = {"longContext": {"aboveTokens": 10, "maxConcurrentRequests": 1}}
+    replica = Replica(2, tiers=tiers(bronze=bound), reservations=[plan])
+    conforming = replica.dispatch[replica.send("gold-0")]
+    assert conforming.conforming
+    assert (conforming.tier, conforming.priority) == ("gold", 100)
+    assert replica.send("bronze-0") in replica.running
+
+
 def test_overflow_that_queues_has_the_lowest_weight_of_its_tier() -> None:
     plan = reservation(granted=1, spillover={"action": "Queue"})
     replica = Replica(1, tiers=tiers(bronze={"weight": 4}), reservations=[plan])
@@ -241,7 +252,7 @@ def test_seats_that_are_not_lent_are_free_for_their_owner() -> None:
 
 def test_seats_that_their_owner_uses_are_not_kept_twice() -> None:
     """Work that may be thrown out at any time is stopped by these seats alone."""
-    plan = reservation(lending={"lendablePercent": 0})
+    plan = reservation(lending={"lendablePercent": 0, "reclaim": "Abort"})
     replica = Replica(10, tiers=tiers(gold={"preemption": "Anytime"}), reservations=[plan])
     replica.many(3, "bronze-0")
     replica.many(10, "gold-0")

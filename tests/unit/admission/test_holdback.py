@@ -2,6 +2,7 @@ import pytest
 
 from tests.unit.admission.replica import Replica, reservation, tiers
 from tierfleet.admission.holdback import HoldBack, held_back
+from tierfleet.plan import MICRO
 
 SECOND = 1_000_000_000
 WAIT = SECOND // 10
@@ -81,9 +82,10 @@ def test_nothing_is_held_back_a_minute_after_the_last_reserved_arrival() -> None
 # In the core
 
 
-def held(**silver: object) -> Replica:
+def held(reclaim: str = "Abort", **silver: object) -> Replica:
     """8 seats, of which it holds back 2, and all are free."""
-    replica = Replica(8, tiers=tiers(silver=silver), reservations=[reservation()])
+    plan = reservation(lending={"reclaim": reclaim})
+    replica = Replica(8, tiers=tiers(silver=silver), reservations=[plan])
     for _ in range(12):
         for tenant in ("bronze-0", "gold-0", "gold-0"):
             replica.end(replica.send(tenant))
@@ -123,6 +125,24 @@ def test_work_that_can_be_thrown_out_at_any_time_may_sit_in_held_back_seats() ->
     replica = held(preemption="Anytime")
     replica.many(8, "silver-0")
     assert len(replica.running) == 8
+
+
+def test_seats_that_are_held_back_for_who_throws_nobody_out_are_not_lent() -> None:
+    replica = held("NextSeat", preemption="Anytime")
+    replica.many(8, "silver-0")
+    assert len(replica.running) == 6
+
+
+@pytest.mark.parametrize(("lost", "lent"), [(1500, 8), (1501, 6)])
+def test_seats_that_are_held_back_are_lent_while_as_much_again_may_be_lost(
+    lost: int, lent: int
+) -> None:
+    """3,000 a minute at 1,000 a second."""
+    replica = held(preemption="Anytime")
+    replica.core._reclaim.losses.lose(replica.now, lost * MICRO)
+    replica.wait(1000)
+    replica.many(8, "silver-0")
+    assert len(replica.running) == lent
 
 
 def test_work_that_can_be_thrown_out_only_before_its_first_byte_may_not() -> None:
