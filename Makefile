@@ -39,6 +39,10 @@ test: tools ## Run all tests, those on a real control plane included
 mutants: $(INSTALLED) ## Check that wrong variants of the admission core fail a test (3 minutes)
 	@$(RUN) tests.mutants.run
 
+.PHONY: bench-admission
+bench-admission: $(INSTALLED) ## Measure cycles a second of the admission core, pure and compiled (3 minutes)
+	@$(RUN) bench.admission
+
 .PHONY: bench-contract
 bench-contract: $(INSTALLED) ## Measure a contract of 30 % under floods, in virtual time (4 minutes)
 	@$(RUN) bench.contract $(if $(AZURE),--azure $(AZURE))

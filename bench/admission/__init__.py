@@ -1,0 +1,1 @@
+"""How fast the admission core is, and how much room a tenant takes: `make bench-admission`."""
