@@ -46,8 +46,8 @@ GUARANTEES = (
     _wrong(
         "idle guarantees save up without bound",
         "entitlements.py",
-        "if self._level >= cap:",
-        "if self._level >= 1000 * cap:",
+        "self._level = cap\n",
+        "self._level += 0\n",
         "test_entitlements.py::test_an_idle_reservation_saves_up_its_burst_window_and_no_more",
     ),
     _wrong(
