@@ -277,14 +277,14 @@ ROOM = (
         "seats.py",
         "if anytime and not lent:",
         "if False:",
-        "test_corners.py::test_held_back_seats_are_lent_to_nobody_while_throwing_out_takes_long",
+        "test_holdback.py::test_held_back_seats_are_lent_to_nobody_while_throwing_out_takes_long",
     ),
     _wrong(
         "guarantees earn while the engine has stalled",
         "entitlements.py",
         "if passed > 0 and not self._frozen:",
         "if passed > 0:",
-        "test_corners.py::test_a_guarantee_earns_nothing_in_a_stall_even_if_its_requests_arrive_meanwhile",
+        "test_engine_room.py::test_a_guarantee_earns_nothing_in_a_stall_even_if_its_requests_arrive_meanwhile",
     ),
     _wrong(
         "held-back seats given to what cannot be thrown out at any time",

@@ -230,3 +230,34 @@ def test_guarantees_earn_nothing_while_the_engine_has_stalled() -> None:
         replica.wait(5_000)
         replica.engine(tokens=tokens)
     assert replica.is_reserved(replica.send("bronze-0"))
+
+
+def test_a_guarantee_earns_nothing_in_a_stall_even_if_its_requests_arrive_meanwhile() -> None:
+    """2,000 behind is 20 s; 15 s of the 25 are of the stall."""
+    replica = Replica(4, reservations=[reservation(granted=100)])
+    first = replica.send("bronze-0", 2050)
+    replica.engine(tokens=5)
+    replica.wait(10_000)
+    replica.send("gold-0")
+    replica.wait(14_000)
+    replica.hang_up(replica.send("bronze-0"))
+    replica.wait(1_000)
+    replica.engine(tokens=6)
+    replica.end(first)
+    assert not replica.is_reserved(replica.send("bronze-0"))
+
+
+def test_what_was_earned_before_a_stall_is_not_lost() -> None:
+    """2,000 behind is 20 s: 10 before the stall, 15 that do not count, 10 after it."""
+    replica = Replica(4, reservations=[reservation(granted=100)])
+    first = replica.send("bronze-0", 2050)
+    replica.engine(tokens=5)
+    replica.wait(10_000)
+    replica.send("gold-0")
+    replica.wait(15_000)
+    replica.engine(tokens=6)
+    replica.end(first)
+    replica.wait(5_000)
+    replica.engine(tokens=7)
+    replica.wait(5_000)
+    assert replica.is_reserved(replica.send("bronze-0"))

@@ -233,3 +233,14 @@ def test_in_shadow_no_seat_is_held_back_and_none_stays_empty() -> None:
     replica = Replica(10, enforcement="Shadow", reservations=[keeps])
     replica.many(10, "gold-0")
     assert len(replica.running) == 10
+
+
+def test_shadow_gives_back_no_limit_that_it_did_not_take() -> None:
+    replica = Replica(
+        9, enforcement="Shadow", tiers=tiers(gold={"limits": {"tokensPerMinute": 1000}})
+    )
+    replica.send("gold-0", 900)
+    over = replica.send("gold-0", 900)
+    before = replica.core.headroom(0, "gold-0")
+    replica.end(over, Outcome.UNSENT)
+    assert replica.core.headroom(0, "gold-0") == before

@@ -276,3 +276,28 @@ def test_one_reservation_does_not_use_the_seats_that_another_does_not_lend() -> 
     replica = Replica(10, reservations=plans)
     replica.many(10, "silver-0", 1)
     assert len(replica.running) == 7
+
+
+def test_naming_ones_own_tier_changes_nothing() -> None:
+    plan = reservation(tenants=["gold-0"], spillover={"action": "Shared", "tier": "bronze"})
+    replica = Replica(2, reservations=[plan])
+    assert replica.dispatch[replica.send("gold-0", tier="gold")].conforming
+
+
+def test_naming_ones_own_tier_does_not_escape_spillover() -> None:
+    plan = reservation(tenants=["gold-0"], spillover={"action": "Shared", "tier": "bronze"})
+    replica = Replica(2, reservations=[plan])
+    replica.end(replica.send("gold-0", 1000))
+    assert replica.dispatch[replica.send("gold-0", tier="gold")].tier == "bronze"
+
+
+def test_seats_not_lent_serve_their_owner_while_another_guarantee_waits() -> None:
+    plans = [
+        reservation("one", lending={"lendablePercent": 0}),
+        reservation("two", tenants=["silver-0"], granted=600),
+    ]
+    replica = Replica(10, reservations=plans)
+    replica.end(replica.send("bronze-0", 100))
+    replica.many(8, "silver-0", 1)
+    assert len(replica.running) == 7
+    assert replica.send("bronze-0") in replica.running

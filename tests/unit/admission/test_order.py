@@ -285,3 +285,19 @@ def test_a_guarantee_is_served_as_reserved_from_its_start_tag_on(wait: int) -> N
     replica.wait(wait)
     replica.end(running)
     assert replica.is_reserved(early) is (wait == 34)
+
+
+def test_a_floor_is_kept_when_seats_come_free_rarely() -> None:
+    """20 % of 1000/s; a request of 800 ends every 800 ms: one of five should be bronze."""
+    replica = Replica(
+        tiers=tiers(
+            bronze={"minimumPercent": 20, "queue": {"maxWaitMilliseconds": 3600000}},
+            gold={"queue": {"maxWaitMilliseconds": 3600000}},
+        )
+    )
+    replica.many(120, "gold-0", 800)
+    replica.many(120, "bronze-0", 800)
+    for _ in range(100):
+        replica.wait(800)
+        replica.end_oldest()
+    assert replica.tenants().count("bronze-0") >= 18

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.admission.replica import Replica, reservation, tiers
 from tierfleet.admission.drain import LEAST, MOST, UNKNOWN
-from tierfleet.admission.types import ShedReason
+from tierfleet.admission.types import Outcome, ShedReason
 
 SECOND = 1_000_000_000
 WEIGHTED: list[dict[str, Any]] = [
@@ -208,3 +208,20 @@ def test_a_limit_says_exactly_when_it_lets_the_next_request_in() -> None:
     assert wait == 30 * SECOND
     replica.wait(30_000)
     assert replica.send("gold-0") in replica.running
+
+
+def test_unsent_requests_say_nothing_of_the_drain_rate() -> None:
+    replica = Replica(tiers=tiers(gold={"queue": {"maxRequests": 1}}))
+    first = replica.send("gold-0")
+    replica.send("gold-0")
+    replica.wait(1000)
+    replica.end(first)
+    replica.send("gold-0")
+    for _ in range(30):
+        replica.wait(1)
+        replica.end(replica.running[0], Outcome.UNSENT)
+        replica.send("gold-0")
+    over = replica.send("gold-0")
+    told = replica.shed[over].retry_after
+    assert told is not None
+    assert told > 500_000_000

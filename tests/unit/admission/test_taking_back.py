@@ -253,3 +253,90 @@ def test_a_request_for_several_seats_throws_out_as_many() -> None:
     for abort in list(replica.thrown):
         replica.let_go(abort.id)
     assert wide in replica.running
+
+
+def test_a_full_engine_is_woken_when_a_guarantee_begins_to_be_owed() -> None:
+    replica = lent(silver="Anytime")
+    replica.end(replica.send("bronze-0", 160))
+    replica.send("silver-0")
+    replica.send("bronze-0")  # owed a seat at 67 ms
+    replica.wait(55)
+    assert len(replica.thrown) == 1
+
+
+def test_a_deadline_survives_being_thrown_out() -> None:
+    replica = lent(silver="Anytime")
+    victim = replica.send("silver-0", deadline=100_000_000)
+    replica.send("bronze-0")
+    replica.wait(20)
+    replica.let_go(victim)
+    replica.wait(100)
+    assert victim in replica.shed
+
+
+def test_old_places_do_not_depend_on_the_order_of_letting_go() -> None:
+    replica = lent(2, silver="Anytime")
+    a, b = replica.many(2, "silver-0")
+    replica.many(2, "bronze-0")
+    replica.wait(20)
+    replica.let_go(a)
+    replica.let_go(b)
+    replica.end_oldest()
+    assert replica.running[-1] == a
+
+
+def test_shadow_throws_nobody_out() -> None:
+    replica = Replica(
+        1,
+        enforcement="Shadow",
+        tiers=tiers(silver={"preemption": "Anytime"}),
+        reservations=[reservation(lending={"reclaim": "Abort"})],
+    )
+    replica.send("silver-0")
+    replica.send("bronze-0")
+    replica.wait(1000)
+    assert not replica.thrown
+
+
+def test_a_borrowed_conforming_request_that_is_thrown_out_still_conforms() -> None:
+    """It waits among the conforming ones again, and a full queue does not turn it away."""
+    plans = [
+        reservation("one", tenants=["silver-0"]),
+        reservation("two", lending={"reclaim": "Abort"}),
+    ]
+    replica = Replica(
+        1,
+        tiers=tiers(silver={"preemption": "Anytime", "queue": {"maxRequests": 0}}),
+        reservations=plans,
+    )
+    replica.end(replica.send("silver-0", 160))
+    victim = replica.send("silver-0")
+    assert replica.dispatch[victim].borrowed
+    replica.send("bronze-0")
+    replica.wait(20)
+    replica.let_go(victim)
+    replica.send("silver-1")
+    assert victim not in replica.shed
+
+
+def test_a_guarantee_of_next_seat_does_not_stop_another_from_taking_back() -> None:
+    plans = [
+        reservation("one", tenants=["silver-0"]),
+        reservation("two", lending={"reclaim": "Abort"}),
+    ]
+    replica = Replica(2, tiers=tiers(gold={"preemption": "Anytime"}), reservations=plans)
+    replica.many(2, "gold-0")
+    replica.send("silver-0")
+    replica.send("bronze-0")
+    replica.wait(1000)
+    assert replica.thrown
+
+
+def test_a_request_that_was_thrown_out_waits_once_under_a_new_plan() -> None:
+    replica = lent(silver="Anytime")
+    victim = replica.send("silver-0")
+    replica.send("bronze-0")
+    replica.wait(20)
+    replica.let_go(victim)
+    replica.replan()
+    assert sum(tier.queued for tier in replica.core.load()) == 1
