@@ -259,6 +259,25 @@ ROOM = (
         "test_holdback.py::test_ordinary_work_stops_at_the_seats_that_are_held_back",
     ),
     _wrong(
+        "seats owed to tenants in the order in which they came",
+        "entitlements.py",
+        "(flow.drawn, head.sequence, head)\n            for flow in self.flows\n"
+        "            if flow.may_run() and (head := flow.reserved.first)\n        ]\n"
+        "        heapify(turns)",
+        "(index, head.sequence, head)\n            for index, flow in enumerate(self.flows)\n"
+        "            if flow.may_run() and (head := flow.reserved.first)\n        ]\n"
+        "        heapify(turns)",
+        "test_taking_back.py"
+        "::test_seats_are_owed_to_tenants_of_a_reservation_in_the_order_of_their_turns",
+    ),
+    _wrong(
+        "the last seat kept idle too",
+        "core.py",
+        "left = self._seats.total - 1",
+        "left = self._seats.total",
+        "test_guarantees.py::test_reservations_that_lend_nothing_leave_a_seat_for_others",
+    ),
+    _wrong(
         "held-back seats lent though nobody is thrown out",
         "reclaim.py",
         "all(e.reclaims for e in self._roster.entitlements if e.live)",

@@ -453,8 +453,11 @@ class Core:
     def _rebuild(self) -> None:
         """Guarantees have changed."""
         self._seats.kept = 0
+        # Each that does not lend keeps a seat at least; the last one is for everybody.
+        left = self._seats.total - 1
         for entitlement in self._roster.entitlements:
-            entitlement.unlent = self._roster.unlent(entitlement, self._seats.total)
+            entitlement.unlent = min(left, self._roster.unlent(entitlement, self._seats.total))
+            left -= entitlement.unlent
             entitlement.keep = 0
             self._running.keep(entitlement)
         self._order.rebuild()

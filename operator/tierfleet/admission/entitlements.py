@@ -14,6 +14,7 @@ the longest wait of that as its ω.
 
 from datetime import datetime
 from fractions import Fraction
+from heapq import heapify, heappop, heapreplace
 from typing import TYPE_CHECKING, Final
 
 from tierfleet.admission.calendar import NEVER
@@ -218,15 +219,27 @@ class Entitlement:
         return min(heads)[2] if heads else None
 
     def eligible_seats(self, now: int, most: int) -> int:
-        """Seats that its conforming requests may take now by what is owed, counted up to `most`."""
+        """Seats that its conforming requests may take now by what is owed, counted up to `most`.
+
+        They take turns as they will: the tenant that has drawn least is next.
+        """
         self._earn(now)
         left, seats = self._level, 0
-        for flow in self.flows:
-            for request in flow.reserved:
-                if left < 0 or seats >= most:
-                    return seats
-                seats += request.seats
-                left -= request.cost * self._unit
+        turns = [
+            (flow.drawn, head.sequence, head)
+            for flow in self.flows
+            if flow.may_run() and (head := flow.reserved.first)
+        ]
+        heapify(turns)
+        while turns and left >= 0 and seats < most:
+            drawn, _, head = turns[0]
+            seats += head.seats
+            left -= head.cost * self._unit
+            behind = head.newer
+            if behind is None:
+                heappop(turns)
+            else:
+                heapreplace(turns, (drawn + head.cost, behind.sequence, behind))
         return seats
 
     def _earn(self, now: int) -> None:

@@ -268,6 +268,15 @@ def test_as_many_seats_are_lent_as_the_reservation_allows(lendable: int, lent: i
     assert len(replica.running) == lent
 
 
+def test_reservations_that_lend_nothing_leave_a_seat_for_others() -> None:
+    one = reservation("one", lending={"lendablePercent": 0})
+    two = reservation("two", tenants=["silver-0"], lending={"lendablePercent": 0})
+    replica = Replica(2, reservations=[one, two])
+    replica.send("bronze-0")
+    replica.wait(61_000)  # nothing is held back any more
+    assert replica.send("gold-0") in replica.running
+
+
 def test_one_reservation_does_not_use_the_seats_that_another_does_not_lend() -> None:
     plans = [
         reservation("one", lending={"lendablePercent": 0}),

@@ -145,6 +145,19 @@ def test_as_many_are_thrown_out_as_seats_are_owed() -> None:
     assert len(replica.thrown) == 3
 
 
+def test_seats_are_owed_to_tenants_of_a_reservation_in_the_order_of_their_turns() -> None:
+    """150 are saved: 60, 60 and 200 of who has drawn more go, not the 200 alone."""
+    plan = reservation(tenants=["bronze-0", "bronze-1"], lending={"reclaim": "Abort"})
+    replica = Replica(5, tiers=tiers(silver={"preemption": "Anytime"}), reservations=[plan])
+    replica.end(replica.send("bronze-0", 100))
+    replica.wait(1000)
+    replica.many(5, "silver-0")
+    replica.many(2, "bronze-1", 60)
+    replica.send("bronze-0", 200)
+    replica.wait(20)
+    assert len(replica.thrown) == 3
+
+
 def test_what_the_caller_has_seen_nothing_of_waits_again_at_its_old_place() -> None:
     replica = lent(2, silver="Anytime")
     victim = replica.send("silver-0")
