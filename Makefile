@@ -39,6 +39,16 @@ test: tools ## Run all tests, those on a real control plane included
 mutants: $(INSTALLED) ## Check that wrong variants of the admission core fail a test (3 minutes)
 	@$(RUN) tests.mutants.run
 
+# Two properties replace a method of the core or copy it, which only its source allows.
+COMPILED := -o "pythonpath=build/compiled ." tests/unit/admission tests/property/admission \
+	-k "not forgetting_an_idle_tenant and not nothing_would_be_decided_before_it"
+
+.PHONY: nightly
+nightly: $(INSTALLED) ## Check the invariants with many more examples, and the compiled core (40 minutes)
+	$(RUN) pytest tests/property --hypothesis-profile=nightly
+	@$(RUN) bench.admission.compiled
+	$(RUN) pytest $(COMPILED)
+
 .PHONY: bench-admission
 bench-admission: $(INSTALLED) ## Measure cycles a second of the admission core, pure and compiled (3 minutes)
 	@$(RUN) bench.admission

@@ -54,3 +54,7 @@ def _digest() -> str:
     for path in sorted(SOURCE.rglob("*.py")):
         found.update(path.read_bytes())
     return found.hexdigest()
+
+
+if __name__ == "__main__":
+    print(build())
