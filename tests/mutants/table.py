@@ -237,8 +237,8 @@ ORDER = (
     _wrong(
         "concurrency not looked at",
         "shares.py",
-        "if head is None or not share.flow.may_run():",
-        "if head is None:",
+        "if head is None or not share.flow.may_run() or self.is_too_long(head):",
+        "if head is None or self.is_too_long(head):",
         "test_order.py::test_a_tenant_at_its_concurrency_is_passed_over_and_served_when_it_may_run",
     ),
     _wrong(
@@ -261,14 +261,31 @@ ROOM = (
     _wrong(
         "seats owed to tenants in the order in which they came",
         "entitlements.py",
-        "(flow.drawn, head.sequence, head)\n            for flow in self.flows\n"
-        "            if flow.may_run() and (head := flow.reserved.first)\n        ]\n"
-        "        heapify(turns)",
-        "(index, head.sequence, head)\n            for index, flow in enumerate(self.flows)\n"
-        "            if flow.may_run() and (head := flow.reserved.first)\n        ]\n"
-        "        heapify(turns)",
+        "(flow.drawn, head.sequence, head, flow.room())\n            for flow in self.flows\n",
+        "(i, head.sequence, head, flow.room())\n            for i, flow in enumerate(self.flows)\n",
         "test_taking_back.py"
         "::test_seats_are_owed_to_tenants_of_a_reservation_in_the_order_of_their_turns",
+    ),
+    _wrong(
+        "seats owed beyond what a tenant may have running",
+        "entitlements.py",
+        "if behind is None or room == 1:",
+        "if behind is None:",
+        "test_taking_back.py::test_nobody_is_thrown_out_for_what_its_tenant_may_not_have_running",
+    ),
+    _wrong(
+        "who is passed over forgotten when its head goes",
+        "shares.py",
+        "                self.offer(share)\n\n    def offer(",
+        "                pass\n\n    def offer(",
+        "test_engine_room.py::test_what_waits_behind_a_long_context_runs_when_that_is_cancelled",
+    ),
+    _wrong(
+        "who is passed over never the heaviest",
+        "shares.py",
+        "if _lives(entry)] + list(self._parked):",
+        "if _lives(entry)]:",
+        "test_shedding.py::test_who_may_not_run_at_all_is_pushed_out_too",
     ),
     _wrong(
         "the last seat kept idle too",

@@ -43,6 +43,7 @@ class Arrivals:
             own = asked is flow.home
             if asked is not None and not own and asked.plan.priority <= flow.home.plan.priority:
                 record.share = flow.share_in(asked)
+                record.asked = True
         record.expiry = now + flow.home.wait
         if request.deadline is not None and request.deadline < record.expiry:
             record.expiry = request.deadline
@@ -50,7 +51,7 @@ class Arrivals:
         cached = prompt * flow.cached_permille // 1000
         record.cost = record.estimate = self._settlement.scheduling.cost(prompt, cached, expected)
         account = flow.account
-        if account is not None and record.share is flow.share:
+        if account is not None and not record.asked:
             record.spare = account.spare(now)
             record.conforming = record.spare >= 0
             if record.conforming and record.share.tier is not flow.home:
@@ -72,7 +73,7 @@ class Arrivals:
             return Shed(record.id, ShedReason.EXPIRED, None, message)
         if not record.conforming:
             account = record.flow.account
-            if account is not None and account.plan is not None:
+            if account is not None and account.plan is not None and not record.asked:
                 contract = account.plan
                 if contract.spillover.action is SpilloverAction.REJECT:
                     retry = min(MOST, account.time_until_conforming(now))

@@ -453,7 +453,7 @@ class Core:
     def _rebuild(self) -> None:
         """Guarantees have changed."""
         self._seats.kept = 0
-        # Each that does not lend keeps a seat at least; the last one is for everybody.
+        # The last seat is for everybody.
         left = self._seats.total - 1
         for entitlement in self._roster.entitlements:
             entitlement.unlent = min(left, self._roster.unlent(entitlement, self._seats.total))

@@ -221,25 +221,26 @@ class Entitlement:
     def eligible_seats(self, now: int, most: int) -> int:
         """Seats that its conforming requests may take now by what is owed, counted up to `most`.
 
-        They take turns as they will: the tenant that has drawn least is next.
+        They take turns as they will: the tenant that has drawn least is next, as long as it may
+        have one more running.
         """
         self._earn(now)
         left, seats = self._level, 0
         turns = [
-            (flow.drawn, head.sequence, head)
+            (flow.drawn, head.sequence, head, flow.room())
             for flow in self.flows
             if flow.may_run() and (head := flow.reserved.first)
         ]
         heapify(turns)
         while turns and left >= 0 and seats < most:
-            drawn, _, head = turns[0]
+            drawn, _, head, room = turns[0]
             seats += head.seats
             left -= head.cost * self._unit
             behind = head.newer
-            if behind is None:
+            if behind is None or room == 1:
                 heappop(turns)
             else:
-                heapreplace(turns, (drawn + head.cost, behind.sequence, behind))
+                heapreplace(turns, (drawn + head.cost, behind.sequence, behind, room - 1))
         return seats
 
     def _earn(self, now: int) -> None:

@@ -64,6 +64,10 @@ class Flow:
         """False while as many of its requests run as may."""
         return self.max_in_flight is None or self.in_flight < self.max_in_flight
 
+    def room(self) -> int:
+        """How many more of its requests may run; negative: any number."""
+        return -1 if self.max_in_flight is None else self.max_in_flight - self.in_flight
+
     def share_in(self, tier: TierQueue) -> Share:
         """Its place in that tier."""
         if self.share.tier is tier:

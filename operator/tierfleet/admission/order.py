@@ -176,7 +176,7 @@ class Order:
         for tag, index, entitlement in self._owed:
             if entitlement.offered == tag and (head is None or (tag, index) < least):
                 candidate = entitlement.conforming_head()
-                if candidate is not None:
+                if candidate is not None and not candidate.share.tier.is_too_long(candidate):
                     head, least = candidate, (tag, index)
         if head is None or not self._seats.seats_to_share(head.seats, anytime=False):
             return None

@@ -43,6 +43,7 @@ class Request:
         account: the reservation that pays; None if none does.
         firm: it cannot be thrown out at any time.
         floor: the floor of its tier that is charged too; None if none is.
+        asked: it asked for a tier below its tenant's own: it is none of its reservation's business.
         borrowed: a conforming request that was sent before its reservation owed it a seat.
         conforming: the label at arrival.
         spare: micro service tokens of its reservation's burst that were left at arrival.
@@ -58,10 +59,10 @@ class Request:
     """
 
     __slots__ = (
-        "aborted_at", "account", "arrived", "borrowed", "cached", "conforming", "cost", "estimate",
-        "expected", "expiry", "firm", "floor", "flow", "id", "kv", "long", "newer", "older",
-        "output", "passed", "prompt", "refused", "reserved", "seats", "sent", "sequence", "share",
-        "spare", "state", "tokens", "weighed", "weight",
+        "aborted_at", "account", "arrived", "asked", "borrowed", "cached", "conforming", "cost",
+        "estimate", "expected", "expiry", "firm", "floor", "flow", "id", "kv", "long", "newer",
+        "older", "output", "passed", "prompt", "refused", "reserved", "seats", "sent", "sequence",
+        "share", "spare", "state", "tokens", "weighed", "weight",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917 - made for every request, and keywords take longer
@@ -90,7 +91,7 @@ class Request:
         self.weight = 1
         self.account: Entitlement | None = None
         self.floor: Entitlement | None = None
-        self.borrowed = self.conforming = False
+        self.asked = self.borrowed = self.conforming = False
         self.spare = 0
         self.state: int = QUEUED
         self.older: Request | None = None

@@ -350,7 +350,7 @@ class Roster:
         if lendable == 100 or not rate:
             return 0
         # Rounded down, or several of them could keep every seat from everybody else.
-        return max(1, int(plan.granted * self.share * seats * (100 - lendable) / (rate * 100)))
+        return int(plan.granted * self.share * seats * (100 - lendable) / (rate * 100))
 
     def part(self, fleet_wide: int) -> int:
         """This replica's part of a count, rounded up: a part of one must not become none."""

@@ -38,7 +38,7 @@ class Running:
             self._charge_share(now, record)
         if record.firm:
             seats.firm += record.seats
-        if tier.is_long(record.prompt):
+        if record.account is None and tier.is_long(record.prompt):
             record.long = True
             tier.long_running += 1
         if flow.account is not None:

@@ -59,8 +59,11 @@ class Seats:
             self._kv_reserved = self._kv_total * KV_RESERVED // self._kv_scale
 
     def seats_for(self, seats: int, entitlement: Entitlement) -> bool:
-        """True if a guarantee's request finds seats: all but those that others do not lend."""
-        return self.taken + seats <= self.total - self.kept + entitlement.keep
+        """True if a guarantee's request finds seats: all but those that others do not lend.
+
+        An empty engine takes any, or one that is larger than what is lent would never go.
+        """
+        return self.taken + seats <= self.total - self.kept + entitlement.keep or not self.taken
 
     def seats_to_share(self, seats: int, *, anytime: bool, lent: bool = True) -> bool:
         """True if an ordinary request finds seats.

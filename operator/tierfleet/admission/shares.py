@@ -88,7 +88,7 @@ class Share:
         """The request no longer waits."""
         self.line.remove(request)
         self.backlog -= request.cost
-        self.tier.leave(now)
+        self.tier.leave(now, self)
 
     def empty(self) -> None:
         """Forgets what waits."""
@@ -204,11 +204,17 @@ class TierQueue:
         if self._heavies is not None:
             self._weigh(share, self._heavies)
 
-    def leave(self, now: int) -> None:
+    def leave(self, now: int, share: Share) -> None:
         """A share has one less that waits."""
         self.waiting -= 1
         if self.floor is not None:
             self.floor.leave(now)
+        if self._parked and share in self._parked:
+            if share.line.first is None:
+                del self._parked[share]
+            else:
+                # What is behind the one that it was parked for may run.
+                self.offer(share)
 
     def offer(self, share: Share) -> None:
         """The share may be served: its entry is made anew."""
@@ -216,6 +222,8 @@ class TierQueue:
         if head is not None:
             share.listed_v, share.listed = share.v, head.sequence
             heappush(self._heap, (share.v, head.sequence, share))
+            if self._parked:
+                self._parked.pop(share, None)
             if len(self._heap) > 64 and len(self._heap) > 4 * self.waiting:
                 self._heap = [entry for entry in self._heap if _lives(entry)]
                 heapify(self._heap)
@@ -230,15 +238,12 @@ class TierQueue:
                 continue
             share = entry[2]
             head = share.line.first
-            if head is None or not share.flow.may_run():
-                # Its tenant offers it again.
+            if head is None or not share.flow.may_run() or self.is_too_long(head):
                 heappop(heap)
                 share.listed = 0
-                continue
-            if self._is_too_long(head):
-                heappop(heap)
-                share.listed = 0
-                self._parked[share] = None
+                if head is not None:
+                    # Offered again when its tenant or its tier may have one more running.
+                    self._parked[share] = None
                 continue
             if entry[0] == share.v and entry[1] == head.sequence:
                 return head
@@ -257,7 +262,8 @@ class TierQueue:
         """True if a prompt of so many tokens counts against the bound."""
         return self.long is not None and prompt > self.long.above
 
-    def _is_too_long(self, head: Request) -> bool:
+    def is_too_long(self, head: Request) -> bool:
+        """True if it has to wait for another long context to end."""
         long = self.long
         return long is not None and head.prompt > long.above and self.long_running >= long.most
 
@@ -271,9 +277,8 @@ class TierQueue:
         """
         if self._heavies is None:
             self._heavies = []
-            for entry in self._heap:
-                if _lives(entry):
-                    self._weigh(entry[2], self._heavies)
+            for share in [entry[2] for entry in self._heap if _lives(entry)] + list(self._parked):
+                self._weigh(share, self._heavies)
         heavies = self._heavies
         while heavies:
             entry = heavies[0]

@@ -221,7 +221,7 @@ class Tier(Model):
     """Share of one tenant among its equals: tenants of tiers with the same priority. The annotation
     tierfleet.dev/weight on a tenant's Secret overrides it."""
     minimum_percent: PercentOrZero = 0
-    """Floor: percent of the fleet's throughput that no higher tier can take. Served like a
+    """Floor: percent of the rate in the plan that no higher tier can take. Served like a
     reservation of the whole tier, and idle parts are lent. All floors together are at most 100."""
     objectives: Objectives = Objectives()
     """Latency that the tier was promised. Nothing enforces it, or reports yet whether it is

@@ -94,11 +94,13 @@ class ReservationRow:
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveRow:
-    """What a tier promises: a percentile of its waits or first tokens, or a floor of the share.
+    """What a tier promises: a percentile of its waits or first tokens, or a floor.
+
+    A floor is in percent of the rate that the plan has for the replicas.
 
     Attributes:
         tier: its name.
-        what: `queue p99 ms`, `ttft p99 ms` or `share %`.
+        what: `queue p99 ms`, `ttft p99 ms` or `floor %`.
         promised: in that unit.
         measured: in that unit; None when there was nothing to measure.
         kept: whether the promise was; a floor also when the tier got all it asked for.

@@ -20,7 +20,7 @@ from tierfleet.simulator.figures import (
 )
 from tierfleet.simulator.log import NEVER, REASONS, End
 from tierfleet.simulator.service import Price
-from tierfleet.simulator.simulation import Result
+from tierfleet.simulator.simulation import Result, Setup
 from tierfleet.simulator.trace import SECOND, TraceRequest, tenants_of
 
 _MILLISECOND = 1_000_000
@@ -74,7 +74,7 @@ class _Reporter:
             ),
             reservations=self._reservations(),
             objectives=tuple(
-                chain.from_iterable(_objectives(setup.plan, row) for row in tiers if row.requests)
+                chain.from_iterable(_objectives(setup, row) for row in tiers if row.requests)
             ),
             timeline_seconds=step,
             timeline={name: self._timeline(tenants, step) for name, tenants in groups.items()},
@@ -206,8 +206,8 @@ def _by_tier(plan: Plan, tenants: Iterable[str | None]) -> dict[str, list[str | 
     return groups
 
 
-def _objectives(plan: Plan, row: Row) -> Iterable[ObjectiveRow]:
-    tier = next((tier for tier in plan.tiers if tier.name == row.name), None)
+def _objectives(setup: Setup, row: Row) -> Iterable[ObjectiveRow]:
+    tier = next((tier for tier in setup.plan.tiers if tier.name == row.name), None)
     if tier is None:
         return
     for what, limit, spread in (
@@ -217,10 +217,12 @@ def _objectives(plan: Plan, row: Row) -> Iterable[ObjectiveRow]:
         if limit is not None:
             kept = spread.p99 is None or spread.p99 <= limit
             yield ObjectiveRow(row.name, what, float(limit), spread.p99, kept)
-    if tier.minimum_percent:
-        share = 100 * row.share
-        kept = share >= tier.minimum_percent or row.served >= 0.99 * row.offered
-        yield ObjectiveRow(row.name, "share %", float(tier.minimum_percent), share, kept)
+    rate = setup.plan.group(setup.group).service_tokens_per_second * setup.replicas
+    if tier.minimum_percent and rate:
+        # Of the rate in the plan, whatever the engine can really do.
+        percent = 100 * row.served / rate
+        kept = percent >= tier.minimum_percent or row.served >= 0.99 * row.offered
+        yield ObjectiveRow(row.name, "floor %", float(tier.minimum_percent), percent, kept)
 
 
 def _spread(nanoseconds: Iterable[int]) -> Spread:

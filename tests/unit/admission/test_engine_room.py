@@ -111,6 +111,24 @@ def test_only_so_many_long_contexts_of_a_tier_run_at_once() -> None:
     assert replica.running == [second]
 
 
+def test_what_waits_behind_a_long_context_runs_when_that_is_cancelled() -> None:
+    replica = bounded()
+    replica.send("gold-0", 1001)
+    parked = replica.send("gold-1", 1001)
+    short = replica.send("gold-1")
+    replica.hang_up(parked)
+    assert short in replica.running
+
+
+def test_long_contexts_of_a_reservation_do_not_count_against_its_tier() -> None:
+    bound = {"aboveTokens": 100, "maxConcurrentRequests": 1}
+    replica = Replica(9, tiers=tiers(bronze={"longContext": bound}), reservations=[reservation()])
+    replica.send("bronze-0", 101)
+    assert replica.is_reserved(replica.running[0])
+    replica.wait(61_000)
+    assert replica.send("bronze-1", 101) in replica.running
+
+
 def test_a_long_context_that_waits_holds_up_no_other_tenant_and_no_other_tier() -> None:
     replica = bounded()
     first, second = replica.send("gold-0", 1001), replica.send("gold-0", 1001)

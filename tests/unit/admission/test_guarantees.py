@@ -268,9 +268,36 @@ def test_as_many_seats_are_lent_as_the_reservation_allows(lendable: int, lent: i
     assert len(replica.running) == lent
 
 
+def test_a_reserved_request_larger_than_what_others_lend_goes_when_the_engine_is_empty() -> None:
+    one = reservation("one", granted=500, lending={"lendablePercent": 0})
+    two = reservation("two", tenants=["silver-0"])
+    replica = Replica(8, reservations=[one, two])
+    assert replica.send("silver-0", sequences=5) in replica.running
+
+
+def test_reservations_that_are_due_less_than_a_seat_keep_none_idle() -> None:
+    plans = [
+        reservation(f"{n}", tenants=[f"{tier}-0"], granted=10, lending={"lendablePercent": 0})
+        for n, tier in enumerate(("bronze", "silver"))
+    ]
+    replica = Replica(8, reservations=plans)
+    replica.wait(61_000)
+    replica.many(8, "gold-0")
+    assert len(replica.running) == 8
+
+
+def test_a_tier_that_is_asked_for_by_name_is_none_of_the_reservations_business() -> None:
+    """Neither is it refused when the reservation rejects what exceeds it, nor does it use it up."""
+    plan = reservation(tenants=["gold-0"], spillover={"action": "Reject"})
+    replica = Replica(2, reservations=[plan])
+    asked = replica.dispatch[replica.send("gold-0", 1000, tier="bronze")]
+    assert (asked.tier, asked.conforming, asked.reservation) == ("bronze", False, None)
+    assert replica.is_reserved(replica.send("gold-0"))
+
+
 def test_reservations_that_lend_nothing_leave_a_seat_for_others() -> None:
-    one = reservation("one", lending={"lendablePercent": 0})
-    two = reservation("two", tenants=["silver-0"], lending={"lendablePercent": 0})
+    one = reservation("one", granted=500, lending={"lendablePercent": 0})
+    two = reservation("two", tenants=["silver-0"], granted=500, lending={"lendablePercent": 0})
     replica = Replica(2, reservations=[one, two])
     replica.send("bronze-0")
     replica.wait(61_000)  # nothing is held back any more

@@ -43,6 +43,16 @@ def test_the_largest_backlog_is_of_service_tokens_and_not_of_requests() -> None:
     assert replica.waiting[:3] == small
 
 
+def test_who_may_not_run_at_all_is_pushed_out_too() -> None:
+    """The heaviest is at its concurrency and not next, but it is the one who floods."""
+    limits = {"limits": {"maxConcurrentRequests": 1}, "queue": {"maxRequests": 3}}
+    replica = Replica(3, tiers=tiers(gold=limits))
+    flood = replica.many(4, "gold-1", 2000)
+    replica.many(2, "silver-0")
+    replica.many(2, "gold-0")
+    assert list(replica.shed) == [flood[3], flood[2]]
+
+
 def test_a_flood_with_a_large_weight_does_not_push_out_who_sends_little() -> None:
     replica = full(9, WEIGHTED)
     light = replica.send("b", 10)

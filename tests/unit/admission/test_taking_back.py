@@ -145,6 +145,18 @@ def test_as_many_are_thrown_out_as_seats_are_owed() -> None:
     assert len(replica.thrown) == 3
 
 
+def test_nobody_is_thrown_out_for_what_its_tenant_may_not_have_running() -> None:
+    one = {"limits": {"maxConcurrentRequests": 1}}
+    plan = reservation(lending={"reclaim": "Abort"})
+    replica = Replica(
+        4, tiers=tiers(silver={"preemption": "Anytime"}, bronze=one), reservations=[plan]
+    )
+    replica.many(4, "silver-0")
+    replica.many(4, "bronze-0")
+    replica.wait(20)
+    assert len(replica.thrown) == 1
+
+
 def test_seats_are_owed_to_tenants_of_a_reservation_in_the_order_of_their_turns() -> None:
     """150 are saved: 60, 60 and 200 of who has drawn more go, not the 200 alone."""
     plan = reservation(tenants=["bronze-0", "bronze-1"], lending={"reclaim": "Abort"})

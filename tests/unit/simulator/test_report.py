@@ -176,8 +176,26 @@ def test_objectives_and_floors_are_kept_or_not() -> None:
     assert [(o.tier, o.what, o.promised, o.kept) for o in report.objectives] == [
         ("enterprise", "queue p99 ms", 100, False),
         ("enterprise", "ttft p99 ms", 10_000, False),
-        ("retail", "share %", 30, True),
+        ("retail", "floor %", 30, True),
     ]
+
+
+@pytest.mark.parametrize(("rate", "kept"), [(100, True), (100_000, False)])
+def test_a_floor_is_of_the_rate_in_the_plan_and_not_of_what_was_served(
+    rate: int, *, kept: bool
+) -> None:
+    """Each of two equal tiers gets half of what one seat does: more, and less, than promised."""
+    tiers = [UPPER, {"name": "retail", "priority": UPPER["priority"], "minimumPercent": 50}]
+    groups = [{**document()["groups"][0], "serviceTokensPerSecond": rate}]
+    trace = merged(flood("acme", 300, gap=1), flood("hobby", 300, gap=1))
+    ran = made(
+        plan=plan(tiers=tiers, groups=groups, reservations=[]),
+        engine=engine(seats=1),
+        horizon=20 * SECOND,
+        drain=False,
+    )
+    (floor,) = measure(simulate(ran, trace, Core)).objectives
+    assert (floor.what, floor.kept) == ("floor %", kept)
 
 
 def test_callers_that_the_plan_does_not_know_stand_apart() -> None:
