@@ -2,16 +2,29 @@
 
     interface.py     the protocol that the sidecar and the simulator call
     types.py         events and decisions
-    core.py          the ordering, and what happens at each event
+    core.py          what happens at each event
     roster.py        who is served under the current plan
-    flows.py         a record per request, a queue and estimates per tenant
-    queues.py        who waits, by tier
-    entitlements.py  what a reservation is owed
+    flows.py         a tenant: its lines, limits and estimates
+    requests.py      a request and its states
+    lines.py         requests that wait, in order
+    waiting.py       everything that waits, and until when
+    order.py         who is next, and who pays
+    shares.py        tiers, and fair shares inside them
+    entitlements.py  what a reservation or a floor is owed
+    seats.py         the engine's room
+    holdback.py      seats that are kept free for what is promised
+    running.py       who holds seats
+    reclaim.py       who is thrown out for what is owed
+    arrivals.py      a new request: its label, its refusal
+    shedding.py      who is turned away while waiting
     limits.py        token buckets
     cost.py          service tokens of a request
     settlement.py    when what is charged
     drain.py         the rate behind retry times
+    pulse.py         whether the engine gets on
+    calendar.py      the time of day
+    periods.py       when a prepaid balance is filled again
     supported.py     what a plan may not ask for yet
 
-Pure: nothing here knows about HTTP, asyncio, Kubernetes or the time of day.
+Pure: nothing here knows about HTTP, asyncio or Kubernetes, and the time is passed in.
 """

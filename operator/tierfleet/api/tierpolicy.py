@@ -206,7 +206,8 @@ class TierLongContext(Model):
     above_tokens: TokenCount
     """Prompts longer than this many tokens count."""
     max_concurrent_requests: RequestCount
-    """How many of them the tier may have running at the same time, over the whole fleet."""
+    """How many of them the tier may have running at the same time, over the whole fleet. What a
+    reservation pays for does not count."""
 
 
 class Tier(Model):
