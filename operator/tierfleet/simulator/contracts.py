@@ -2,7 +2,7 @@
 
 A request conforms while its reservation's balance allows it: with the rate r, the burst window
 beta and the longest wait omega, its start tag is S = max(E, now - beta), it conforms if S is at
-most omega ahead, and then E = S + cost / r. (The generic cell rate algorithm of ITU-T I.371 in its
+most omega / 2 ahead (the other half is for finding a seat), and then E = S + cost / r. (The generic cell rate algorithm of ITU-T I.371 in its
 virtual-scheduling form, in service tokens.) The core has to label at arrival, from estimates; here
 the true cost is known. It must not know how the requests fared.
 """
@@ -43,7 +43,7 @@ def conforming(
             if not reservation.term.holds_at(start + timedelta(microseconds=now // 1000)):
                 continue
             tag = max(ends[number], now - reservation.burst_window_milliseconds * _MILLISECOND)
-            if tag <= now + reservation.max_wait_milliseconds * _MILLISECOND:
+            if tag <= now + reservation.max_wait_milliseconds * _MILLISECOND // 2:
                 rate = reservation.granted * MICRO * part
                 cost = price.of(request)
                 ends[number] = tag + cost * SECOND * rate.denominator // rate.numerator
