@@ -290,8 +290,8 @@ ROOM = (
     _wrong(
         "the last seat kept idle too",
         "core.py",
-        "left = self._seats.total - 1",
-        "left = self._seats.total",
+        "left = max(0, self._seats.total - 1)",
+        "left = max(0, self._seats.total)",
         "test_guarantees.py::test_reservations_that_lend_nothing_leave_a_seat_for_others",
     ),
     _wrong(

@@ -123,6 +123,9 @@ class Core:
         self._fill(now, out)
         if record.state == QUEUED:
             self._waiting.watch(record)
+            if record.expiry <= now:
+                # In Shadow, where nothing is refused at arrival.
+                self._shedding.expire(now, out)
             tier = record.share.tier
             if tier.waiting > tier.bound and not self._shadow:
                 self._shedding.push_out(now, tier, out)
@@ -278,6 +281,9 @@ class Core:
         """Gives free seats to what waits, or has them freed for what is owed one."""
         waiting = self._waiting
         if not waiting.number:
+            self._reclaim.relax()
+            if self._pulse.stalled:
+                self._gets_on(now)
             return
         if now >= self._hold.due:
             self._measure(now)
@@ -353,7 +359,12 @@ class Core:
         record.cost = record.estimate
         self._waiting.watch(record)
         self._enqueue(now, record, again=True)
-        return self._decide(now)
+        out: list[Decision] = []
+        if record.seats > self._seats.total:
+            # The engine has become smaller meanwhile.
+            self._shedding.too_large(now, out)
+        out += self._decide(now)
+        return out
 
     # Ends
 
@@ -373,9 +384,8 @@ class Core:
             self._turn(now, forced=account.live)
         conforms = record.conforming and record.cost - record.estimate <= record.spare
         out: list[Decision] = [Settled(record.id, record.cost, billed, record.conforming, conforms)]
-        if self._waiting.number:
-            self._shedding.expire(now, out)
-            self._fill(now, out)
+        self._shedding.expire(now, out)
+        self._fill(now, out)
         self._wake_up(now, out)
         return out
 
@@ -429,6 +439,9 @@ class Core:
             at = _sooner(now, at, self._reclaim.due())
             if free and self._seats.held:
                 at = _sooner(now, at, self._hold.due)
+            for tier in self._roster.floors if free else ():
+                if tier.waiting and tier.floor is not None:
+                    at = _sooner(now, at, tier.floor.tag)
             if free or self._roster.reclaims:
                 # Without a free seat too: a guarantee's patience begins when it is owed one.
                 at = _sooner(now, at, self._order.due())
@@ -454,7 +467,7 @@ class Core:
         """Guarantees have changed."""
         self._seats.kept = 0
         # The last seat is for everybody.
-        left = self._seats.total - 1
+        left = max(0, self._seats.total - 1)
         for entitlement in self._roster.entitlements:
             entitlement.unlent = min(left, self._roster.unlent(entitlement, self._seats.total))
             left -= entitlement.unlent

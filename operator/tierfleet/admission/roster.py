@@ -258,6 +258,9 @@ class Roster:
         """Into the queues that are right for them now; order and labels stay."""
         account = flow.account
         for request in requests:
+            if request.share not in flow.all_shares():
+                # Its tier is gone.
+                request.share = flow.share_in(flow.home)
             if request.conforming and account is not None:
                 self.reserve(request, account)
             else:
@@ -370,10 +373,15 @@ class Roster:
             home = self._left_behind(flow)
         known = self._tenants.get(flow.tenant) if flow.tenant is not None else None
         flow.weight = known.weight if known else flow.weight
-        for share in flow.all_shares():
+        # Places in tiers that are gone go with them, but the tenant has one in any case.
+        places = {s.tier.name: s for s in flow.all_shares() if s.tier.name in self.tiers}
+        if flow.share.tier.name not in self.tiers:
+            flow.share = places.setdefault(home.name, flow.share)
+        for name, share in places.items():
+            share.tier = self.tiers[name]
             share.weight = flow.weight or share.tier.plan.weight
-            share.tier = self.tiers.get(share.tier.plan.name, home)
             share.shift(share.tier.band.clock)
+        flow.shares = places if len(places) > 1 else None
         flow.home = home
         self._limit(now, flow)
 

@@ -73,7 +73,8 @@ class Seats:
         runs.
         """
         if anytime and not lent:
-            return self.taken + seats <= self.total - max(self.held, self.kept)
+            fits = self.taken + seats <= self.total - max(self.held, self.kept)
+            return fits or not (self.taken or self.kept)
         if self.taken + seats > self.total - self.kept and (self.kept == 0 or self.taken):
             return False
         return anytime or self.firm + seats <= self.total - self.held or not self.firm

@@ -219,14 +219,26 @@ class TierQueue:
     def offer(self, share: Share) -> None:
         """The share may be served: its entry is made anew."""
         head = share.line.first
-        if head is not None:
-            share.listed_v, share.listed = share.v, head.sequence
-            heappush(self._heap, (share.v, head.sequence, share))
-            if self._parked:
-                self._parked.pop(share, None)
-            if len(self._heap) > 64 and len(self._heap) > 4 * self.waiting:
-                self._heap = [entry for entry in self._heap if _lives(entry)]
-                heapify(self._heap)
+        if head is None:
+            share.listed = 0
+            return
+        share.listed_v, share.listed = share.v, head.sequence
+        heappush(self._heap, (share.v, head.sequence, share))
+        if self._parked:
+            self._parked.pop(share, None)
+        if len(self._heap) > 64 and len(self._heap) > 4 * self.waiting:
+            self._trim()
+
+    def _trim(self) -> None:
+        kept = []
+        for entry in self._heap:
+            share = entry[2]
+            if _lives(entry) and share.line.first is None:
+                share.listed = 0
+            elif _lives(entry):
+                kept.append(entry)
+        heapify(kept)
+        self._heap = kept
 
     def top(self) -> Request | None:
         """The request that is served next, if any may run: the head of its share."""
@@ -301,7 +313,8 @@ class TierQueue:
             share.heavy = (-(share.backlog // share.weight), -newest.sequence, share)
             heappush(heavies, share.heavy)
             if len(heavies) > 64 and len(heavies) > 4 * self.waiting:
-                heavies[:] = [entry for entry in heavies if entry[2].heavy == entry]
+                lines = [entry for entry in heavies if entry[2].line.first is not None]
+                heavies[:] = [entry for entry in lines if entry[2].heavy == entry]
                 heapify(heavies)
 
 

@@ -74,6 +74,8 @@ class Waiting:
 
     def due(self) -> int:
         """When the next one has waited in vain; `NEVER` if none waits."""
+        if not self.number:
+            return NEVER
         if self._oldest is None or self._oldest.state != QUEUED:
             self._oldest = self._find()
         return NEVER if self._oldest is None else self._oldest.expiry

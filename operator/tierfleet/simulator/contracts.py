@@ -2,9 +2,10 @@
 
 A request conforms while its reservation's balance allows it: with the rate r, the burst window
 beta and the longest wait omega, its start tag is S = max(E, now - beta), it conforms if S is at
-most omega / 2 ahead (the other half is for finding a seat), and then E = S + cost / r. (The generic cell rate algorithm of ITU-T I.371 in its
-virtual-scheduling form, in service tokens.) The core has to label at arrival, from estimates; here
-the true cost is known. It must not know how the requests fared.
+most omega / 2 ahead (the other half is for finding a seat), and then E = S + cost / r. (The
+generic cell rate algorithm of ITU-T I.371 in its virtual-scheduling form, in service tokens.) The
+core has to label at arrival, from estimates; here the true cost is known. It must not know how the
+requests fared.
 """
 
 from collections.abc import Sequence

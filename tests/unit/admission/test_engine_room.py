@@ -279,3 +279,17 @@ def test_what_was_earned_before_a_stall_is_not_lost() -> None:
     replica.engine(tokens=7)
     replica.wait(5_000)
     assert replica.is_reserved(replica.send("bronze-0"))
+
+
+def test_a_stall_that_ends_while_nothing_waits_is_over_for_guarantees_too() -> None:
+    replica = Replica(2, reservations=[reservation()])
+    first = replica.send("bronze-0", 5000)
+    replica.first_byte(first)
+    second = replica.send("gold-0")
+    waiting = replica.send("gold-0")
+    replica.wait(12_000)
+    replica.hang_up(waiting)
+    replica.end(first)
+    replica.end(second)
+    replica.wait(3_600_000)
+    assert replica.dispatch[replica.send("bronze-0")].conforming

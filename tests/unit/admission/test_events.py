@@ -1,5 +1,7 @@
 """Events that should not have been, clocks that go back, new plans, and Shadow."""
 
+from typing import Any
+
 from tests.unit.admission.replica import Replica, reservation, tiers
 from tierfleet.admission.types import Outcome, Progress, ShedReason
 
@@ -244,3 +246,41 @@ def test_shadow_gives_back_no_limit_that_it_did_not_take() -> None:
     before = replica.core.headroom(0, "gold-0")
     replica.end(over, Outcome.UNSENT)
     assert replica.core.headroom(0, "gold-0") == before
+
+
+def test_in_shadow_a_deadline_that_is_over_is_not_waited_for() -> None:
+    replica = Replica(enforcement="Shadow")
+    replica.send("gold-0")
+    replica.wait(10)
+    late = replica.send("gold-0", deadline=5_000_000)
+    assert late in replica.shed
+
+
+def test_a_place_in_a_tier_that_was_gone_for_a_while_is_in_that_tier() -> None:
+    both = tiers()
+    replica = Replica(tiers=both)
+    replica.end(replica.send("gold-0", tier="silver"))
+    replica.replan(tiers=[both[0], both[2]], tenants=[{"name": "gold-0", "tier": "gold"}])
+    replica.replan(tiers=both)
+    again = replica.send("gold-0", tier="silver")
+    assert replica.dispatch[again].tier == "silver"
+
+
+def test_what_waits_expires_wherever_plans_have_moved_its_tenant() -> None:
+    known = {name: {"name": name, "priority": at} for name, at in (("a", 2), ("b", 1), ("c", 0))}
+
+    def plan(names: str, tier: str) -> dict[str, Any]:
+        return {
+            "tiers": [known[name] for name in names],
+            "tenants": [{"name": "x", "tier": tier}, {"name": "y", "tier": "c"}],
+            "reservations": [reservation(tenants=["x"])],
+        }
+
+    replica = Replica(**plan("abc", "a"))
+    replica.end(replica.send("x", tier="b"))
+    replica.send("y")
+    waiting = replica.send("x")
+    for names, tier in (("bc", "b"), ("bc", "c"), ("c", "c")):
+        replica.replan(**plan(names, tier))
+    replica.wait(30_000)
+    assert waiting in replica.shed

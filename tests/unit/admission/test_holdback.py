@@ -205,3 +205,13 @@ def test_held_back_seats_are_lent_while_throwing_out_takes_less_than_half_of_the
     replica.wait(2000)
     replica.send("gold-0")
     assert replica.core._order.lends_held
+
+
+@pytest.mark.parametrize("reclaim", ["Abort", "NextSeat"])
+def test_a_request_of_all_seats_runs_when_the_engine_is_empty(reclaim: str) -> None:
+    replica = held(reclaim, preemption="Anytime")
+    replica.many(8, "silver-1")
+    large = replica.send("silver-0", sequences=8)
+    while replica.running and large not in replica.running:
+        replica.end_oldest()
+    assert large in replica.running

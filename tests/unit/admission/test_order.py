@@ -1,7 +1,7 @@
 import pytest
 
 from tests.unit.admission.replica import Replica, reservation, tiers
-from tierfleet.admission.types import Partition
+from tierfleet.admission.types import Partition, Progress
 
 # Tiers and shares
 
@@ -301,3 +301,29 @@ def test_a_floor_is_kept_when_seats_come_free_rarely() -> None:
         replica.wait(800)
         replica.end_oldest()
     assert replica.tenants().count("bronze-0") >= 18
+
+
+def test_a_floor_that_becomes_owed_wakes_the_core_for_a_free_seat() -> None:
+    """100 behind at 100 a second; the gold request in front needs more seats than are free."""
+    replica = Replica(4, tiers=tiers(bronze={"minimumPercent": 10}))
+    replica.end(replica.send("bronze-0", 150))
+    replica.send("silver-0")
+    replica.send("gold-0", sequences=4)
+    waiting = replica.send("bronze-0")
+    replica.wait(2000)
+    assert waiting in replica.running
+
+
+def test_a_refund_while_nothing_waits_gives_its_tenant_its_place_back() -> None:
+    tenants = [{"name": name, "tier": "gold"} for name in "xyz"]
+    burndown = {"input": "1", "output": "1"}
+    replica = Replica(3, tenants=tenants, burndown=burndown)
+    dear = replica.send("x", 0, max_tokens=256)
+    replica.many(2, "z", 0)
+    replica.hang_up(replica.send("x"))
+    replica.many(8, "y", 20)
+    replica.progress(Progress(dear, output_tokens=1))
+    replica.end(dear)
+    back = replica.send("x")
+    replica.end_oldest()
+    assert back in replica.running

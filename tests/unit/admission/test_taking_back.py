@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.admission.replica import Replica, reservation, tiers
-from tierfleet.admission.types import Progress
+from tierfleet.admission.types import Progress, ShedReason
 
 ABORT: dict[str, Any] = {"lending": {"reclaim": "Abort"}}
 
@@ -365,3 +365,25 @@ def test_a_request_that_was_thrown_out_waits_once_under_a_new_plan() -> None:
     replica.let_go(victim)
     replica.replan()
     assert sum(tier.queued for tier in replica.core.load()) == 1
+
+
+def test_the_wait_does_not_begin_with_who_has_gone() -> None:
+    replica = lent(2, silver="Anytime")
+    replica.many(2, "silver-0")
+    gone = replica.send("bronze-0")
+    replica.wait(5)
+    replica.hang_up(gone)
+    replica.wait(10_000)
+    replica.send("bronze-0")
+    assert not replica.thrown
+
+
+def test_who_was_thrown_out_of_an_engine_that_has_become_too_small_is_turned_away() -> None:
+    replica = lent(4, silver="Anytime")
+    victim = replica.send("silver-0", sequences=4)
+    replica.send("bronze-0")
+    replica.wait(25)
+    plan = {"tiers": tiers(silver={"preemption": "Anytime"})}
+    replica.replan(seats=2, **plan, reservations=[reservation(lending={"reclaim": "Abort"})])
+    replica.let_go(victim)
+    assert replica.reason(victim) is ShedReason.TOO_MANY_SEATS
