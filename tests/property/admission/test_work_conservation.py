@@ -16,15 +16,11 @@ from tierfleet.plan import Plan
 KV = st.sampled_from([None, 9000])
 
 
-def may_run(request: Request) -> bool:
+def may_run(request: Request, now: int) -> bool:
     """Neither its tenant's concurrency nor its tier's bound on long contexts stands against it."""
-    tier = request.share.tier
-    return request.flow.may_run() and not (
-        not request.reserved
-        and tier.long is not None
-        and tier.is_long(request.prompt)
-        and tier.long_running >= tier.long.most
-    )
+    tier, account = request.share.tier, request.flow.account
+    owed = request.reserved and account is not None and account.due <= now
+    return request.flow.may_run() and (owed or not tier.is_too_long(request))
 
 
 def heads(driver: Driver) -> list[Request]:
@@ -34,7 +30,7 @@ def heads(driver: Driver) -> list[Request]:
     for request in sorted(waiting, key=lambda r: r.sequence):
         queue = id(request.flow) if request.reserved else id(request.share)
         first.setdefault((queue, request.reserved), request)
-    return [request for request in first.values() if may_run(request)]
+    return [request for request in first.values() if may_run(request, driver.now)]
 
 
 @given(plans(), SEEDS, LENGTHS, st.integers(1, 5), KV)
