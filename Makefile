@@ -50,7 +50,7 @@ nightly: $(INSTALLED) ## Check the invariants with many more examples, and the c
 	$(RUN) pytest $(COMPILED)
 
 .PHONY: bench-admission
-bench-admission: $(INSTALLED) ## Measure cycles a second of the admission core, pure and compiled (3 minutes)
+bench-admission: $(INSTALLED) ## Measure cycles a second of the admission core, pure and compiled (7 minutes)
 	@$(RUN) bench.admission
 
 .PHONY: bench-contract
