@@ -45,7 +45,7 @@ COMPILED := -o "pythonpath=build/compiled ." tests/unit/admission tests/property
 	and not pays_for_just_what_was_served"
 
 .PHONY: nightly
-nightly: $(INSTALLED) ## Check the invariants with many more examples, and the compiled core (40 minutes)
+nightly: $(INSTALLED) ## Check the invariants with many more examples, and the compiled core (long)
 	$(RUN) pytest tests/property --hypothesis-profile=nightly
 	@$(RUN) bench.admission.compiled
 	$(RUN) pytest $(COMPILED)

@@ -95,7 +95,10 @@ class Progress(Struct, frozen=True, gc=False):
 
 
 class EngineReading(Struct, frozen=True, gc=False):
-    """The engine's own view, from its metrics: seconds late, so it only corrects the core's count.
+    """The engine's own view, from its metrics: seconds late, so it steers nothing by itself.
+
+    The KV gauge scales the core's own count, and the tokens tell whether the engine gets on; what
+    runs and waits there is for who looks on: the core counts its seats itself.
 
     Attributes:
         running: sequences in seats.
