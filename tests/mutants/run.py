@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from tests.mutants.table import MUTANTS, Mutant
+from tests.mutants.mutant import Mutant
+from tests.mutants.tables import MUTANTS
 
 ROOT = Path(__file__).parents[2]
 CORE = Path("operator/tierfleet/admission")

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutants.mutant import Mutant
 from tests.mutants.run import CORE, ROOT, TESTS, BrokenError, copy_to, mutated, passes, survives
-from tests.mutants.table import MUTANTS, Mutant
+from tests.mutants.tables import MUTANTS
 
 KILLER = "test_order.py::test_ties_go_by_arrival_and_not_by_id"
 

@@ -1,0 +1,61 @@
+"""Mistakes about who is turned away, when, and when to come again."""
+
+from tests.mutants.mutant import Mutant, wrong
+
+MUTANTS = (
+    Mutant(
+        "the least weight turned away first",
+        "shares.py",
+        (
+            ("share.heavy = (-(share.backlog // share.weight),", "share.heavy = (share.weight,"),
+            ("-entry[0] == share.backlog // share.weight", "entry[0] == share.weight"),
+        ),
+        "test_shedding.py::test_a_flood_with_a_large_weight_does_not_push_out_who_sends_little",
+    ),
+    Mutant(
+        "the newest turned away whatever its tenant",
+        "shares.py",
+        (
+            (
+                "share.heavy = (-(share.backlog // share.weight),",
+                "share.heavy = (-newest.sequence,",
+            ),
+            ("-entry[0] == share.backlog // share.weight", "-entry[0] == newest.sequence"),
+        ),
+        "test_shedding.py::test_a_full_queue_turns_away_the_newest_of_who_has_the_largest_backlog",
+    ),
+    Mutant(
+        "the longest queue turned away first",
+        "shares.py",
+        (
+            (
+                "share.heavy = (-(share.backlog // share.weight),",
+                "share.heavy = (-len(list(share.line)),",
+            ),
+            ("-entry[0] == share.backlog // share.weight", "-entry[0] == len(list(share.line))"),
+        ),
+        "test_shedding.py::test_the_largest_backlog_is_of_service_tokens_and_not_of_requests",
+    ),
+    wrong(
+        "conforming requests wait among the others",
+        "waiting.py",
+        "self._roster.reserve(request, account, again=again)",
+        "request.share.put(now, request)",
+        "test_shedding.py"
+        "::test_a_conforming_request_is_turned_away_by_no_full_queue_and_counts_in_none",
+    ),
+    wrong(
+        "deadlines not looked at",
+        "arrivals.py",
+        "if wait is not None and now + wait > deadline:",
+        "if wait is not None and wait < 0:",
+        "test_shedding.py::test_a_deadline_that_cannot_be_met_is_refused_at_arrival",
+    ),
+    wrong(
+        "retry times without chance",
+        "arrivals.py",
+        "nanoseconds + self._random.randrange(nanoseconds // _JITTER + 1)",
+        "nanoseconds + nanoseconds // _JITTER",
+        "test_shedding.py::test_callers_that_were_refused_together_do_not_come_back_together",
+    ),
+)
