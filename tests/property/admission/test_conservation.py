@@ -1,10 +1,12 @@
 """Nothing is lost and nothing is counted twice: invariants 1 and 13 of the admission design."""
 
+from fractions import Fraction
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property.admission import inside
 from tests.property.admission.driver import SECOND, TENANTS, Driver, drive, make_plan
 from tests.property.admission.traces import LENGTHS, SEEDS, plans, stir
 from tierfleet.admission.cost import Rates
@@ -16,7 +18,7 @@ def check_counts(driver: Driver) -> None:
     """The core's counts are those of what it has decided."""
     load = driver.core.load()
     assert sum(tier.queued for tier in load) == len(driver.waiting)
-    assert driver.core._seats.taken == driver.seats_taken <= driver.seats
+    assert inside.room(driver.core).taken == driver.seats_taken <= driver.seats
     for tier in load:
         running = [*driver.running, *driver.aborting]
         assert tier.in_flight == sum(driver.last[request].tier == tier.tier for request in running)
@@ -34,24 +36,7 @@ def test_1_at_the_end_nothing_is_in_flight_and_every_request_has_ended_once(
     for _ in stir(driver, seed, length, sequences=3):
         check_counts(driver)
     driver.drain()
-    core = driver.core
-    assert (core._seats.taken, core._seats.kv, core._seats.firm, core._waiting.number) == (
-        0,
-        0,
-        0,
-        0,
-    )
-    assert (core._reclaim.pending, core._pulse.flowing) == (0, 0)
-    assert not core._requests
-    for tier in core._roster.tiers.values():
-        assert (
-            (tier.waiting, tier.reserved_waiting) == (tier.in_flight, tier.long_running) == (0, 0)
-        )
-    for account in core._roster.entitlements:
-        assert (account.waiting, account.backlog, account.in_flight) == (0, 0, 0)
-    for flow in core._roster.flows.values():
-        assert (flow.in_flight, flow.seats, len(list(flow.reserved))) == (0, 0, 0)
-        assert all(len(list(share.line)) == share.backlog == 0 for share in flow.all_shares())
+    assert inside.leftovers(driver.core) == {}
     ends = [decision.id for decision in driver.settled]
     assert len(ends) == len(set(ends))
     assert not set(ends) & {decision.id for decision in driver.shed}
@@ -63,15 +48,17 @@ def test_1_what_was_counted_is_what_is_charged_and_billed(
 ) -> None:
     """Σ charges = Σ actual costs, request by request; what nobody counted is never billed more."""
     driver = drive(seats, plan)
-    for _ in stir(driver, seed, length):
-        for request in driver.running:
-            record = driver.core._requests[request]
-            # Estimated, or as it has come: never less than what is known.
-            assert record.cost >= driver.core._settlement.cost(record) or not record.output
-            assert record.tokens >= record.prompt + record.output or not record.output
-    driver.drain()
     billing = Rates.of(plan.burndown)
     scheduling = Rates.of(plan.scheduling) if plan.scheduling is not None else billing
+    for _ in stir(driver, seed, length):
+        for request in driver.running:
+            prompt, cached, output = driver.tokens[request]
+            if output:
+                # Estimated, or as it has come: never less than what is known.
+                known = scheduling.cost(prompt, cached, output)
+                assert inside.charged(driver.core, request) >= known
+                assert inside.charged_tokens(driver.core, request) >= prompt + output
+    driver.drain()
     for settled in driver.settled:
         tokens = driver.tokens[settled.id]
         if tokens[2] and settled.cost:
@@ -113,27 +100,25 @@ def test_1_a_reservation_pays_for_just_what_was_served_under_it(
     ]
     driver = drive(seats, make_plan(reservations=reservations, tiers=preempted))
     # In a stall nothing is earned; that is another rule's test.
-    driver.core._gets_on = lambda now: True  # type: ignore[method-assign]  # noqa: ARG005
+    inside.never_stall(driver.core)
     for tenant, prompt in (("silver-0", 10**8), ("bronze-0", 2 * 10**9)):
         driver.finish(driver.arrive(tenant, prompt_tokens=prompt), outcome=Outcome.FAILED)
-    accounts = driver.core._roster.entitlements
-    before = [account._level for account in accounts]
+    names = [reservation["name"] for reservation in reservations]
+    before = [inside.balance(driver.core, driver.now, name) for name in names]
     since, first = driver.now, len(driver.settled)
     for _ in stir(driver, seed, length):
         pass
     driver.drain()
     # What is borrowed is shared capacity, whoever it is that borrows.
     assert all(one.partition is Partition.SHARED for one in driver.dispatched if one.borrowed)
-    for account, level in zip(accounts, before, strict=True):
-        assert account.plan is not None
+    earned = Fraction(300 * MICRO * (driver.now - since), SECOND)
+    for name, balance in zip(names, before, strict=True):
         paid = sum(
             settled.cost
             for settled in driver.settled[first:]
-            if driver.last[settled.id].reservation == account.plan.name
+            if driver.last[settled.id].reservation == name
         )
-        account._earn(driver.now)
-        earned = (driver.now - since) * account._gain
-        assert account._level == level + earned - paid * account._unit
+        assert inside.balance(driver.core, driver.now, name) == balance + earned - paid
 
 
 @given(plans(), SEEDS, LENGTHS, st.integers(1, 4))
@@ -181,14 +166,12 @@ def test_13_clocks_never_go_back_and_no_tenant_falls_below_its_floor(
 ) -> None:
     """Vsys of each tier is monotone, through plan changes too; V >= its clock at its return."""
     driver = drive(seats, plan)
-    roster = driver.core._roster
-    clocks: dict[str, int] = {}
+    before: dict[str, int] = {}
     for _ in stir(driver, seed, length, replans=[(plan, seats), (other, seats)]):
-        for name, tier in roster.tiers.items():
-            assert tier.band.clock >= clocks.get(name, 0)
-            clocks[name] = tier.band.clock
-        for flow in roster.flows.values():
-            assert all(share.v >= share.base for share in flow.all_shares())
+        clocks = inside.clocks(driver.core)
+        assert all(clock >= before.get(tier, 0) for tier, clock in clocks.items())
+        before |= clocks
+        assert all(place.v >= place.base for place in inside.places(driver.core).values())
 
 
 @given(plans(limited=False, terms=False), SEEDS)
@@ -201,12 +184,7 @@ def test_13_a_trillion_tokens_leave_whole_numbers_of_bounded_size(plan: Plan, se
         for running in sorted(driver.running):
             driver.finish(running, output=request)
     driver.drain()
-    state: list[Any] = []
-    for flow in driver.core._roster.flows.values():
-        state += [flow.drawn, flow.output_estimate]
-        state += [number for share in flow.all_shares() for number in (share.v, share.backlog)]
-    for account in driver.core._roster.entitlements:
-        state += [account._level, account.backlog, account.clock, account.tag]
-    assert all(type(number) is int and abs(number) < 2**110 for number in state)
+    numbers = inside.numbers(driver.core)
+    assert all(type(number) is int and abs(number) < 2**110 for number in numbers)
     rejects = any(r.spillover.action is SpilloverAction.REJECT for r in plan.reservations)
     assert rejects or sum(settled.cost for settled in driver.settled) > 10**12 * MICRO

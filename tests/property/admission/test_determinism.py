@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property.admission import inside
 from tests.property.admission.driver import SECOND, TENANTS, Driver, drive
 from tests.property.admission.traces import LENGTHS, SEEDS, plans, stir
 from tierfleet.admission.types import Arrival, Outcome, WakeAt
@@ -23,7 +24,7 @@ def test_14_neither_a_second_run_nor_the_order_in_which_tenants_came_changes_a_d
     def run(tenants: Sequence[str]) -> list[Any]:
         driver = drive(seats, plan)
         for tenant in tenants:
-            driver.core._roster.flow(driver.now, tenant)
+            inside.meet(driver.core, driver.now, tenant)
         for _ in stir(driver, seed, length, sequences=2):
             pass
         return decisions(driver)
@@ -71,9 +72,6 @@ def test_9_forgetting_an_idle_tenant_changes_nothing_but_what_was_learnt_of_its_
     go, which is what makes an idle tenant free. Nothing is learnt here: no answer ends completed.
     """
 
-    def remember(now: int) -> None:
-        pass
-
     class Constant(Driver):
         def finish(
             self, request: int, output: int = 10, outcome: Outcome = Outcome.COMPLETED
@@ -87,7 +85,7 @@ def test_9_forgetting_an_idle_tenant_changes_nothing_but_what_was_learnt_of_its_
         like = drive(seats, plan)
         driver = Constant(like.core, seats, wake=like.wake)
         if remembers:
-            driver.core._roster.forget_idle = remember  # type: ignore[method-assign]
+            inside.forget_nobody(driver.core)
         for _ in stir(driver, seed, length):
             pass
         runs.append(decisions(driver))

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property.admission import inside
 from tests.property.admission.driver import SECOND, TENANTS, Driver, drive, make_plan
 from tests.property.admission.traces import LENGTHS, SEEDS, plans, stir
 from tests.property.admission.world import RATE, RATES, Size, World, largest_window
@@ -22,22 +23,19 @@ def watch(driver: Driver) -> Callable[[Dispatch], None]:
     core = driver.core
 
     def look(decision: Dispatch) -> None:
-        record = core._requests[decision.id]
-        if decision.partition is Partition.RESERVED or decision.borrowed or record.floor:
+        mine = inside.seen(core, decision.id)
+        if decision.partition is Partition.RESERVED or decision.borrowed or mine.by_floor:
             return
         for request in driver.waiting:
-            other = core._requests[request]
-            tier = other.share.tier
-            if other.reserved or tier.plan.priority <= decision.priority:
+            other = inside.seen(core, request)
+            if other.conforming or other.priority <= decision.priority:
                 continue
-            if other is not other.share.line.first or not other.flow.may_run():
-                continue
-            if tier.long is not None and other.prompt > tier.long.above:
+            if not other.first or not other.may_run or other.long:
                 continue
             # It was passed over: with the seat that was given away it would not have fitted.
-            firm = core._seats.firm - record.firm * record.seats
-            assert record.share.tier.anytime
-            assert firm + other.seats > core._seats.total - core._seats.held
+            room = inside.room(core)
+            assert mine.anytime
+            assert room.firm + other.seats > room.total - room.held
 
     return look
 
@@ -96,11 +94,12 @@ def test_a_tenants_requests_are_served_in_the_order_in_which_they_came(
     core = driver.core
 
     def look(decision: Any) -> None:
-        mine = core._requests[decision.id]
-        for request in driver.waiting:
-            other = core._requests[request]
-            if other.share is mine.share and other.reserved == mine.reserved:
-                assert other.sequence > mine.sequence
+        line = inside.seen(core, decision.id).line
+        assert all(
+            request > decision.id
+            for request in driver.waiting
+            if inside.seen(core, request).line == line
+        )
 
     driver.on_dispatch = look
     for _ in stir(driver, seed, length):
@@ -243,7 +242,8 @@ def test_6_two_equal_tenants_that_are_backlogged_stay_within_the_bound_of_vtc(
 
     def keep_backlogged() -> None:
         for tenant, (prompt, output) in size.items():
-            for _ in range(3 - len(list(driver.core._roster.flows[tenant].share.line))):
+            waiting = sum(one.tenant == tenant for one in driver.waiting.values())
+            for _ in range(3 - waiting):
                 driver.arrive(tenant, prompt_tokens=random.randint(1, prompt), max_tokens=output)
 
     for tenant in size:
@@ -289,7 +289,7 @@ def test_10_a_full_queue_turns_away_the_newest_of_the_largest_backlog_for_its_we
         queued: dict[str, int] = defaultdict(int)
         newest: dict[str, int] = {}
         for request, arrival in driver.waiting.items():
-            if not core._requests[request].reserved:
+            if not inside.seen(core, request).conforming:
                 queued[arrival.tenant or ""] += arrival.prompt_tokens
                 newest[arrival.tenant or ""] = request
         prompt = random.choice((1, 10, 100, 1000))
@@ -322,5 +322,5 @@ def test_1_a_tenant_that_always_waits_is_charged_what_it_was_served_for_its_weig
     driver = world.driver
     core = driver.core
     charges = [s.cost for s in driver.settled if driver.known[s.id].tenant == "f"]
-    charges += [core._requests[r].cost for r, one in driver.running.items() if one.tenant == "f"]
-    assert core._roster.flows["f"].share.v == sum(cost // weight for cost in charges)
+    charges += [inside.charged(core, r) for r, one in driver.running.items() if one.tenant == "f"]
+    assert inside.places(core)["f", "silver"].v == sum(cost // weight for cost in charges)

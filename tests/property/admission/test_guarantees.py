@@ -12,6 +12,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property.admission import inside
 from tests.property.admission.driver import SECOND, drive, make_plan
 from tests.property.admission.traces import LENGTHS, SEEDS, plans, stir
 from tests.property.admission.world import RATE, Served, Size, World, largest_window
@@ -154,10 +155,7 @@ def test_4_no_window_serves_a_reservation_more_than_its_cap(
 
     def note() -> None:
         """Changes of what each reservation is charged, as they happen."""
-        seen = {}
-        for request in driver.core._requests.values():
-            if request.account is not None and request.account.plan is not None:
-                seen[request.id] = (request.account.plan.name, request.cost)
+        seen = inside.charged_to_reservations(driver.core)
         for settled in driver.settled:
             if settled.id in known and settled.id not in seen:
                 seen[settled.id] = (known[settled.id][0], settled.cost)

@@ -5,6 +5,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property.admission import inside
 from tests.property.admission.driver import SECOND, TENANTS, drive, make_plan
 from tests.property.admission.traces import LENGTHS, SEEDS, plans, stir
 from tierfleet.plan import Plan
@@ -78,9 +79,8 @@ def test_12_what_is_shown_as_remaining_may_really_be_sent(
     for _ in stir(driver, seed, length):
         pass
     shown = driver.core.headroom(driver.now, tenant)
-    flow = driver.core._roster.flow(driver.now, tenant)
-    assert flow is not None
-    for bucket, allowance in ((flow.requests, shown.requests), (flow.tokens, shown.tokens)):
+    requests, tokens = inside.limits(driver.core, driver.now, tenant)
+    for bucket, allowance in ((requests, shown.requests), (tokens, shown.tokens)):
         assert (bucket is None) == (allowance is None)
         if bucket is not None and allowance is not None:
             assert 0 <= allowance.remaining <= allowance.limit
@@ -114,11 +114,10 @@ def test_cancelled_while_queued_gives_every_limit_and_backlog_back(
         pass
 
     def state() -> object:
-        accounts = driver.core._roster.entitlements
-        owed = [(a.backlog, a.waiting, a.spare(driver.now)) for a in accounts]
+        owed = inside.guarantees(driver.core, driver.now)
         return driver.core.headroom(driver.now, tenant), owed, driver.core.load()
 
-    driver.core._roster.flow(driver.now, tenant)
+    inside.meet(driver.core, driver.now, tenant)
     driver.tick()
     before = state()
     sheds = len(driver.shed)

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property.admission import inside
 from tests.property.admission.driver import SECOND, drive, make_plan
 from tests.property.admission.traces import LENGTHS, SEEDS, plans, stir
 from tests.property.admission.world import RATE, Size, World
@@ -25,31 +26,26 @@ def test_7_no_more_seats_are_taken_back_than_guarantees_wait_for(
     """
     driver = drive(seats, plan, kv_tokens)
     core = driver.core
-    sent: set[int] = set()
     thrown: set[int] = set()
     looked = 0
     for _ in stir(driver, seed, length):
         fresh = [one for _, one in driver.log[looked:] if isinstance(one, Abort)]
         looked = len(driver.log)
         for one in fresh:
-            record = core._requests.get(one.id)
             assert one.id not in thrown
             thrown.add(one.id)
             assert driver.last[one.id].reservation is None
             tier = plan.tier(driver.last[one.id].tier)
             assert tier.preemption is not Preemption.NEVER
-            if record is not None:
-                assert one.requeued is not record.sent
-                assert tier.preemption is Preemption.ANYTIME or not record.sent
-        wanted = sum(
-            core._requests[request].seats
-            for request in driver.waiting
-            if (account := core._requests[request].flow.account) is not None and account.reclaims
-        )
+            if inside.is_known(core, one.id):
+                sent = inside.seen(core, one.id).sent
+                assert one.requeued is not sent
+                assert tier.preemption is Preemption.ANYTIME or not sent
+        seen = [inside.seen(core, request) for request in driver.waiting]
+        wanted = sum(request.seats for request in seen if request.reclaims)
         if fresh:
             assert len(driver.aborting) <= max(1, wanted)
-        assert core._reclaim.pending == len(driver.aborting)
-        sent |= set(driver.running)
+        assert inside.on_their_way_back(core) == len(driver.aborting)
 
 
 def reclaiming(preemption: str, granted: int = 500) -> Plan:
@@ -135,8 +131,8 @@ def test_1_what_was_thrown_away_costs_its_caller_nothing(
         driver.arrive("bronze-0")
     behind = driver.arrive("bronze-0")
     victim = max(driver.running)
-    share = driver.core._roster.flows["bronze-0"].share
-    before = share.v - driver.core._requests[victim].weighed
+    place = "bronze-0", "bronze"
+    before = inside.places(driver.core)[place].v - inside.charged(driver.core, victim)
     if sent:
         driver.first_byte(victim)
     driver.arrive("gold-0")
@@ -146,7 +142,8 @@ def test_1_what_was_thrown_away_costs_its_caller_nothing(
         driver.abort(victim)
     else:
         driver.release(victim)
-    assert share.v == max(before, share.base)
+    after = inside.places(driver.core)[place]
+    assert after.v == max(before, after.base)
     if sent or hangs_up:
         assert Settled(victim, 0, 0, conforming=False, conforms_settled=False) in driver.settled
     else:

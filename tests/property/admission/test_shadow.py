@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property.admission import inside
 from tests.property.admission.driver import TENANTS, TIERS, drive, make_plan
 from tests.property.admission.test_conservation import check_counts
 from tests.property.admission.traces import LENGTHS, SEEDS, plans, stir
@@ -27,7 +28,7 @@ def test_shadow_serves_in_order_of_arrival_throws_nobody_out_and_refuses_nobody(
     for one in driver.dispatched:
         assert one.instead_of != one.id
     driver.drain()
-    assert (driver.core._seats.taken, driver.core._seats.kv) == (0, 0)
+    assert inside.leftovers(driver.core) == {}
 
 
 @given(SEEDS, LENGTHS, st.integers(1, 5), st.sampled_from(["Shared", "Reject"]))

@@ -6,30 +6,28 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property.admission import inside
 from tests.property.admission.driver import SECOND, Driver, drive, make_plan
 from tests.property.admission.traces import LENGTHS, SEEDS, plans, stir
 from tierfleet.admission.reclaim import PATIENCE
-from tierfleet.admission.requests import QUEUED, Request
 from tierfleet.admission.types import Dispatch, Shed
-from tierfleet.plan import Plan
+from tierfleet.plan import Plan, Preemption
 
 KV = st.sampled_from([None, 9000])
 
 
-def may_run(request: Request, now: int) -> bool:
+def may_run(request: inside.Seen, now: int) -> bool:
     """Neither its tenant's concurrency nor its tier's bound on long contexts stands against it."""
-    tier, account = request.share.tier, request.flow.account
-    owed = request.reserved and account is not None and account.due <= now
-    return request.flow.may_run() and (owed or not tier.is_too_long(request))
+    owed = request.due is not None and request.due <= now
+    return request.may_run and (owed or not request.too_long)
 
 
-def heads(driver: Driver) -> list[Request]:
-    """Of each queue the oldest: only that may be served."""
-    waiting = [driver.core._requests[request] for request in driver.waiting]
-    first: dict[tuple[int, bool], Request] = {}
-    for request in sorted(waiting, key=lambda r: r.sequence):
-        queue = id(request.flow) if request.reserved else id(request.share)
-        first.setdefault((queue, request.reserved), request)
+def heads(driver: Driver) -> list[inside.Seen]:
+    """Of each line the oldest: only that may be served."""
+    first: dict[tuple[int, bool], inside.Seen] = {}
+    for request in sorted(driver.waiting):
+        seen = inside.seen(driver.core, request)
+        first.setdefault(seen.line, seen)
     return [request for request in first.values() if may_run(request, driver.now)]
 
 
@@ -44,20 +42,19 @@ def test_2_no_seat_idles_while_a_request_that_fits_waits(
     """
     driver = drive(seats, plan, kv_tokens)
     for _ in stir(driver, seed, length):
-        room, order = driver.core._seats, driver.core._order
+        room, blocked = inside.room(driver.core), inside.blocked(driver.core)
         found = heads(driver)
-        if not found or driver.core._pulse.stalled:
+        if not found or inside.stalled(driver.core):
             continue
-        if order.blocked is not None:
-            head = order.blocked.head()
-            assert head is not None
-            assert not room.seats_for(1, order.blocked) or not room.kv_for(head.kv)
+        if blocked is not None:
+            assert not blocked.a_seat or not blocked.kv
         elif room.taken < room.total - room.kept and room.firm < room.total - room.held:
             full = room.taken >= room.total - max(room.held, room.kept)
-            if full and not order.lends_held and any(head.share.tier.anytime for head in found):
+            lent = inside.lends_held(driver.core)
+            if full and not lent and any(head.anytime for head in found):
                 # It may not sit in what is held back, nor may a lower tier pass it.
                 continue
-            assert any(not room.kv_to_share(head.kv) for head in found)
+            assert any(not head.finds_kv for head in found)
 
 
 @given(plans(), SEEDS, LENGTHS, st.integers(1, 4), KV)
@@ -104,6 +101,7 @@ def test_7_what_conforms_and_is_owed_never_waits_while_it_needs_no_more_than_is_
     `Anytime` work sits in. Not yet owed (S > now) is not owed a seat.
     """
     driver = drive(seats, plan)
+    lends = any(tier.preemption is Preemption.ANYTIME for tier in plan.tiers)
     held = need = 0
     counted = 0
     for _ in stir(driver, seed, length):
@@ -113,12 +111,9 @@ def test_7_what_conforms_and_is_owed_never_waits_while_it_needs_no_more_than_is_
             else:
                 need += 1
         counted = len(driver.dispatched)
-        if driver.core._pulse.stalled or any(t.anytime for t in driver.core._roster.tiers.values()):
+        if lends or inside.stalled(driver.core) or inside.room(driver.core).kept:
             continue
-        for account in driver.core._roster.entitlements:
-            if account.live and account.tag <= driver.now and driver.core._seats.kept == 0:
-                head = account.conforming_head()
-                assert head is None or head.state != QUEUED or need + 1 > held
+        assert not inside.owed(driver.core, driver.now) or need + 1 > held
 
 
 @given(SEEDS, st.integers(1, 4), st.integers(0, 40))
@@ -150,8 +145,7 @@ def test_7_a_guarantee_that_is_owed_something_takes_a_seat_back_in_time_by_itsel
     driver.finish(driver.arrive("gold-0", prompt_tokens=debt, max_tokens=0), output=1)
     for _ in range(seats):
         driver.arrive("bronze-0", prompt_tokens=10)
-    (account,) = driver.core._roster.entitlements
     driver.arrive("gold-0")
-    due = max(driver.now, account.tag)
+    due = max(driver.now, inside.tag(driver.core, "contract"))
     driver.pass_time(due + PATIENCE - driver.now)
     assert len(driver.aborting) == 1

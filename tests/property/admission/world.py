@@ -9,6 +9,7 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
+from tests.property.admission import inside
 from tests.property.admission.driver import SECOND, Driver
 from tierfleet.admission.cost import Rates
 from tierfleet.admission.types import Dispatch, Partition
@@ -101,7 +102,7 @@ class World:
 
     def _started(self, decision: Dispatch) -> None:
         driver, size = self.driver, self._sizes[decision.id]
-        charged = driver.core._requests[decision.id].cost
+        charged = inside.charged(driver.core, decision.id)
         reserved = decision.partition is Partition.RESERVED
         tenant = decision.tenant or ""
         one = Served(driver.now, tenant, size.cost, charged, reserved, decision.waited)

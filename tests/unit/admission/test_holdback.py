@@ -1,5 +1,6 @@
 import pytest
 
+from tests.property.admission import inside
 from tests.unit.admission.replica import Replica, reservation, tiers
 from tierfleet.admission.holdback import HoldBack, held_back
 from tierfleet.plan import MICRO
@@ -139,7 +140,7 @@ def test_seats_that_are_held_back_are_lent_while_as_much_again_may_be_lost(
 ) -> None:
     """3,000 a minute at 1,000 a second."""
     replica = held(preemption="Anytime")
-    replica.core._reclaim.losses.lose(replica.now, lost * MICRO)
+    inside.lose(replica.core, replica.now, lost * MICRO)
     replica.wait(1000)
     replica.many(8, "silver-0")
     assert len(replica.running) == lent
@@ -204,7 +205,7 @@ def test_held_back_seats_are_lent_while_throwing_out_takes_less_than_half_of_the
     replica.let_go(thrown.id)
     replica.wait(2000)
     replica.send("gold-0")
-    assert replica.core._order.lends_held
+    assert inside.lends_held(replica.core)
 
 
 @pytest.mark.parametrize("reclaim", ["Abort", "NextSeat"])
