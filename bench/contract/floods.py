@@ -134,7 +134,7 @@ def floods(
         bare = plan(capacity, side, reserved=False, queue_seconds=queue_seconds)
         without = figures(run(bare, trace, Core), contract)
         done(f"flood from {side}, without a contract")
-        kept = figures(run(contract, trace, Core), contract)
+        kept = figures(run(contract, trace, Core, drain=True), contract)
         done(f"flood from {side}, with it")
         found.append(Flood(side, first_come, without, kept))
     return found

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from bench.contract.scenario import GROUP, OWNER, burndown, engine
 from tierfleet.plan import MICRO, Plan
 from tierfleet.simulator.baselines import Fcfs
-from tierfleet.simulator.contracts import conforming
 from tierfleet.simulator.log import NEVER, End
 from tierfleet.simulator.report import measure
 from tierfleet.simulator.service import Price
 from tierfleet.simulator.simulation import MakeCore, Result, Setup, simulate
 from tierfleet.simulator.trace import SECOND, TraceRequest
 
-IN_TIME = SECOND // 10
 _SERVED = (End.COMPLETED, End.UNSERVED)
 """Of what got a seat: it was answered, or ran at the end."""
 
@@ -22,24 +20,36 @@ class Figures:
     """Of one run.
 
     Attributes:
-        wait_ok: part of the conforming requests that waited 100 ms at most.
+        wait_ok: part of the conforming requests that got a seat within 100 ms, by the core's label.
         conforming: number of them.
+        true_wait_ok: the same of those that conform by their true cost.
+        true_conforming: number of them.
         paid_served: part of what was paid for that was served.
         served: service tokens a second, of all tenants.
     """
 
     wait_ok: float
     conforming: int
+    true_wait_ok: float
+    true_conforming: int
     paid_served: float
     served: float
 
 
 def run(
-    plan: Plan, trace: list[TraceRequest], core: MakeCore, seconds: float | None = None
+    plan: Plan,
+    trace: list[TraceRequest],
+    core: MakeCore,
+    seconds: float | None = None,
+    *,
+    drain: bool = False,
 ) -> Result:
-    """The trace through the plan; what is unfinished at its end, or then, is cut off."""
+    """The trace through the plan; measured is what comes until its end, or until then.
+
+    What is unfinished then is cut off; with `drain` it goes on, so that nothing ends unlabelled.
+    """
     horizon = None if seconds is None else int(seconds * SECOND)
-    return simulate(Setup(plan, engine(), GROUP, drain=False, horizon=horizon), trace, core)
+    return simulate(Setup(plan, engine(), GROUP, drain=drain, horizon=horizon), trace, core)
 
 
 def capacity_of(trace: list[TraceRequest], plan: Plan, seconds: range) -> int:
@@ -61,8 +71,10 @@ def served(result: Result, seconds: range, tenant: str | None = None) -> int:
 def figures(result: Result, contract: Plan) -> Figures:
     """The figures of a run.
 
-    Conforming is what the core called so at arrival; of a run in which it labelled nothing (no
-    contract, first come first served) what a meter of the contract's rate and burst calls so.
+    Conforming is what the core called so at arrival, shed or not; of a run in which it labelled
+    nothing (no contract, first come first served) what conforms by its true cost. What still waits
+    when a run is cut off has no label yet and is judged by its true cost too; it is missed if it
+    has waited longer than the bound, and not counted if it has not.
     Paid for is what a server of just the guaranteed rate would have begun for the owner alone;
     served is what got a seat until then and kept it.
 
@@ -70,11 +82,10 @@ def figures(result: Result, contract: Plan) -> Figures:
         result: of `run`.
         contract: the plan with the contract, whether or not the run had it.
     """
-    setup, log = result.setup, result.log
-    (judged,) = conforming(result.trace, contract, setup.part, setup.start)
-    if any(log.conforming):
-        judged = [position for position, label in enumerate(log.conforming) if label]
-    waits = [log.wait[position] for position in judged]
+    log = result.log
+    report = measure(result, contract)
+    (row,) = report.reservations
+    judged = row.by_label or row.by_true_cost
     rate = contract.reservations[0].granted * MICRO
     price = Price(burndown())
     asked = done = 0
@@ -84,11 +95,14 @@ def figures(result: Result, contract: Plan) -> Figures:
             # Service curve of a rate: the least of A(s) + r·(t - s), A what was asked for until s.
             paid = min(paid, asked + rate * (result.horizon - request.arrival) // SECOND)
             asked += price.of(request)
-            if log.wait[position] != NEVER and log.end[position] in _SERVED:
+            seated = log.wait[position] != NEVER and log.end[position] in _SERVED
+            if seated and request.arrival + log.wait[position] <= result.horizon:
                 done += price.of(request)
     return Figures(
-        sum(0 <= wait <= IN_TIME for wait in waits) / max(1, len(waits)),
-        len(waits),
+        judged.attained,
+        judged.conforming,
+        row.by_true_cost.attained,
+        row.by_true_cost.conforming,
         min(1.0, done / max(1, min(asked, paid))),
-        measure(result, contract).served,
+        report.served,
     )

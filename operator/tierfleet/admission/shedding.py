@@ -91,4 +91,5 @@ class Shedding:
     ) -> None:
         self._waiting.leave(now, record)
         self.end(now, record)
-        out.append(Shed(record.id, reason, retry, message, waited=now - record.arrived))
+        waited = now - record.arrived
+        out.append(Shed(record.id, reason, retry, message, waited, record.conforming))

@@ -166,6 +166,7 @@ class Shed(Struct, frozen=True, gc=False):
         retry_after: nanoseconds after which a try is likely to be served; None: do not retry.
         message: a sentence for the caller, with the limit that was met.
         waited: nanoseconds since its arrival.
+        conforming: the label at arrival, of what has been queued: its reservation owed it a seat.
     """
 
     id: int
@@ -173,6 +174,7 @@ class Shed(Struct, frozen=True, gc=False):
     retry_after: int | None
     message: str
     waited: int = 0
+    conforming: bool = False
 
 
 class Settled(Struct, frozen=True, gc=False):

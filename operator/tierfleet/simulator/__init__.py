@@ -8,7 +8,7 @@
     log.py         what became of every request, in columns
     simulation.py  a trace through one replica or several
     service.py     what was served, in service tokens
-    contracts.py   which requests a reservation owes a seat
+    contracts.py   which requests a reservation owes a seat, by true cost and by the core's label
     figures.py     what a report says per tier, tenant and promise
     report.py      from the log to the figures
     changes.py     `--set`: a plan that differs in one thing

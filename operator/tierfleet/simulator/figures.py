@@ -63,6 +63,24 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Attainment:
+    """How many of the requests that conform to a reservation got their seat in time.
+
+    Attributes:
+        conforming: number of them; without those whose caller hung up, or that the end of the run
+            cut off, before the longest wait was over.
+        in_time: those that got a seat within it; what was shed or still waits got none.
+        attained: `in_time` of `conforming`; 1 when there were none.
+        wait: of those that got a seat.
+    """
+
+    conforming: int
+    in_time: int
+    attained: float
+    wait: Spread
+
+
+@dataclass(frozen=True, slots=True)
 class ReservationRow:
     """What one reservation promised, and what its tenants got.
 
@@ -72,12 +90,10 @@ class ReservationRow:
         offered: rate that its tenants sent.
         served: rate that its tenants got, reserved or not.
         paid_served: served part of the smaller of guaranteed and offered, at most 1.
-        conforming: requests that it owed a seat within its longest wait (`contracts.py`); without
-            those whose caller hung up before that.
-        in_time: of those, the ones that got it.
-        attained: `in_time` of `conforming`; 1 when there were none.
-        wait: of conforming requests.
         max_wait: promised, milliseconds.
+        by_true_cost: what the contract promises: of the requests that conform by what they cost.
+        by_label: what the core took for conforming, from its estimates at arrival; None if it
+            called nothing so.
     """
 
     name: str
@@ -85,11 +101,9 @@ class ReservationRow:
     offered: float
     served: float
     paid_served: float
-    conforming: int
-    in_time: int
-    attained: float
-    wait: Spread
     max_wait: float
+    by_true_cost: Attainment
+    by_label: Attainment | None
 
 
 @dataclass(frozen=True, slots=True)

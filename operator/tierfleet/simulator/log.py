@@ -29,6 +29,16 @@ class End(IntEnum):
     """Still waiting or running when the run was over."""
 
 
+class Label(IntEnum):
+    """What the core called a request at arrival; it says so when the request's wait ends."""
+
+    UNTOLD = 0
+    """It waited to the end of the run, or until its caller hung up."""
+    BEYOND = 1
+    """Of no reservation, or more than was owed."""
+    CONFORMING = 2
+
+
 class Log:
     """One row per request, at its position in the trace.
 
@@ -40,7 +50,7 @@ class Log:
         ended: when it ended, nanoseconds since the trace began.
         output: tokens that the caller got, over all sequences.
         reserved: 1 if its last seat was charged to a reservation.
-        conforming: 1 if the core called it so at arrival; known of what got a seat.
+        label: `Label`.
         aborts: how often the core took its seat away.
     """
 
@@ -52,8 +62,12 @@ class Log:
         self.ended = array("q", [NEVER]) * requests
         self.output = array("q", [0]) * requests
         self.reserved = bytearray(requests)
-        self.conforming = bytearray(requests)
+        self.label = bytearray(requests)
         self.aborts = array("H", [0]) * requests
+
+    def labelled(self, position: int, *, conforming: bool) -> None:
+        """Note what the core called it, of what was dispatched or shed."""
+        self.label[position] = Label.CONFORMING if conforming else Label.BEYOND
 
     def close(self, position: int, now: int, end: End) -> None:
         """Note the one end of a request.

@@ -25,7 +25,7 @@ from tierfleet.admission.types import (
 )
 from tierfleet.engine import model
 from tierfleet.engine.model import Engine, StepResult
-from tierfleet.simulator.log import REASONS, End, Log
+from tierfleet.simulator.log import NEVER, REASONS, End, Log
 from tierfleet.simulator.pace import Pace, Usage
 from tierfleet.simulator.service import Price, Service
 from tierfleet.simulator.trace import SECOND, TraceRequest
@@ -337,6 +337,7 @@ class Replica:
             if live is not None:
                 self._active_at = self._now
                 self._log.reason[live.position] = REASONS.index(decision.reason)
+                self._log.labelled(live.position, conforming=decision.conforming)
                 self._end(live.position, End.SHED)
         elif isinstance(decision, Abort):
             self._evict(decision)
@@ -351,6 +352,7 @@ class Replica:
             return
         request, position = live.request, live.position
         self._active_at = self._now
+        self._log.labelled(position, conforming=decision.conforming)
         if request.prompt_tokens + request.output_tokens > self._engine.config.max_model_len:
             del self._live[live.number]
             self._end(position, End.REFUSED)
@@ -372,7 +374,6 @@ class Replica:
         self._running[live.number] = live
         self._log.wait[position] = self._now - request.arrival
         self._log.reserved[position] = decision.reservation is not None
-        self._log.conforming[position] = decision.conforming
         if self._progress_at == _FAR:
             self._progress_at = self._now + self._pace.progress
 
@@ -384,6 +385,7 @@ class Replica:
         self._log.aborts[live.position] += 1
         if decision.requeued:
             live.reported = 0
+            self._log.wait[live.position] = NEVER
         else:
             del self._live[live.number]
             self._end(live.position, End.EVICTED)

@@ -9,8 +9,9 @@ from itertools import chain
 from math import ceil
 
 from tierfleet.plan import MICRO, Plan
-from tierfleet.simulator.contracts import conforming
+from tierfleet.simulator.contracts import conforming, labelled
 from tierfleet.simulator.figures import (
+    Attainment,
     ObjectiveRow,
     Report,
     ReservationRow,
@@ -18,7 +19,7 @@ from tierfleet.simulator.figures import (
     Spread,
     Utilisation,
 )
-from tierfleet.simulator.log import NEVER, REASONS, End
+from tierfleet.simulator.log import NEVER, REASONS, End, Label
 from tierfleet.simulator.service import Price
 from tierfleet.simulator.simulation import Result, Setup
 from tierfleet.simulator.trace import SECOND, TraceRequest, tenants_of
@@ -115,12 +116,12 @@ class _Reporter:
     def _reservations(self) -> tuple[ReservationRow, ...]:
         setup, plan = self._result.setup, self._contract
         part = plan.share(setup.group) * setup.replicas
-        owed = conforming(self._result.trace, plan, part, setup.start)
+        trace, labels = self._result.trace, self._log.label
+        owed = conforming(trace, plan, part, setup.start)
+        taken = labelled(trace, plan, setup.start, labels, owed)
         rows = []
-        for reservation, positions in zip(plan.reservations, owed, strict=True):
+        for reservation, by_true_cost, by_label in zip(plan.reservations, owed, taken, strict=True):
             limit = reservation.max_wait_milliseconds * _MILLISECOND
-            waits = [self._log.wait[p] for p in positions if not self._gave_up(p, limit)]
-            in_time = sum(NEVER < wait <= limit for wait in waits)
             guaranteed = float(reservation.granted * part)
             offered = self._offered(reservation.tenants)
             served = self._per_second(self._result.service.total(reservation.tenants))
@@ -132,20 +133,30 @@ class _Reporter:
                     offered=offered,
                     served=served,
                     paid_served=min(1.0, served / due) if due else 1.0,
-                    conforming=len(waits),
-                    in_time=in_time,
-                    attained=in_time / len(waits) if waits else 1.0,
-                    wait=_spread(waits),
                     max_wait=float(reservation.max_wait_milliseconds),
+                    by_true_cost=self._attainment(by_true_cost, limit),
+                    by_label=self._attainment(by_label, limit)
+                    if Label.CONFORMING in labels
+                    else None,
                 )
             )
         return tuple(rows)
 
-    def _gave_up(self, position: int, limit: int) -> bool:
-        """Whether its caller left without a seat while the promise could still be kept."""
+    def _attainment(self, positions: Iterable[int], limit: int) -> Attainment:
+        waits = [self._log.wait[p] for p in positions if not self._left_in_time(p, limit)]
+        in_time = sum(NEVER < wait <= limit for wait in waits)
+        return Attainment(
+            conforming=len(waits),
+            in_time=in_time,
+            attained=in_time / len(waits) if waits else 1.0,
+            wait=_spread(waits),
+        )
+
+    def _left_in_time(self, position: int, limit: int) -> bool:
+        """Whether it left without a seat while the promise could still be kept."""
         log = self._log
         return (
-            log.end[position] == End.HUNG_UP
+            log.end[position] in (End.HUNG_UP, End.UNSERVED)
             and log.wait[position] == NEVER
             and log.ended[position] - self._result.trace[position].arrival <= limit
         )

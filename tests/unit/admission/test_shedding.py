@@ -90,6 +90,19 @@ def test_a_conforming_request_is_turned_away_by_no_full_queue_and_counts_in_none
     assert ordinary in replica.waiting
 
 
+def test_what_expires_says_whether_it_conformed() -> None:
+    queue = {"queue": {"maxWaitMilliseconds": 1000}}
+    plan = reservation(tenants=["gold-0"])
+    replica = Replica(tiers=tiers(gold=queue), reservations=[plan])
+    replica.send("silver-0")
+    conforming, ordinary = replica.send("gold-0", 170), replica.send("gold-1", 10)
+    replica.wait(1000)
+    assert {one.id: one.conforming for one in replica.shed.values()} == {
+        conforming: True,
+        ordinary: False,
+    }
+
+
 def test_one_full_queue_turns_nobody_of_another_tier_away() -> None:
     replica = full(0)
     assert replica.send("other") in replica.waiting
@@ -97,7 +110,35 @@ def test_one_full_queue_turns_nobody_of_another_tier_away() -> None:
     assert len(replica.shed) == 1
 
 
+def test_a_queue_of_none_still_uses_free_seats() -> None:
+    replica = Replica(tiers=tiers(gold={"queue": {"maxRequests": 0}}))
+    first, second = replica.many(2, "gold-0")
+    assert (replica.running, list(replica.shed)) == ([first], [second])
+
+
+def test_a_request_for_more_seats_than_there_are_is_refused() -> None:
+    replica = Replica(4)
+    wide = replica.send("gold-0", sequences=5)
+    assert replica.reason(wide) is ShedReason.TOO_MANY_SEATS
+    assert replica.shed[wide].retry_after is None
+
+
 # Deadlines
+
+
+def test_a_request_waits_no_longer_than_its_tier_or_its_deadline_allows() -> None:
+    replica = Replica()
+    replica.send("gold-0")
+    patient = replica.send("gold-0")
+    hurried = replica.send("gold-0", deadline=5 * SECOND)
+    gone: list[int] = []
+    for seconds, request in ((5, hurried), (25, patient)):
+        replica.wait(1000 * seconds - 1)
+        assert list(replica.shed) == gone
+        replica.wait(1)
+        gone.append(request)
+        assert list(replica.shed) == gone
+    assert replica.shed[patient].waited == 30 * SECOND
 
 
 def with_a_rate() -> Replica:

@@ -15,12 +15,20 @@ from bench.contract.measure import Figures, capacity_of, figures, run
 from bench.contract.scenario import FLOODING, OWNER, From, flood_rates, offered, plan, trace
 from tierfleet.admission.core import Core
 from tierfleet.simulator.baselines import Fcfs
-from tierfleet.simulator.trace import SECOND
+from tierfleet.simulator.log import End, Label
+from tierfleet.simulator.trace import SECOND, TraceRequest
 
 CAPACITY = 35_000
 MEAN = 1550.0
-KEPT = Figures(wait_ok=1.0, conforming=1000, paid_served=1.0, served=100.0)
-MISSED = Figures(wait_ok=0.5, conforming=1000, paid_served=0.5, served=100.0)
+KEPT = Figures(
+    wait_ok=1.0,
+    conforming=1000,
+    true_wait_ok=0.9,
+    true_conforming=990,
+    paid_served=1.0,
+    served=100.0,
+)
+MISSED = replace(KEPT, wait_ok=0.5, paid_served=0.5)
 
 
 def test_without_anybody_else_all_is_served_in_time() -> None:
@@ -42,7 +50,7 @@ def test_first_come_first_served_misses_the_contract_under_a_flood() -> None:
 def test_under_a_flood_from_above_only_the_contract_gets_the_owner_served() -> None:
     requests = trace(40, {OWNER: 6.0, **flood_rates(100)})
     contract = plan(CAPACITY, From.HIGHER)
-    kept = figures(run(contract, requests, Core), contract)
+    kept = figures(run(contract, requests, Core, drain=True), contract)
     without = plan(CAPACITY, From.HIGHER, reserved=False)
     bare = figures(run(without, requests, Core), contract)
     assert kept.wait_ok > 0.95
@@ -60,12 +68,26 @@ def test_a_contract_of_half_the_rate_is_not_taken_for_all_that_was_paid_for() ->
 def test_what_conforms_is_what_the_core_called_so_of_the_owner() -> None:
     requests = trace(30, {OWNER: 14.0, **flood_rates(20)})
     contract = plan(CAPACITY, From.LOWER)
-    result = run(contract, requests, Core)
-    labelled = [requests[at].tenant for at, label in enumerate(result.log.conforming) if label]
+    result = run(contract, requests, Core, drain=True)
+    labels = result.log.label
+    labelled = [requests[at].tenant for at, one in enumerate(labels) if one == Label.CONFORMING]
     assert set(labelled) == {OWNER}
     # It asks for twice its rate.
     assert 0.2 < len(labelled) / sum(one.tenant == OWNER for one in requests) < 0.8
     assert figures(result, contract).conforming == len(labelled)
+
+
+def test_a_conforming_request_that_expires_has_missed_and_is_not_left_out() -> None:
+    """All seats are lent for long when the owner returns, and a request waits a second at most."""
+    own = [TraceRequest(at * SECOND, OWNER, 100, 50) for at in (0, 70, 71)]
+    lent = [TraceRequest(at * SECOND // 10, "flood-0", 100, 8000) for at in range(800)]
+    contract = plan(CAPACITY, From.LOWER, queue_seconds=1)
+    requests = sorted([*own, *lent], key=lambda request: request.arrival)
+    result = run(contract, requests, Core, 75)
+    assert [result.log.end[requests.index(one)] for one in own[1:]] == [End.SHED, End.SHED]
+    found = figures(result, contract)
+    assert (found.conforming, found.true_conforming) == (3, 3)
+    assert found.wait_ok == found.true_wait_ok == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize(

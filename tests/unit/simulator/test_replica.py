@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 
 from tests.unit.simulator.scripted import Idle, Scripted, scripted
 from tests.unit.simulator.worlds import MILLISECOND, SECOND, engine, flood, merged, setup
+from tierfleet.admission.core import Core
 from tierfleet.admission.types import Abort, EngineLimits, EngineReading, Outcome, Progress, WakeAt
 from tierfleet.plan import Plan
 from tierfleet.simulator import Setup, TraceRequest, simulate
 from tierfleet.simulator.baselines import Fcfs
-from tierfleet.simulator.log import End
+from tierfleet.simulator.log import NEVER, End, Label
 from tierfleet.simulator.simulation import Result
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -124,6 +125,26 @@ def test_a_request_aborted_before_its_first_byte_runs_again_and_ends_once() -> N
     assert ("finish", SECOND, 1, Outcome.COMPLETED) in core.heard
     assert (result.log.end[0], result.log.aborts[0]) == (End.COMPLETED, 1)
     assert result.log.output[0] == 50
+
+
+def test_a_seat_that_was_taken_away_again_was_not_got() -> None:
+    """It waits again, behind the other one, and its caller gives up."""
+    core = scripted(setup(engine=engine(seats=1)))
+    core.on_arrival = {2: [Abort(1, requeued=True)]}
+    core.requeues = {1}
+    trace = merged(
+        flood("acme", 1, gap=0, hangs_up_after=500 * MILLISECOND),
+        [TraceRequest(1, "hobby", 10, 100)],
+    )
+    _, result = run(trace, setup(engine=engine(seats=1)), core)
+    assert (result.log.end[0], result.log.aborts[0]) == (End.HUNG_UP, 1)
+    assert result.log.wait[0] == NEVER
+
+
+def test_what_is_too_long_for_the_engine_has_a_label_all_the_same() -> None:
+    ran = setup(engine=engine(max_model_len=30))
+    result = simulate(ran, flood("acme", 1, gap=0), Core)
+    assert (result.log.end[0], result.log.label[0]) == (End.REFUSED, Label.CONFORMING)
 
 
 def test_a_request_aborted_after_its_first_byte_ends_there() -> None:

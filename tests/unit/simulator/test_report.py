@@ -98,6 +98,7 @@ def test_every_request_is_in_one_column_of_its_tenant_and_its_tier() -> None:
 
 
 UPPER = {"name": "enterprise", "priority": 100}
+LOWER = {"name": "retail", "priority": 0}
 
 
 def run(trace: list[TraceRequest], contract: Any = None, **changes: Any) -> Report:
@@ -134,14 +135,16 @@ def test_shares_and_rates_are_of_the_measured_time() -> None:
 def test_a_contract_is_judged_by_what_its_requests_waited() -> None:
     trace = merged(flood("acme", 50, gap=700 * MILLISECOND), flood("hobby", 400, gap=90_000_000))
     alone = measure(simulate(made(engine=engine(seats=16)), trace, Fcfs)).reservations[0]
-    assert (alone.name, alone.guaranteed, alone.conforming) == ("acme", 300, 50)
-    assert (alone.attained, alone.in_time) == (1, 50)
+    assert (alone.name, alone.guaranteed, alone.max_wait) == ("acme", 300, 100)
+    judged = alone.by_true_cost
+    assert (judged.conforming, judged.attained, judged.in_time) == (50, 1, 50)
     assert alone.paid_served == pytest.approx(1, abs=0.03)
     crowded = measure(simulate(made(engine=engine(seats=2)), trace, Fcfs)).reservations[0]
-    assert crowded.attained < 0.1
+    assert crowded.by_true_cost.attained < 0.1
     assert crowded.paid_served < 0.5
-    assert crowded.wait.p99 is not None
-    assert crowded.wait.p99 > 1000
+    assert crowded.by_true_cost.wait.p99 is not None
+    assert crowded.by_true_cost.wait.p99 > 1000
+    assert crowded.by_label is None
 
 
 def test_a_contract_can_be_judged_that_the_plan_does_not_have() -> None:
@@ -149,13 +152,14 @@ def test_a_contract_can_be_judged_that_the_plan_does_not_have() -> None:
     without = plan(reservations=[])
     assert run(trace, plan=without).reservations == ()
     (row,) = run(trace, contract=plan(), plan=without).reservations
-    assert (row.conforming, row.attained) == (50, 1)
+    assert (row.by_true_cost.conforming, row.by_true_cost.attained) == (50, 1)
+    assert row.by_label is None
 
 
 def test_who_hangs_up_in_time_was_not_kept_waiting() -> None:
     long = flood("hobby", 1, gap=0, output=500)
     patient, hasty = (
-        measure(simulate(made(engine=engine(seats=1)), merged(long, acme), Fcfs)).reservations[0]
+        run(merged(long, acme), engine=engine(seats=1)).reservations[0].by_true_cost
         for acme in (
             [TraceRequest(1, "acme", 10, 50, hangs_up_after=200 * MILLISECOND)],
             [TraceRequest(1, "acme", 10, 50, hangs_up_after=90 * MILLISECOND)],
@@ -163,6 +167,60 @@ def test_who_hangs_up_in_time_was_not_kept_waiting() -> None:
     )
     assert (patient.conforming, patient.attained) == (1, 0)
     assert (hasty.conforming, hasty.attained) == (0, 1)
+
+
+IMPATIENT = plan(tiers=[{**UPPER, "queue": {"maxWaitMilliseconds": 500}}, LOWER])
+
+
+def test_a_conforming_request_that_expires_was_not_in_time_by_its_label_either() -> None:
+    """The first is served, the second waits behind ten seconds of work and expires."""
+    trace = merged(
+        flood("acme", 1, gap=0),
+        [TraceRequest(2 * SECOND, "hobby", 10, 500), TraceRequest(3 * SECOND, "acme", 10, 50)],
+    )
+    (row,) = run(trace, plan=IMPATIENT, engine=engine(seats=1)).reservations
+    assert row.by_label is not None
+    assert (row.by_label.conforming, row.by_label.in_time) == (2, 1)
+    assert row.by_label == row.by_true_cost
+
+
+def test_by_label_and_by_true_cost_part_where_the_core_is_wrong_about_what_comes() -> None:
+    """It expects far more of each first answer than the ten tokens that come."""
+    trace = flood("acme", 6, gap=10 * MILLISECOND, output=10)
+    (row,) = run(trace, engine=engine(seats=1)).reservations
+    assert row.by_label is not None
+    assert row.by_label.conforming < row.by_true_cost.conforming == 4
+
+
+def test_who_hangs_up_late_is_judged_by_true_cost_where_the_core_told_no_label() -> None:
+    trace = merged(
+        flood("acme", 1, gap=0),
+        [TraceRequest(2 * SECOND, "hobby", 10, 500)],
+        [TraceRequest(3 * SECOND, "acme", 10, 50, hangs_up_after=200 * MILLISECOND)],
+        [TraceRequest(5 * SECOND, "acme", 10, 50, hangs_up_after=90 * MILLISECOND)],
+    )
+    (row,) = run(trace, engine=engine(seats=1)).reservations
+    assert row.by_label is not None
+    assert (row.by_label.conforming, row.by_label.in_time) == (2, 1)
+
+
+@pytest.mark.parametrize(("waited", "counted"), [(101, 1), (100, 0)])
+def test_what_a_run_cuts_off_was_late_if_it_has_waited_longer_than_promised(
+    waited: int, counted: int
+) -> None:
+    trace = merged(flood("hobby", 1, gap=0, output=500), [TraceRequest(SECOND, "acme", 10, 50)])
+    horizon = SECOND + waited * MILLISECOND
+    cut = made(engine=engine(seats=1), horizon=horizon, drain=False)
+    (row,) = measure(simulate(cut, trace, Fcfs)).reservations
+    assert (row.by_true_cost.conforming, row.by_true_cost.in_time) == (counted, 0)
+
+
+def test_a_label_counts_for_the_reservation_that_is_in_force() -> None:
+    first = {**reserved()[0], "term": {"end": "2026-01-01T00:00:05Z"}}
+    then = {**first, "uid": "acme-2", "name": "next", "term": {"start": "2026-01-01T00:00:05Z"}}
+    trace = flood("acme", 8, gap=SECOND)
+    rows = run(trace, plan=plan(reservations=[first, then])).reservations
+    assert [row.by_label and row.by_label.conforming for row in rows] == [5, 3]
 
 
 def test_objectives_and_floors_are_kept_or_not() -> None:
