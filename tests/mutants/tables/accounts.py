@@ -65,7 +65,7 @@ MUTANTS = (
         "roster.py",
         "return ceil(fleet_wide * self.share)",
         "return fleet_wide",
-        "test_core.py::test_a_replica_takes_its_share_of_queues_and_of_concurrency",
+        "test_plan.py::test_a_replica_takes_its_share_of_queues_and_of_concurrency",
     ),
     wrong(
         "a clock that goes back is believed",

@@ -53,8 +53,7 @@ MUTANTS = (
         "arrivals.py",
         "if record.conforming and record.share.tier is not flow.home:",
         "if not record:",
-        "test_guarantees.py"
-        "::test_what_conforms_is_of_its_own_tier_wherever_the_rest_spills_over_to",
+        "test_spillover.py::test_what_conforms_is_of_its_own_tier_wherever_the_rest_spills_over_to",
     ),
     wrong(
         "tenants of a reservation by arrival",
@@ -97,21 +96,20 @@ MUTANTS = (
         "roster.py",
         "                weight = 1\n",
         "                weight *= 1\n",
-        "test_guarantees.py::test_overflow_that_queues_has_the_lowest_weight_of_its_tier",
+        "test_spillover.py::test_overflow_that_queues_has_the_lowest_weight_of_its_tier",
     ),
     wrong(
         "guarantees use seats that others do not lend",
         "seats.py",
         "self.total - self.kept + entitlement.keep",
         "self.total",
-        "test_guarantees.py"
-        "::test_one_reservation_does_not_use_the_seats_that_another_does_not_lend",
+        "test_lending.py::test_one_reservation_does_not_use_the_seats_that_another_does_not_lend",
     ),
     wrong(
         "seats that are not lent are kept beside those in use",
         "running.py",
         "keep = max(0, account.unlent - account.in_flight)",
         "keep = account.unlent",
-        "test_guarantees.py::test_seats_that_their_owner_uses_are_not_kept_twice",
+        "test_lending.py::test_seats_that_their_owner_uses_are_not_kept_twice",
     ),
 )

@@ -22,21 +22,21 @@ MUTANTS = (
         "order.py",
         "self._floor(now) or self._shared() or self._borrowed()",
         "self._shared() or self._floor(now) or self._borrowed()",
-        "test_order.py::test_a_tier_with_a_floor_gets_it_under_a_flood_from_above",
+        "test_floors.py::test_a_tier_with_a_floor_gets_it_under_a_flood_from_above",
     ),
     wrong(
         "floors saving their burst only, whoever waits",
         "shares.py",
         "self.floor.join(now)",
         "self.floor.is_owed(now)",
-        "test_order.py::test_a_floor_loses_nothing_while_its_tier_waits_for_a_seat",
+        "test_floors.py::test_a_floor_loses_nothing_while_its_tier_waits_for_a_seat",
     ),
     wrong(
         "floors charged nothing",
         "running.py",
         "floor.pay(now, record.cost)",
         "floor.pay(now, 0)",
-        "test_order.py::test_a_tier_with_a_floor_gets_it_under_a_flood_from_above",
+        "test_floors.py::test_a_tier_with_a_floor_gets_it_under_a_flood_from_above",
     ),
     wrong(
         "others fill around a guarantee that waits",
@@ -107,6 +107,6 @@ MUTANTS = (
         "core.py",
         "        if not self._shadow:\n            return choice, None\n",
         "        if choice is not None or not self._shadow:\n            return choice, None\n",
-        "test_events.py::test_in_shadow_requests_go_first_come_first_served",
+        "test_shadow.py::test_in_shadow_requests_go_first_come_first_served",
     ),
 )

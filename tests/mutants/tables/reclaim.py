@@ -66,14 +66,13 @@ MUTANTS = (
         "settlement.py",
         "        self._charge_cost(now, request, 0)\n        request.account",
         "        request.account",
-        "test_taking_back.py::test_lost_work_is_not_charged_to_the_share_of_who_lost_it",
+        "test_thrown_out.py::test_lost_work_is_not_charged_to_the_share_of_who_lost_it",
     ),
     wrong(
         "who was thrown out waits behind everybody",
         "core.py",
         "self._enqueue(now, record, again=True)",
         "self._enqueue(now, record)",
-        "test_taking_back.py"
-        "::test_what_the_caller_has_seen_nothing_of_waits_again_at_its_old_place",
+        "test_thrown_out.py::test_what_the_caller_has_seen_nothing_of_waits_again_at_its_old_place",
     ),
 )

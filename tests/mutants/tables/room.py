@@ -44,7 +44,7 @@ MUTANTS = (
         "core.py",
         "left = max(0, self._seats.total - 1)",
         "left = max(0, self._seats.total)",
-        "test_guarantees.py::test_reservations_that_lend_nothing_leave_a_seat_for_others",
+        "test_lending.py::test_reservations_that_lend_nothing_leave_a_seat_for_others",
     ),
     wrong(
         "held-back seats lent though nobody is thrown out",

@@ -185,3 +185,10 @@ class Replica:
         while len(self.started) < before + dispatches:
             self.end_oldest()
         return self.tenants(before)[:dispatches]
+
+
+def lent(seats: int = 1, *, reclaim: str = "Abort", **preemption: str) -> Replica:
+    """A guarantee of 300 a second for bronze-0; tiers preempted as named."""
+    changes = {name: {"preemption": how} for name, how in preemption.items()}
+    plan = reservation(lending={"reclaim": reclaim})
+    return Replica(seats, tiers=tiers(**changes), reservations=[plan])

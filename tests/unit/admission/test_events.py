@@ -1,4 +1,4 @@
-"""Events that should not have been, clocks that go back, new plans, and Shadow."""
+"""Events that should not have been, clocks that go back, and new plans."""
 
 from typing import Any
 
@@ -169,6 +169,46 @@ def test_a_tier_that_is_gone_still_serves_what_waits_in_it() -> None:
     assert replica.reason(refused) is ShedReason.UNKNOWN_TENANT
 
 
+def test_a_new_plan_keeps_what_a_reservation_has_waiting() -> None:
+    """170 of the 165 that can start in time wait: the rest finds a full queue, before and after."""
+    plan: dict[str, Any] = {
+        "tiers": tiers(bronze={"queue": {"maxRequests": 0}}),
+        "reservations": [reservation()],
+    }
+    replica = Replica(**plan)
+    running = replica.send("gold-0")
+    mine = replica.send("bronze-0", 170)
+    before = replica.send("bronze-0")
+    replica.replan(**plan)
+    after = replica.send("bronze-0")
+    assert list(replica.shed) == [before, after]
+    replica.end(running)
+    assert replica.running == [mine]
+    assert replica.is_reserved(mine)
+
+
+def test_what_no_longer_fits_the_engine_is_turned_away_and_holds_up_nobody() -> None:
+    replica = Replica(4)
+    running = replica.send("gold-0", sequences=4)
+    large = replica.send("gold-0", sequences=4)
+    small = replica.send("gold-0")
+    replica.replan(seats=2)
+    assert list(replica.shed) == [large]
+    assert replica.reason(large) is ShedReason.TOO_MANY_SEATS
+    replica.end(running)
+    assert replica.running == [small]
+
+
+def test_a_changed_limit_is_obeyed_at_once() -> None:
+    replica = Replica(4)
+    replica.send("gold-0")
+    replica.replan(tiers=tiers(gold={"limits": {"requestsPerMinute": 1}}))
+    replica.send("gold-0")
+    refused = replica.send("gold-0")
+    assert replica.reason(refused) is ShedReason.REQUEST_LIMIT
+    assert replica.shed[refused].retry_after == 60 * SECOND
+
+
 def test_a_new_plan_leaves_what_tenants_have_had_as_it_was() -> None:
     replica = Replica()
     replica.send("gold-0", 1000)
@@ -176,84 +216,6 @@ def test_a_new_plan_leaves_what_tenants_have_had_as_it_was() -> None:
     replica.many(9, "gold-1", 100)
     replica.replan()
     assert replica.drain(8).count("gold-1") == 8
-
-
-# Tenants that are idle
-
-
-def test_tenants_that_are_idle_are_forgotten_and_lose_nothing_by_it() -> None:
-    replica = Replica(tiers=tiers(gold={"limits": {"requestsPerMinute": 2}}))
-    replica.end(replica.send("gold-0"))
-    for _ in range(3):
-        replica.tick()
-    headroom = replica.core.headroom(replica.now, "gold-0")
-    assert headroom.requests is not None
-    assert headroom.requests.remaining == 1
-
-
-# Shadow
-
-
-def test_in_shadow_requests_go_first_come_first_served() -> None:
-    replica = Replica(enforcement="Shadow", reservations=[reservation()])
-    first = replica.send("silver-0")
-    rest = [replica.send(tenant) for tenant in ("bronze-1", "gold-0", "bronze-0", "gold-1")]
-    replica.drain(4)
-    assert replica.started == [first, *rest]
-
-
-def test_in_shadow_each_dispatch_says_whom_enforce_would_have_sent() -> None:
-    replica = Replica(enforcement="Shadow")
-    running = replica.send("silver-0")
-    bronze, gold = replica.send("bronze-0"), replica.send("gold-0")
-    replica.end(running)
-    assert replica.dispatch[running].instead_of is None
-    assert replica.dispatch[bronze].instead_of == gold
-    replica.end(bronze)
-    assert replica.dispatch[gold].instead_of is None
-
-
-def test_in_shadow_nobody_is_refused_and_each_dispatch_says_who_would_have_been() -> None:
-    limited = tiers(gold={"limits": {"requestsPerMinute": 1}, "queue": {"maxRequests": 0}})
-    replica = Replica(2, enforcement="Shadow", tiers=limited)
-    first, second, third = replica.many(3, "gold-0")
-    replica.end(first)
-    assert not replica.shed
-    refused = [replica.dispatch[one].refused for one in (first, second, third)]
-    assert refused == [None, ShedReason.REQUEST_LIMIT, ShedReason.REQUEST_LIMIT]
-
-
-def test_in_shadow_a_guarantee_that_is_owed_still_pays_for_its_requests() -> None:
-    replica = Replica(9, enforcement="Shadow", reservations=[reservation()])
-    first, second = replica.many(2, "bronze-0", 200)
-    assert replica.is_reserved(first)
-    assert not replica.is_reserved(second)
-
-
-def test_in_shadow_no_seat_is_held_back_and_none_stays_empty() -> None:
-    keeps = reservation(lending={"lendablePercent": 0})
-    replica = Replica(10, enforcement="Shadow", reservations=[keeps])
-    replica.many(10, "gold-0")
-    assert len(replica.running) == 10
-
-
-def test_shadow_gives_back_no_limit_that_it_did_not_take() -> None:
-    replica = Replica(
-        9, enforcement="Shadow", tiers=tiers(gold={"limits": {"tokensPerMinute": 1000}})
-    )
-    replica.send("gold-0", 900)
-    over = replica.send("gold-0", 900)
-    before = replica.core.headroom(0, "gold-0")
-    replica.end(over, Outcome.UNSENT)
-    assert replica.core.headroom(0, "gold-0") == before
-
-
-def test_in_shadow_a_deadline_that_is_over_is_not_waited_for() -> None:
-    replica = Replica(enforcement="Shadow")
-    replica.send("gold-0")
-    replica.wait(10)
-    late = replica.send("gold-0", deadline=5_000_000)
-    assert late in replica.shed
 
 
 def test_a_place_in_a_tier_that_was_gone_for_a_while_is_in_that_tier() -> None:
@@ -284,3 +246,16 @@ def test_what_waits_expires_wherever_plans_have_moved_its_tenant() -> None:
         replica.replan(**plan(names, tier))
     replica.wait(30_000)
     assert waiting in replica.shed
+
+
+# Tenants that are idle
+
+
+def test_tenants_that_are_idle_are_forgotten_and_lose_nothing_by_it() -> None:
+    replica = Replica(tiers=tiers(gold={"limits": {"requestsPerMinute": 2}}))
+    replica.end(replica.send("gold-0"))
+    for _ in range(3):
+        replica.tick()
+    headroom = replica.core.headroom(replica.now, "gold-0")
+    assert headroom.requests is not None
+    assert headroom.requests.remaining == 1

@@ -1,15 +1,34 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from tests.property.admission.driver import WALL
 from tests.unit.admission.replica import Replica, reservation, tiers
-from tierfleet.admission.types import Progress, ShedReason
+from tierfleet.admission.types import Partition, Progress
 
 
 def reserved(seats: int = 1, **changes: Any) -> Replica:
     return Replica(seats, reservations=[reservation(**changes)])
+
+
+def test_a_reserved_tenant_goes_before_every_tier_while_it_is_owed() -> None:
+    replica = reserved()
+    running = replica.send("silver-0")
+    replica.send("gold-0")
+    owed = replica.send("bronze-0")
+    replica.end(running)
+    assert replica.running == [owed]
+    decision = replica.dispatch[owed]
+    assert (decision.partition, decision.reservation) == (Partition.RESERVED, "contract")
+
+
+def test_beyond_the_guarantee_it_competes_in_its_own_tier() -> None:
+    replica = reserved()
+    replica.end(replica.send("bronze-0", 1000))
+    running = replica.send("silver-0")
+    replica.send("bronze-0")
+    gold = replica.send("gold-0")
+    replica.end(running)
+    assert replica.running == [gold]
 
 
 def test_a_request_conforms_if_it_can_start_within_the_wait_that_is_promised() -> None:
@@ -145,9 +164,33 @@ def test_what_is_produced_beyond_the_estimate_is_charged_before_the_end() -> Non
 # Terms and prepaid balances
 
 
+def after(seconds: int) -> str:
+    return (WALL + timedelta(seconds=seconds)).isoformat()
+
+
+def test_before_its_term_and_after_it_a_reservation_is_nothing() -> None:
+    replica = reserved(term={"start": after(10), "end": after(20)})
+    found = []
+    for milliseconds in (9_000, 1_000, 9_000, 1_000):
+        replica.wait(milliseconds)
+        request = replica.send("bronze-0")
+        found.append(replica.is_reserved(request))
+        replica.end(request)
+    assert found == [False, True, True, False]
+
+
+def test_a_reservation_that_starts_during_a_flood_serves_what_waits_already() -> None:
+    replica = reserved(term={"start": after(10)})
+    running = replica.send("gold-0")
+    mine = replica.send("bronze-0")
+    replica.send("gold-0")
+    replica.wait(11_000)
+    replica.end(running)
+    assert replica.running == [mine]
+
+
 def test_when_its_term_ends_what_waits_for_it_competes_in_its_tier() -> None:
-    end = (WALL + timedelta(seconds=10)).isoformat()
-    replica = reserved(term={"end": end})
+    replica = reserved(term={"end": after(10)})
     running = replica.send("gold-0")
     replica.wait(9_990)
     mine = replica.send("bronze-0")
@@ -185,155 +228,3 @@ def test_a_prepaid_balance_pays_for_what_its_tenant_borrows_too() -> None:
         replica.end(replica.send("bronze-0", 160))  # the second and third are beyond the rate
     replica.wait(5_000)
     assert not replica.is_reserved(replica.send("bronze-0"))
-
-
-# Spillover
-
-
-def test_overflow_competes_in_the_tier_that_spillover_names() -> None:
-    plan = reservation(tenants=["gold-0"], spillover={"action": "Shared", "tier": "bronze"})
-    replica = Replica(1, reservations=[plan])
-    replica.end(replica.send("gold-0", 300))
-    running = replica.send("gold-1")
-    overflow = replica.send("gold-0")
-    silver = replica.send("silver-0")
-    replica.end(running)
-    assert replica.running == [silver]
-    replica.end(silver)
-    assert replica.running == [overflow]
-    assert replica.dispatch[overflow].tier == "bronze"
-
-
-def test_what_conforms_is_of_its_own_tier_wherever_the_rest_spills_over_to() -> None:
-    """It has the priority that its tenant pays for, and no bound of the other tier stops it."""
-    plan = reservation(tenants=["gold-0"], spillover={"action": "Shared", "tier": "bronze"})
-    bound = {"longContext": {"aboveTokens": 10, "maxConcurrentRequests": 1}}
-    replica = Replica(2, tiers=tiers(bronze=bound), reservations=[plan])
-    conforming = replica.dispatch[replica.send("gold-0")]
-    assert conforming.conforming
-    assert (conforming.tier, conforming.priority) == ("gold", 100)
-    assert replica.send("bronze-0") in replica.running
-
-
-def test_overflow_that_queues_has_the_lowest_weight_of_its_tier() -> None:
-    plan = reservation(granted=1, spillover={"action": "Queue"})
-    replica = Replica(1, tiers=tiers(bronze={"weight": 4}), reservations=[plan])
-    replica.end(replica.send("bronze-0", 1000))
-    replica.send("gold-0")
-    replica.many(20, "bronze-0")
-    replica.many(20, "bronze-1")
-    assert replica.drain(10).count("bronze-0") == 2
-
-
-def test_overflow_that_is_rejected_is_told_why_and_when_to_come_again() -> None:
-    replica = reserved(spillover={"action": "Reject"})
-    replica.end(replica.send("bronze-0", 300))
-    refused = replica.send("bronze-0")
-    assert replica.reason(refused) is ShedReason.OVER_GUARANTEE
-    told = replica.shed[refused].retry_after
-    assert told is not None
-    replica.wait(told / 1_000_000)
-    assert replica.send("bronze-0") in replica.running
-
-
-# lendablePercent
-
-
-def test_seats_that_are_not_lent_are_free_for_their_owner() -> None:
-    plan = reservation(lending={"lendablePercent": 0})
-    replica = Replica(10, reservations=[plan])
-    replica.many(10, "gold-0")
-    assert len(replica.running) == 7
-    owner = replica.many(3, "bronze-0")
-    assert replica.running[7:] == owner
-    replica.end(owner[0])
-    assert len(replica.running) == 9
-
-
-def test_seats_that_their_owner_uses_are_not_kept_twice() -> None:
-    """Work that may be thrown out at any time is stopped by these seats alone."""
-    plan = reservation(lending={"lendablePercent": 0, "reclaim": "Abort"})
-    replica = Replica(10, tiers=tiers(gold={"preemption": "Anytime"}), reservations=[plan])
-    replica.many(3, "bronze-0")
-    replica.many(10, "gold-0")
-    assert len(replica.running) == 10
-
-
-@pytest.mark.parametrize(("lendable", "lent"), [(100, 10), (50, 9), (0, 7)])
-def test_as_many_seats_are_lent_as_the_reservation_allows(lendable: int, lent: int) -> None:
-    plan = reservation(lending={"lendablePercent": lendable})
-    replica = Replica(10, reservations=[plan])
-    replica.wait(61_000)  # nothing is held back any more
-    replica.many(10, "gold-0")
-    assert len(replica.running) == lent
-
-
-def test_a_reserved_request_larger_than_what_others_lend_goes_when_the_engine_is_empty() -> None:
-    one = reservation("one", granted=500, lending={"lendablePercent": 0})
-    two = reservation("two", tenants=["silver-0"])
-    replica = Replica(8, reservations=[one, two])
-    assert replica.send("silver-0", sequences=5) in replica.running
-
-
-def test_reservations_that_are_due_less_than_a_seat_keep_none_idle() -> None:
-    plans = [
-        reservation(f"{n}", tenants=[f"{tier}-0"], granted=10, lending={"lendablePercent": 0})
-        for n, tier in enumerate(("bronze", "silver"))
-    ]
-    replica = Replica(8, reservations=plans)
-    replica.wait(61_000)
-    replica.many(8, "gold-0")
-    assert len(replica.running) == 8
-
-
-def test_a_tier_that_is_asked_for_by_name_is_none_of_the_reservations_business() -> None:
-    """Neither is it refused when the reservation rejects what exceeds it, nor does it use it up."""
-    plan = reservation(tenants=["gold-0"], spillover={"action": "Reject"})
-    replica = Replica(2, reservations=[plan])
-    asked = replica.dispatch[replica.send("gold-0", 1000, tier="bronze")]
-    assert (asked.tier, asked.conforming, asked.reservation) == ("bronze", False, None)
-    assert replica.is_reserved(replica.send("gold-0"))
-
-
-def test_reservations_that_lend_nothing_leave_a_seat_for_others() -> None:
-    one = reservation("one", granted=500, lending={"lendablePercent": 0})
-    two = reservation("two", tenants=["silver-0"], granted=500, lending={"lendablePercent": 0})
-    replica = Replica(2, reservations=[one, two])
-    replica.send("bronze-0")
-    replica.wait(61_000)  # nothing is held back any more
-    assert replica.send("gold-0") in replica.running
-
-
-def test_one_reservation_does_not_use_the_seats_that_another_does_not_lend() -> None:
-    plans = [
-        reservation("one", lending={"lendablePercent": 0}),
-        reservation("two", tenants=["silver-0"], lending={"lendablePercent": 100}),
-    ]
-    replica = Replica(10, reservations=plans)
-    replica.many(10, "silver-0", 1)
-    assert len(replica.running) == 7
-
-
-def test_naming_ones_own_tier_changes_nothing() -> None:
-    plan = reservation(tenants=["gold-0"], spillover={"action": "Shared", "tier": "bronze"})
-    replica = Replica(2, reservations=[plan])
-    assert replica.dispatch[replica.send("gold-0", tier="gold")].conforming
-
-
-def test_naming_ones_own_tier_does_not_escape_spillover() -> None:
-    plan = reservation(tenants=["gold-0"], spillover={"action": "Shared", "tier": "bronze"})
-    replica = Replica(2, reservations=[plan])
-    replica.end(replica.send("gold-0", 1000))
-    assert replica.dispatch[replica.send("gold-0", tier="gold")].tier == "bronze"
-
-
-def test_seats_not_lent_serve_their_owner_while_another_guarantee_waits() -> None:
-    plans = [
-        reservation("one", lending={"lendablePercent": 0}),
-        reservation("two", tenants=["silver-0"], granted=600),
-    ]
-    replica = Replica(10, reservations=plans)
-    replica.end(replica.send("bronze-0", 100))
-    replica.many(8, "silver-0", 1)
-    assert len(replica.running) == 7
-    assert replica.send("bronze-0") in replica.running

@@ -3,7 +3,8 @@
 from typing import Any
 
 from tests.unit.admission.replica import Replica, reservation, tiers
-from tierfleet.admission.types import Outcome, Progress, Settled
+from tierfleet.admission.flows import ASSUMED_OUTPUT_TOKENS
+from tierfleet.admission.types import Outcome, Progress, Settled, ShedReason
 from tierfleet.plan import MICRO
 
 METERED: dict[str, Any] = {"limits": {"requestsPerMinute": 60, "tokensPerMinute": 10_000}}
@@ -89,6 +90,20 @@ def test_cancelled_while_it_waits_a_conforming_request_makes_room_for_another() 
     assert replica.dispatch[again].conforming
 
 
+def test_turned_away_by_a_full_queue_a_request_costs_nothing() -> None:
+    replica = Replica(tiers=tiers(gold=METERED | {"queue": {"maxRequests": 0}}))
+    replica.send("gold-0", 100)
+    before = remaining(replica)
+    assert replica.reason(replica.send("gold-0", 100)) is ShedReason.QUEUE_FULL
+    assert remaining(replica) == before
+
+
+def test_hanging_up_before_anything_was_counted_costs_the_estimate() -> None:
+    replica = Replica(tiers=tiers(gold=METERED))
+    replica.hang_up(replica.send("gold-0", 100, max_tokens=50))
+    assert remaining(replica) == (59, 9_850)
+
+
 def test_limits_are_settled_by_what_was_really_used() -> None:
     replica = Replica(tiers=tiers(gold=METERED))
     request = replica.send("gold-0", 100, max_tokens=50)
@@ -125,6 +140,24 @@ def test_the_label_that_the_true_cost_would_have_given_is_told_too() -> None:
         replica.end_at_a_cost_of(request, cost, charged=10)
         assert replica.settled[request].conforming
         assert replica.settled[request].conforms_settled is conforms
+
+
+def test_output_is_estimated_for_each_sequence() -> None:
+    replica = Replica(9, tiers=tiers(gold=METERED))
+    replica.send("gold-0", 100, max_tokens=None, sequences=2)
+    assert remaining(replica) == (59, 10_000 - 100 - 2 * ASSUMED_OUTPUT_TOKENS)
+
+
+def test_the_estimate_of_the_output_follows_what_a_tenant_really_gets() -> None:
+    """20 of each sequence."""
+    replica = Replica(9, tiers=tiers(gold=METERED))
+    for _ in range(50):
+        request = replica.send("gold-0", 0, max_tokens=None, sequences=2)
+        replica.progress(Progress(request, output_tokens=40))
+        replica.end(request)
+    before = remaining(replica)
+    replica.send("gold-0", 100, max_tokens=None)
+    assert remaining(replica) == (before[0] - 1, before[1] - 120)
 
 
 def test_cached_prompts_are_expected_of_who_has_had_them() -> None:

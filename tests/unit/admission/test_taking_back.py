@@ -4,17 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.admission.replica import Replica, reservation, tiers
-from tierfleet.admission.types import Progress, ShedReason
+from tests.unit.admission.replica import Replica, lent, reservation, tiers
 
 ABORT: dict[str, Any] = {"lending": {"reclaim": "Abort"}}
-
-
-def lent(seats: int = 1, *, reclaim: str = "Abort", **preemption: str) -> Replica:
-    """A guarantee of 300 a second for bronze-0; tiers preempted as named."""
-    changes = {name: {"preemption": how} for name, how in preemption.items()}
-    plan = reservation(lending={"reclaim": reclaim})
-    return Replica(seats, tiers=tiers(**changes), reservations=[plan])
 
 
 def ids(replica: Replica) -> list[int]:
@@ -170,40 +162,6 @@ def test_seats_are_owed_to_tenants_of_a_reservation_in_the_order_of_their_turns(
     assert len(replica.thrown) == 3
 
 
-def test_what_the_caller_has_seen_nothing_of_waits_again_at_its_old_place() -> None:
-    replica = lent(2, silver="Anytime")
-    victim = replica.send("silver-0")
-    first = replica.send("gold-0")
-    replica.send("bronze-1")
-    replica.end(first)
-    newer = replica.send("silver-0")
-    owed = replica.send("bronze-0")
-    replica.wait(20)
-    assert [abort.requeued for abort in replica.thrown] == [True]
-    replica.let_go(victim)
-    replica.end(owed)
-    assert replica.running[1:] == [victim]
-    assert replica.waiting == [newer]
-    assert replica.dispatch[victim].waited == 20_000_000
-
-
-def test_what_the_caller_has_seen_a_part_of_ends_and_costs_nothing() -> None:
-    limits = {"limits": {"requestsPerMinute": 9, "tokensPerMinute": 10_000}}
-    plan = reservation(lending={"reclaim": "Abort"})
-    silver: dict[str, Any] = {"preemption": "Anytime", **limits}
-    replica = Replica(1, tiers=tiers(silver=silver), reservations=[plan])
-    before = replica.core.headroom(0, "silver-0")
-    victim = replica.send("silver-0")
-    replica.first_byte(victim)
-    replica.progress(Progress(victim, output_tokens=30))
-    replica.send("bronze-0")
-    replica.wait(20)
-    assert [abort.requeued for abort in replica.thrown] == [False]
-    replica.let_go(victim)
-    assert (replica.settled[victim].cost, replica.settled[victim].billed) == (0, 0)
-    assert replica.core.headroom(replica.now, "silver-0") == before
-
-
 def test_a_request_is_thrown_out_once_in_its_life() -> None:
     replica = lent(silver="Anytime")
     victim = replica.send("silver-0")
@@ -215,18 +173,6 @@ def test_a_request_is_thrown_out_once_in_its_life() -> None:
     replica.send("bronze-0")
     replica.wait(1000)
     assert ids(replica) == [victim]
-
-
-def test_lost_work_is_not_charged_to_the_share_of_who_lost_it() -> None:
-    """Thrown out at a cost of 500, it is as far as its equal that has had nothing."""
-    replica = lent(silver="Anytime")
-    victim = replica.send("silver-0", 500)
-    owed = replica.send("bronze-0")
-    replica.many(9, "silver-1")
-    replica.wait(20)
-    replica.let_go(victim)
-    replica.end(owed)
-    assert replica.running == [victim]
 
 
 @pytest.mark.parametrize(("prompt", "thrown"), [(1500, 2), (1501, 1), (3001, 0)])
@@ -256,19 +202,6 @@ def test_a_minute_later_work_may_be_lost_again() -> None:
     assert ids(replica) == [second, first]
 
 
-def test_who_hangs_up_while_thrown_out_pays_nothing_and_frees_the_seat_once() -> None:
-    replica = lent(silver="Anytime")
-    victim = replica.send("silver-0")
-    owed = replica.send("bronze-0")
-    replica.wait(20)
-    replica.hang_up(victim)
-    assert replica.running == [owed]
-    assert replica.settled[victim].cost == 0
-    replica.take(replica.core.finish(replica.now, victim, "aborted"))  # type: ignore[arg-type]
-    assert replica.running == [owed]
-    assert replica.send("bronze-1") in replica.waiting
-
-
 def test_a_request_for_several_seats_throws_out_as_many() -> None:
     replica = lent(4, silver="Anytime")
     replica.many(4, "silver-0")
@@ -289,61 +222,6 @@ def test_a_full_engine_is_woken_when_a_guarantee_begins_to_be_owed() -> None:
     assert len(replica.thrown) == 1
 
 
-def test_a_deadline_survives_being_thrown_out() -> None:
-    replica = lent(silver="Anytime")
-    victim = replica.send("silver-0", deadline=100_000_000)
-    replica.send("bronze-0")
-    replica.wait(20)
-    replica.let_go(victim)
-    replica.wait(100)
-    assert victim in replica.shed
-
-
-def test_old_places_do_not_depend_on_the_order_of_letting_go() -> None:
-    replica = lent(2, silver="Anytime")
-    a, b = replica.many(2, "silver-0")
-    replica.many(2, "bronze-0")
-    replica.wait(20)
-    replica.let_go(a)
-    replica.let_go(b)
-    replica.end_oldest()
-    assert replica.running[-1] == a
-
-
-def test_shadow_throws_nobody_out() -> None:
-    replica = Replica(
-        1,
-        enforcement="Shadow",
-        tiers=tiers(silver={"preemption": "Anytime"}),
-        reservations=[reservation(lending={"reclaim": "Abort"})],
-    )
-    replica.send("silver-0")
-    replica.send("bronze-0")
-    replica.wait(1000)
-    assert not replica.thrown
-
-
-def test_a_borrowed_conforming_request_that_is_thrown_out_still_conforms() -> None:
-    """It waits among the conforming ones again, and a full queue does not turn it away."""
-    plans = [
-        reservation("one", tenants=["silver-0"]),
-        reservation("two", lending={"reclaim": "Abort"}),
-    ]
-    replica = Replica(
-        1,
-        tiers=tiers(silver={"preemption": "Anytime", "queue": {"maxRequests": 0}}),
-        reservations=plans,
-    )
-    replica.end(replica.send("silver-0", 160))
-    victim = replica.send("silver-0")
-    assert replica.dispatch[victim].borrowed
-    replica.send("bronze-0")
-    replica.wait(20)
-    replica.let_go(victim)
-    replica.send("silver-1")
-    assert victim not in replica.shed
-
-
 def test_a_guarantee_of_next_seat_does_not_stop_another_from_taking_back() -> None:
     plans = [
         reservation("one", tenants=["silver-0"]),
@@ -357,16 +235,6 @@ def test_a_guarantee_of_next_seat_does_not_stop_another_from_taking_back() -> No
     assert replica.thrown
 
 
-def test_a_request_that_was_thrown_out_waits_once_under_a_new_plan() -> None:
-    replica = lent(silver="Anytime")
-    victim = replica.send("silver-0")
-    replica.send("bronze-0")
-    replica.wait(20)
-    replica.let_go(victim)
-    replica.replan()
-    assert sum(tier.queued for tier in replica.core.load()) == 1
-
-
 def test_the_wait_does_not_begin_with_who_has_gone() -> None:
     replica = lent(2, silver="Anytime")
     replica.many(2, "silver-0")
@@ -376,14 +244,3 @@ def test_the_wait_does_not_begin_with_who_has_gone() -> None:
     replica.wait(10_000)
     replica.send("bronze-0")
     assert not replica.thrown
-
-
-def test_who_was_thrown_out_of_an_engine_that_has_become_too_small_is_turned_away() -> None:
-    replica = lent(4, silver="Anytime")
-    victim = replica.send("silver-0", sequences=4)
-    replica.send("bronze-0")
-    replica.wait(25)
-    plan = {"tiers": tiers(silver={"preemption": "Anytime"})}
-    replica.replan(seats=2, **plan, reservations=[reservation(lending={"reclaim": "Abort"})])
-    replica.let_go(victim)
-    assert replica.reason(victim) is ShedReason.TOO_MANY_SEATS

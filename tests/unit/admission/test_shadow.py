@@ -1,0 +1,79 @@
+"""Shadow: first come, first served, and what Enforce would have done."""
+
+from tests.unit.admission.replica import Replica, reservation, tiers
+from tierfleet.admission.types import Outcome, ShedReason
+
+
+def test_in_shadow_requests_go_first_come_first_served() -> None:
+    replica = Replica(enforcement="Shadow", reservations=[reservation()])
+    first = replica.send("silver-0")
+    rest = [replica.send(tenant) for tenant in ("bronze-1", "gold-0", "bronze-0", "gold-1")]
+    replica.drain(4)
+    assert replica.started == [first, *rest]
+
+
+def test_in_shadow_each_dispatch_says_whom_enforce_would_have_sent() -> None:
+    replica = Replica(enforcement="Shadow")
+    running = replica.send("silver-0")
+    bronze, gold = replica.send("bronze-0"), replica.send("gold-0")
+    replica.end(running)
+    assert replica.dispatch[running].instead_of is None
+    assert replica.dispatch[bronze].instead_of == gold
+    replica.end(bronze)
+    assert replica.dispatch[gold].instead_of is None
+
+
+def test_in_shadow_nobody_is_refused_and_each_dispatch_says_who_would_have_been() -> None:
+    limited = tiers(gold={"limits": {"requestsPerMinute": 1}, "queue": {"maxRequests": 0}})
+    replica = Replica(2, enforcement="Shadow", tiers=limited)
+    first, second, third = replica.many(3, "gold-0")
+    replica.end(first)
+    assert not replica.shed
+    refused = [replica.dispatch[one].refused for one in (first, second, third)]
+    assert refused == [None, ShedReason.REQUEST_LIMIT, ShedReason.REQUEST_LIMIT]
+
+
+def test_in_shadow_a_guarantee_that_is_owed_still_pays_for_its_requests() -> None:
+    replica = Replica(9, enforcement="Shadow", reservations=[reservation()])
+    first, second = replica.many(2, "bronze-0", 200)
+    assert replica.is_reserved(first)
+    assert not replica.is_reserved(second)
+
+
+def test_in_shadow_no_seat_is_held_back_and_none_stays_empty() -> None:
+    keeps = reservation(lending={"lendablePercent": 0})
+    replica = Replica(10, enforcement="Shadow", reservations=[keeps])
+    replica.many(10, "gold-0")
+    assert len(replica.running) == 10
+
+
+def test_shadow_gives_back_no_limit_that_it_did_not_take() -> None:
+    replica = Replica(
+        9, enforcement="Shadow", tiers=tiers(gold={"limits": {"tokensPerMinute": 1000}})
+    )
+    replica.send("gold-0", 900)
+    over = replica.send("gold-0", 900)
+    before = replica.core.headroom(0, "gold-0")
+    replica.end(over, Outcome.UNSENT)
+    assert replica.core.headroom(0, "gold-0") == before
+
+
+def test_in_shadow_a_deadline_that_is_over_is_not_waited_for() -> None:
+    replica = Replica(enforcement="Shadow")
+    replica.send("gold-0")
+    replica.wait(10)
+    late = replica.send("gold-0", deadline=5_000_000)
+    assert late in replica.shed
+
+
+def test_shadow_throws_nobody_out() -> None:
+    replica = Replica(
+        1,
+        enforcement="Shadow",
+        tiers=tiers(silver={"preemption": "Anytime"}),
+        reservations=[reservation(lending={"reclaim": "Abort"})],
+    )
+    replica.send("silver-0")
+    replica.send("bronze-0")
+    replica.wait(1000)
+    assert not replica.thrown
