@@ -165,8 +165,11 @@ def test_lent_seats_are_not_taken_from_higher_tiers() -> None:
     assert replica.tenants()[-1] == "silver-0"
 
 
-def test_held_back_seats_are_lent_to_nobody_while_throwing_out_takes_long() -> None:
-    """Half of the promised wait of 100 ms is 50; one abort in 8 counts, so 800 ms are 100."""
+@pytest.mark.parametrize(("let_go", "lent"), [(300, 8), (800, 6)])
+def test_held_back_seats_are_lent_while_throwing_out_takes_less_than_half_of_the_wait(
+    let_go: int, lent: int
+) -> None:
+    """Half of the promised wait of 100 ms is 50; one abort in 8 counts: 37.5 ms, and 100."""
     replica = Replica(
         8,
         tiers=tiers(silver={"preemption": "Anytime"}),
@@ -180,32 +183,14 @@ def test_held_back_seats_are_lent_to_nobody_while_throwing_out_takes_long() -> N
     replica.send("bronze-0")
     replica.wait(20)
     (thrown,) = replica.thrown
-    replica.wait(800)
+    replica.wait(let_go)
     replica.let_go(thrown.id)
     replica.wait(2000)
     while replica.waiting or replica.running:
         replica.end_oldest()
     assert replica.core.held_back == 2
     replica.many(9, "silver-0")
-    assert len(replica.running) == 6
-
-
-def test_held_back_seats_are_lent_while_throwing_out_takes_less_than_half_of_the_wait() -> None:
-    """abort_to_free is 300/8 = 37.5 ms, less than half of 100."""
-    replica = Replica(
-        8,
-        tiers=tiers(silver={"preemption": "Anytime"}),
-        reservations=[reservation(lending={"reclaim": "Abort"}, granted=600)],
-    )
-    replica.many(9, "silver-0")
-    replica.send("bronze-0")
-    replica.wait(20)
-    (thrown,) = replica.thrown
-    replica.wait(300)
-    replica.let_go(thrown.id)
-    replica.wait(2000)
-    replica.send("gold-0")
-    assert inside.lends_held(replica.core)
+    assert len(replica.running) == lent
 
 
 @pytest.mark.parametrize("reclaim", ["Abort", "NextSeat"])
