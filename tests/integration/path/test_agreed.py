@@ -6,7 +6,7 @@ Judged by counts, labels and order, never by how long something took.
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 
 import aiohttp
 import pytest
@@ -121,6 +121,16 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.05)
 
 
+async def answered(
+    http: aiohttp.ClientSession, replica: Replica, tenant: str, tokens: int = 2
+) -> Mapping[str, str]:
+    """The headers of a tenant's answer, once all of it has come."""
+    async with Caller(http, replica, f"key-of-{tenant}").send(tokens=tokens) as answer:
+        assert answer.status == 200, await answer.text()
+        await answer.read()
+        return answer.headers
+
+
 class Streams:
     """Answers without an end.
 
@@ -168,26 +178,32 @@ async def endless(
         await streams.stop()
 
 
+async def order_of(
+    http: aiohttp.ClientSession, replica: Replica, names: Iterable[str], waiting: Mapping[str, int]
+) -> list[str]:
+    """Who was answered when, of requests that first all wait in their tiers: at least so many."""
+    served: list[str] = []
+
+    async def ask(name: str) -> None:
+        await answered(http, replica, name)
+        served.append(name)
+
+    async def all_wait() -> bool:
+        found = [await gauge(http, replica, "waiting", tier) for tier in waiting]
+        return all(one >= least for one, least in zip(found, waiting.values(), strict=True))
+
+    async with asyncio.TaskGroup() as tasks, endless(http, replica, "plug", "enterprise"):
+        for name in names:
+            tasks.create_task(ask(name))
+        await until(all_wait)
+    return served
+
+
 async def test_a_tenant_of_three_times_the_weight_is_served_three_times_as_often(
     replica: Replica, http: aiohttp.ClientSession
 ) -> None:
     each, looked_at = 40, 32
-    served: list[str] = []
-
-    async def ask(name: str) -> None:
-        async with Caller(http, replica, f"key-of-{name}").send(tokens=2) as answer:
-            assert answer.status == 200
-            await answer.read()
-        served.append(name)
-
-    async def all_wait() -> bool:
-        return await gauge(http, replica, "waiting", "retail") == 2 * each
-
-    async with asyncio.TaskGroup() as tasks, endless(http, replica, "plug", "enterprise"):
-        for _ in range(each):
-            tasks.create_task(ask("light"))
-            tasks.create_task(ask("heavy"))
-        await until(all_wait)
+    served = await order_of(http, replica, ["light", "heavy"] * each, {"retail": 2 * each})
     heavy = served[:looked_at].count("heavy")
     # One seat's worth of each tenant may be on either side of the cut.
     assert abs(heavy - looked_at * 3 / 4) <= SEATS, served
@@ -197,23 +213,8 @@ async def test_a_floor_is_served_before_the_queue_of_a_higher_tier_is_empty(
     replica: Replica, http: aiohttp.ClientSession
 ) -> None:
     above = 40
-    served: list[str] = []
-
-    async def ask(name: str) -> None:
-        async with Caller(http, replica, f"key-of-{name}").send(tokens=2) as answer:
-            assert answer.status == 200
-            await answer.read()
-        served.append(name)
-
-    async def all_wait() -> bool:
-        waiting = [await gauge(http, replica, "waiting", tier) for tier in ("enterprise", "retail")]
-        return waiting[0] >= above and waiting[1] == 1
-
-    async with asyncio.TaskGroup() as tasks, endless(http, replica, "plug", "enterprise"):
-        for _ in range(above):
-            tasks.create_task(ask("plug"))
-        tasks.create_task(ask("light"))
-        await until(all_wait)
+    waiting = {"enterprise": above, "retail": 1}
+    served = await order_of(http, replica, [*["plug"] * above, "light"], waiting)
     assert served.index("light") < above / 2, served
 
 
@@ -222,50 +223,41 @@ async def test_no_more_long_prompts_run_than_may_and_short_ones_pass_them(
 ) -> None:
     async with endless(http, replica, "batch", "flex", words=300) as streams:
         assert streams.begun == 1
-        async with Caller(http, replica, "key-of-batch-too").send() as answer:
-            assert (answer.status, answer.headers["x-tierfleet-tier"]) == (200, "flex")
+        passes = await answered(http, replica, "batch-too")
+        assert passes["x-tierfleet-tier"] == "flex"
         assert await gauge(http, replica, "waiting", "flex") == SEATS - 1
 
 
 async def test_a_contract_with_abort_throws_out_what_may_be_thrown_out(
     replica: Replica, http: aiohttp.ClientSession
 ) -> None:
-    async def ask() -> str:
-        async with Caller(http, replica, "key-of-acme").send(tokens=100) as answer:
-            assert answer.status == 200, await answer.text()
-            return answer.headers["x-tierfleet-partition"]
-
     async with endless(http, replica, "batch", "flex") as streams:
         # None of them ends by itself: without taking seats back these would wait for ever.
-        partitions = await asyncio.gather(*(ask() for _ in range(SEATS)))
+        asked = [answered(http, replica, "acme", tokens=100) for _ in range(SEATS)]
+        found = await asyncio.gather(*asked)
         assert streams.cut > 0
-    assert "reserved" in partitions
+    assert "reserved" in {headers["x-tierfleet-partition"] for headers in found}
 
 
 async def test_beyond_its_rate_a_contract_spills_over_into_the_tier_that_it_names(
     replica: Replica, http: aiohttp.ClientSession
 ) -> None:
-    async def ask() -> tuple[str, str]:
-        async with Caller(http, replica, "key-of-globex").send(tokens=20) as answer:
-            assert answer.status == 200
-            return answer.headers["x-tierfleet-tier"], answer.headers["x-tierfleet-partition"]
-
     # One of them is a second of the rate that was bought.
-    labels = await asyncio.gather(*(ask() for _ in range(8)))
-    assert {partition for _, partition in labels} == {"reserved", "shared"}
-    assert {tier for tier, partition in labels if partition == "shared"} == {"flex"}
+    asked = [answered(http, replica, "globex", tokens=20) for _ in range(8)]
+    labels = [
+        (headers["x-tierfleet-partition"], headers["x-tierfleet-tier"])
+        for headers in await asyncio.gather(*asked)
+    ]
+    assert {partition for partition, _ in labels} == {"reserved", "shared"}
+    assert {tier for partition, tier in labels if partition == "shared"} == {"flex"}
 
 
 async def test_a_prepaid_balance_is_used_up_and_then_guarantees_nothing(
     replica: Replica, http: aiohttp.ClientSession
 ) -> None:
-    async def ask() -> str:
-        async with Caller(http, replica, "key-of-initech").send(tokens=5) as answer:
-            assert answer.status == 200
-            return answer.headers["x-tierfleet-partition"]
-
     sent = 20
-    partitions = [await ask() for _ in range(sent)]
+    found = [await answered(http, replica, "initech", tokens=5) for _ in range(sent)]
+    partitions = [headers["x-tierfleet-partition"] for headers in found]
     reserved = partitions.count("reserved")
     # 5 output tokens at 4 each alone are 20 of the 300.
     assert 0 < reserved <= 300 // 20
