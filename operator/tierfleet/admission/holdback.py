@@ -11,6 +11,7 @@ import math
 from typing import Final
 
 from tierfleet.admission.entitlements import SECOND
+from tierfleet.plan import most_held_back
 
 TAIL: Final = 0.001
 """Part of the conforming requests that may wait longer than was promised."""
@@ -97,7 +98,7 @@ class HoldBack:
         share = min(max(self._share, min(promised, _MOST_PART)), _MOST_SHARE)
         margin = max(0.0, self._completions - self._arrivals) * wait / SECOND
         at_once = -(-burst // self._cost) if self._cost else 0
-        self.seats = min(seats // 4, held_back(share, margin) + at_once) if share else 0
+        self.seats = min(most_held_back(seats), held_back(share, margin) + at_once) if share else 0
         if self._completions <= 2 * self._arrivals or not self._completions:
             kept = int(min(promised, _MOST_PART) * seats) - self.running
             self.seats = max(self.seats, kept)

@@ -24,7 +24,7 @@ from tierfleet.plan.document import (
     parse,
     render,
 )
-from tierfleet.plan.fleet import Group, Model, PartitionName, PoolIdentity
+from tierfleet.plan.fleet import Group, Model, PartitionName, PoolIdentity, most_held_back
 from tierfleet.plan.parts import MixedPartsError, join, split
 from tierfleet.plan.policy import (
     Anonymous,
@@ -92,6 +92,7 @@ __all__ = [
     "join",
     "json_schema",
     "micro",
+    "most_held_back",
     "parse",
     "render",
     "sha256_hex",

@@ -5,6 +5,15 @@ from enum import StrEnum
 from tierfleet.plan.base import Count, Name, Part, Positive
 
 
+def most_held_back(seats: int) -> int:
+    """Seats of an engine with so many that are kept free for what is promised: a quarter at most.
+
+    Both sides of the plan go by it: the operator promises no burst that needs more, and the
+    admission core keeps no more, so that no promise can idle more than a quarter of an engine.
+    """
+    return seats // 4
+
+
 class PartitionName(StrEnum):
     """The partition a replica belongs to; a `Sliced` one carries the same slice of both as all."""
 

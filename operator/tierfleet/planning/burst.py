@@ -1,10 +1,11 @@
-"""Whether seats can start a burst in time (admission design note, "Hold-back").
+"""Whether seats can start a burst in time.
 
 A request that finds all seats taken waits for one to come free, and an engine frees them at its
-completion rate only. A burst of n requests can start within the promised wait of w seconds if
-n <= h + mu*w: h seats held back, mu completions per second. h is the least with
-rho^h * e^(-(mu - lambda)*w) <= 0.001, rho being the reserved share of all dispatches and lambda the
-reserved arrivals per second. Seats that could be emptied by aborting are not counted.
+completion rate only. For a burst of n requests admission holds n seats back, and a few more for the
+steady flow, but a quarter of all W at most (`admission/holdback.py`; the cap is shared with it). Of
+the promised wait w half is for finding a seat, and reserved requests go on arriving meanwhile, so a
+burst is backed if n <= W/4 + (mu - lambda)*w/2: mu completions, lambda reserved arrivals a second.
+Seats that could be emptied by aborting are not counted.
 """
 
 import math
@@ -16,7 +17,6 @@ MEAN_PROMPT_TOKENS = 1000
 MEAN_OUTPUT_TOKENS = 250
 """A chat request with some context: assumed until the mean cost is measured."""
 
-_TAIL = 0.001
 _MILLI = 1000
 
 
@@ -26,12 +26,14 @@ class Fleet:
 
     Attributes:
         replicas: desired ones; each gets the same part of a burst.
+        seats: W, of the engine of one replica, of that with the fewest.
         total: their throughput, service tokens per second.
         reserved: what all reservations are promised of it, the one in question too.
         mean_cost: of one request, in service tokens.
     """
 
     replicas: int
+    seats: int
     total: int
     reserved: int
     mean_cost: float
@@ -50,12 +52,9 @@ def requests(fleet: Fleet, rate: int, window_milliseconds: int) -> int:
 
 def startable(fleet: Fleet, wait_milliseconds: int) -> int:
     """Requests that one replica can start within the wait, at least one."""
-    wait = wait_milliseconds / _MILLI
-    completions = fleet.total / fleet.replicas / fleet.mean_cost
-    share = min(fleet.reserved / fleet.total, 0.99)
-    slack = completions * (1 - share) * wait
-    held_back = max(0, math.ceil((math.log(_TAIL) + slack) / math.log(share)))
-    return max(1, math.floor(held_back + completions * wait))
+    half = wait_milliseconds / _MILLI / 2
+    unpromised = max(0, fleet.total - fleet.reserved) / fleet.replicas / fleet.mean_cost
+    return max(1, math.floor(plan.most_held_back(fleet.seats) + unpromised * half))
 
 
 def largest_window_milliseconds(fleet: Fleet, rate: int, wait_milliseconds: int) -> int:

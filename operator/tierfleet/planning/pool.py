@@ -88,12 +88,14 @@ def _planned(
     rules = _rules(policy)
     callers = _with_access(pool, tenants.of(snapshot, policy))
     able = capacity.of(pool, placement.desired)
+    groups = _groups(pool, placement)
     percent = 0 if able.unknown else sum(tier.minimum_percent for tier in rules.tiers)
     floors = able.total * percent // 100
     market = Market(
         pool=pool,
         capacity=able,
         replicas=placement.total,
+        seats=min((group.max_sequences for group in groups if group.desired), default=0),
         floors=floors,
         tiers={tier.name: tier.priority for tier in rules.tiers},
         callers={tenant.name: tenant for tenant in callers},
@@ -117,7 +119,7 @@ def _planned(
         admin_token_sha256=tokens.admin,
         hook_token_sha256=tokens.hook,
         tiers=kept.tiers,
-        groups=_groups(pool, placement),
+        groups=groups,
         reservations=kept.reservations,
         tenants=callers,
     )

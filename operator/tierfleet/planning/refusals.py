@@ -25,6 +25,7 @@ class Market:
 
     Attributes:
         replicas: desired over all accelerators.
+        seats: of the engine of that one of them that has the fewest.
         floors: what tiers keep for themselves (`minimumPercent`).
         tiers: priorities of the policy's tiers, by name.
         callers: tenants of the policy, by name.
@@ -35,6 +36,7 @@ class Market:
     pool: InferencePool
     capacity: Capacity
     replicas: int
+    seats: int
     floors: int
     tiers: Mapping[str, int]
     callers: Mapping[str, plan.Tenant]
@@ -202,6 +204,7 @@ def _burst_not_backed(
         return None
     fleet = burst.Fleet(
         replicas=market.replicas,
+        seats=market.seats,
         total=market.capacity.total,
         reserved=rate + market.promised(others, wanted.term),
         mean_cost=market.mean_cost,

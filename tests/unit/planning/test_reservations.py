@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.planning.world import (
+    B200,
     H100,
     NAMESPACE,
     NOW,
@@ -309,15 +310,32 @@ def test_a_pool_that_can_serve_nothing_promises_no_percent_either() -> None:
 def test_a_burst_that_seats_cannot_start_in_time_is_refused_with_the_largest_that_they_can() -> (
     None
 ):
+    small: dict[str, Any] = {"engine": {"image": "vllm:1", "maxSequences": 32}}
     long: dict[str, Any] = {"burst": {"windowMilliseconds": 60_000}}
-    found = fleet(reservation("a", 3000, **long))
+    assert reason(fleet(reservation("a", 3000, **long)), "a") == "Fits"
+    found = fleet(reservation("a", 3000, **long), spec=small)
     assert reason(found, "a") == "BurstNotBacked"
     message = verdicts(found)["a"].accepted.message
     largest = int(message.split("windowMilliseconds to ")[1].split()[0])
     backed: dict[str, Any] = {"burst": {"windowMilliseconds": largest}}
-    assert reason(fleet(reservation("a", 3000, **backed)), "a") == "Fits"
+    assert reason(fleet(reservation("a", 3000, **backed), spec=small), "a") == "Fits"
     beyond: dict[str, Any] = {"burst": {"windowMilliseconds": largest + 1}}
-    assert reason(fleet(reservation("a", 3000, **beyond)), "a") == "BurstNotBacked"
+    assert reason(fleet(reservation("a", 3000, **beyond), spec=small), "a") == "BurstNotBacked"
+
+
+def test_a_burst_is_judged_by_the_replica_with_the_fewest_seats() -> None:
+    few = accelerator("few", rate=1000, minReplicas=1, engine={"maxSequences": 16})
+    many = accelerator("many", B200, rate=1000)
+    long: dict[str, Any] = {"burst": {"windowMilliseconds": 30_000}}
+    found = [
+        world(
+            pool("pool", *accelerators, replicas=2),
+            reservation("a", 800, **long),
+            nodes={**nodes(H100, 2, devices=1), **nodes(B200, 2, devices=1)},
+        )
+        for accelerators in ((many,), (many, few))
+    ]
+    assert [reason(one, "a") for one in found] == ["Fits", "BurstNotBacked"]
 
 
 def test_a_percent_of_less_than_one_service_token_breaks_nothing() -> None:
