@@ -29,8 +29,8 @@ class Experiment:
         headings: of its figures.
         digits: shown behind the point.
         traces: loads, given the seconds; figures are means over all of them.
-        figures: asked of a run, given the seconds; the smaller the fairer.
         curve: of a run, given the seconds.
+        figures: of the values of that curve; the smaller the fairer.
         published: figures by scheduler.
         published_throughput: tokens a second by scheduler.
         logarithmic: the picture's scale.
@@ -42,8 +42,8 @@ class Experiment:
     headings: tuple[str, ...]
     digits: int
     traces: Callable[[float], Sequence[list[TraceRequest]]]
-    figures: Callable[[Sequence[Span], float], Figures]
     curve: Callable[[Sequence[Span], float], Curve]
+    figures: Callable[[Sequence[float]], Figures]
     published: Mapping[Scheduler, Figures]
     published_throughput: Mapping[Scheduler, float] = field(default_factory=dict)
     logarithmic: bool = True
@@ -71,16 +71,17 @@ def run(experiment: Experiment, scheduler: Scheduler, seconds: float, seats: int
     found: list[Figures] = []
     throughput: list[float] = []
     preemptions = 0
-    curve: Curve = []
+    curves: list[Curve] = []
     for trace in experiment.traces(seconds):
         result = simulate(workloads.setup(trace, seats), trace, maker(scheduler, trace))
         served = measure.spans(result)
-        found.append(experiment.figures(served, seconds))
+        curve = experiment.curve(served, seconds)
+        curves.append(curve)
+        found.append(experiment.figures([value for _, value in curve if value is not None]))
         throughput.append(measure.throughput(served))
         preemptions += result.usage[0].preemptions
-        curve = curve or experiment.curve(served, seconds)
     means = tuple(sum(column) / len(found) for column in zip(*found, strict=True))
-    return Row(means, sum(throughput) / len(throughput), preemptions, curve)
+    return Row(means, sum(throughput) / len(throughput), preemptions, curves[0])
 
 
 def against_vtc(rows: Mapping[Scheduler, Row]) -> float:
@@ -89,21 +90,23 @@ def against_vtc(rows: Mapping[Scheduler, Row]) -> float:
     return max(mine / theirs for mine, theirs in zip(ours, vtc, strict=True))
 
 
-def _overload_figures(served: Sequence[Span], seconds: float) -> Figures:
-    return (max(measure.gap(served, at) for at in measure.instants(seconds)),)
+def _most(values: Sequence[float]) -> Figures:
+    return (max(values),)
 
 
-def _overload_curve(served: Sequence[Span], seconds: float) -> Curve:
+def _mean(values: Sequence[float]) -> Figures:
+    return (sum(values) / len(values),)
+
+
+def _most_and_mean(values: Sequence[float]) -> Figures:
+    return _most(values) + _mean(values)
+
+
+def _gaps(served: Sequence[Span], seconds: float) -> Curve:
     return [(at, measure.gap(served, at)) for at in measure.instants(seconds)]
 
 
-def _isolation_figures(served: Sequence[Span], seconds: float) -> Figures:
-    del seconds
-    waits = [wait for _, wait in measure.waits(served, workloads.FIRST)]
-    return (sum(waits) / len(waits),)
-
-
-def _isolation_curve(served: Sequence[Span], seconds: float) -> Curve:
+def _waits(served: Sequence[Span], seconds: float) -> Curve:
     del seconds
     curve: Curve = []
     for at, wait in measure.waits(served, workloads.FIRST):
@@ -113,12 +116,7 @@ def _isolation_curve(served: Sequence[Span], seconds: float) -> Curve:
     return curve
 
 
-def _trace_figures(served: Sequence[Span], seconds: float) -> Figures:
-    found = [measure.difference(served, at) for at in measure.instants(seconds)]
-    return max(found), sum(found) / len(found)
-
-
-def _trace_curve(served: Sequence[Span], seconds: float) -> Curve:
+def _differences(served: Sequence[Span], seconds: float) -> Curve:
     return [(at, measure.difference(served, at)) for at in measure.instants(seconds)]
 
 
@@ -129,8 +127,8 @@ OVERLOAD = Experiment(
     headings=("gap",),
     digits=0,
     traces=lambda seconds: (workloads.overload(seconds),),
-    figures=_overload_figures,
-    curve=_overload_curve,
+    curve=_gaps,
+    figures=_most,
     published={
         Scheduler.FCFS: (237_738,),
         Scheduler.VTC: (9_050,),
@@ -145,8 +143,8 @@ ISOLATION = Experiment(
     headings=("mean TTFT s",),
     digits=2,
     traces=lambda seconds: [workloads.on_off(seconds, phase) for phase in workloads.PHASES],
-    figures=_isolation_figures,
-    curve=_isolation_curve,
+    curve=_waits,
+    figures=_mean,
     published={Scheduler.FCFS: (85.2,), Scheduler.VTC: (3.5,)},
     published_throughput={Scheduler.FCFS: 875, Scheduler.VTC: 877},
 )
@@ -159,8 +157,8 @@ TRACE = Experiment(
     traces=lambda seconds: [
         workloads.like_the_trace(seconds, seed) for seed in workloads.TRACE_SEEDS
     ],
-    figures=_trace_figures,
-    curve=_trace_curve,
+    curve=_differences,
+    figures=_most_and_mean,
     published={
         Scheduler.FCFS: (760, 434),
         Scheduler.VTC: (368, 252),
