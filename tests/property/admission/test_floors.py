@@ -11,9 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.admission.driver import SECOND, drive, make_plan
-from tests.property.admission.test_guarantees import PATIENT, lateness, sizes
 from tests.property.admission.traces import SEEDS
-from tests.property.admission.world import RATE, Size, World, largest_window
+from tests.property.admission.world import (
+    PATIENT,
+    RATE,
+    Size,
+    World,
+    largest_window,
+    lateness,
+    sizes,
+)
 from tierfleet.admission.entitlements import FLOOR_BURST
 from tierfleet.plan import MICRO, Plan
 

@@ -5,7 +5,6 @@ request, e the largest Σ|actual - charged| over what is in flight, T the time i
 comes free once: W·cm/R with R the engine's rate, since a request of cost c runs c·W/R.
 """
 
-from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -15,10 +14,17 @@ from hypothesis import strategies as st
 from tests.property.admission import inside
 from tests.property.admission.driver import SECOND, drive, make_plan
 from tests.property.admission.traces import LENGTHS, SEEDS, plans, stir
-from tests.property.admission.world import RATE, Served, Size, World, largest_window
+from tests.property.admission.world import (
+    PATIENT,
+    RATE,
+    Size,
+    World,
+    largest_window,
+    lateness,
+    sizes,
+)
 from tierfleet.plan import MICRO, Plan
 
-PATIENT = {"maxRequests": 10**6, "maxWaitMilliseconds": 10**9}
 TIERS = [
     {"name": "gold", "priority": 100, "queue": PATIENT},
     {"name": "silver", "priority": 50, "queue": PATIENT},
@@ -38,24 +44,6 @@ def contract(number: int, tenants: list[str], rate: int, wait: int, **more: Any)
         "maxWaitMilliseconds": wait,
         **more,
     }
-
-
-def sizes(prompt: int, output: int, error: int) -> Any:
-    def draw(random: Random) -> Size:
-        real = max(1, output + random.randint(-error, error))
-        return Size(random.randint(1, prompt), real, output)
-
-    return draw
-
-
-def lateness(served: list[Served], rate: int, since: int, until: int) -> int:
-    """The most by which service in a window stays behind r·Δt, micro service tokens."""
-    times = [since, *(one.at for one in served), until]
-    behind = [(after - before) * rate * MICRO // SECOND for before, after in pairwise(times)]
-    changes = [behind[0]]
-    for one, gain in zip(served, behind[1:], strict=True):
-        changes += [-one.cost, gain]
-    return largest_window(changes)
 
 
 @given(

@@ -6,6 +6,7 @@ loops (always so many waiting) or arrive when told. Nothing here is measured: it
 
 import heapq
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 from typing import NamedTuple
 
@@ -18,6 +19,10 @@ from tierfleet.plan import MICRO, Burndown
 RATE = 1000
 """Service tokens a second of the engine: that of `make_plan`."""
 RATES = Rates.of(Burndown())
+
+
+PATIENT = {"maxRequests": 10**6, "maxWaitMilliseconds": 10**9}
+"""A queue of a tier that turns nobody away."""
 
 
 class Size(NamedTuple):
@@ -118,6 +123,16 @@ class World:
         self.at(driver.now + max(1, size.cost * driver.seats * SECOND // (RATE * MICRO)), finish)
 
 
+def sizes(prompt: int, output: int, error: int) -> Callable[[Random], Size]:
+    """Any prompt up to that, and an output that is so far at most from what was expected."""
+
+    def draw(random: Random) -> Size:
+        real = max(1, output + random.randint(-error, error))
+        return Size(random.randint(1, prompt), real, output)
+
+    return draw
+
+
 def largest_window(changes: list[int]) -> int:
     """The largest sum of consecutive numbers, at least 0 (Kadane)."""
     best = ending = 0
@@ -125,3 +140,13 @@ def largest_window(changes: list[int]) -> int:
         ending = max(0, ending + change)
         best = max(best, ending)
     return best
+
+
+def lateness(served: list[Served], rate: int, since: int, until: int) -> int:
+    """The most by which service in a window stays behind r·Δt, micro service tokens."""
+    times = [since, *(one.at for one in served), until]
+    behind = [(after - before) * rate * MICRO // SECOND for before, after in pairwise(times)]
+    changes = [behind[0]]
+    for one, gain in zip(served, behind[1:], strict=True):
+        changes += [-one.cost, gain]
+    return largest_window(changes)
