@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import log10
 
 from bench.contract.clawback import WATCHED, Return
+from tierfleet.simulator.drawing import sheet, text
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 560, 330, 70, 40
 _FROM = 0.01
@@ -26,18 +27,15 @@ def svg(returns: Sequence[Return]) -> str:
     def at(seconds: float, served: float = _FROM) -> tuple[float, float]:
         return left + _WIDTH * part(seconds), bottom - _HEIGHT * part(served)
 
-    size = f"{right + 30} {bottom + 60}"
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" viewBox="0 0 {size}">',
-        '<rect width="100%" height="100%" fill="white"/>',
-        _text((left, 22), "Dispatched since the return, in seconds of the reserved rate", 13),
-        _text((right, bottom + 40), "seconds since the return", anchor="end"),
+        text(left, 22, "Dispatched since the return, in seconds of the reserved rate", size=13),
+        text(right, bottom + 40, "seconds since the return", anchor="end"),
     ]
     for tick in _TICKS:
         (x, _), (_, y) = at(tick), at(_FROM, tick)
         parts += [_line([(left, y), (right, y)], "#ddd"), _line([(x, top), (x, bottom)], "#ddd")]
-        parts += [_text((left - 8, y + 4), f"{tick:g}", anchor="end")]
-        parts += [_text((x, bottom + 19), f"{tick:g}", anchor="middle")]
+        parts += [text(left - 8, y + 4, f"{tick:g}", anchor="end")]
+        parts += [text(x, bottom + 19, f"{tick:g}", anchor="middle")]
     parts += [_line([at(_FROM), at(WATCHED, WATCHED)], "#333", dashes="6 4")]
     for number, (one, colour) in enumerate(zip(returns, _COLOURS, strict=True)):
         steps, before = [], _FROM
@@ -51,8 +49,8 @@ def svg(returns: Sequence[Return]) -> str:
         ]
         parts += [_line([(left + 12, y), (left + 38, y)], colour)]
         label = f"{one.lent}, {one.reclaim}: {one.seconds:.3f} s, bound {one.bound:.3f} s"
-        parts += [_text((left + 46, y + 4), label)]
-    return "\n".join([*parts, "</svg>\n"])
+        parts += [text(left + 46, y + 4, label)]
+    return sheet(right + 30, bottom + 60, parts)
 
 
 def _line(points: Sequence[tuple[float, float]], colour: str, *, dashes: str = "none") -> str:
@@ -60,11 +58,4 @@ def _line(points: Sequence[tuple[float, float]], colour: str, *, dashes: str = "
     return (
         f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"'
         f' stroke-dasharray="{dashes}"/>'
-    )
-
-
-def _text(at: tuple[float, float], text: str, size: int = 12, *, anchor: str = "start") -> str:
-    return (
-        f'<text x="{at[0]:.1f}" y="{at[1]:.1f}" font-size="{size}" text-anchor="{anchor}"'
-        f' fill="#333">{text}</text>'
     )

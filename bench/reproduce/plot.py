@@ -1,8 +1,9 @@
 """Lines over time as SVG, one for each scheduler. It must not compute figures."""
 
 from collections.abc import Iterator, Mapping
-from html import escape
 from math import ceil, floor, log10
+
+from tierfleet.simulator.drawing import sheet, text, ticks
 
 Curve = list[tuple[float, float | None]]
 # Okabe and Ito's palette, which colour-blind people can tell apart.
@@ -25,7 +26,7 @@ def svg(
         logarithmic: scale of the values; those of 0 and below stand at its lower end then.
     """
     values = [value for curve in curves.values() for _, value in curve if value]
-    marks = _decades(values) if logarithmic else _steps(max(values, default=1.0))
+    marks = _decades(values) if logarithmic else ticks(max(values, default=1.0))
     low, high = _place(marks[0], logarithmic), _place(marks[-1], logarithmic)
 
     def x(at: float) -> float:
@@ -37,19 +38,16 @@ def svg(
 
     width, height = _LEFT + _WIDTH + _RIGHT, _TOP + _HEIGHT + _BOTTOM
     parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif"',
-        f' viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
-        _text(_LEFT, 22, title, size=15, weight="bold"),
-        _text(_LEFT, 44, axis, size=12),
-        _text(_LEFT + _WIDTH, _TOP + _HEIGHT + 36, "seconds", anchor="end"),
+        text(_LEFT, 22, title, size=15, weight="bold"),
+        text(_LEFT, 44, axis, size=12),
+        text(_LEFT + _WIDTH, _TOP + _HEIGHT + 36, "seconds", anchor="end"),
     ]
     for mark in marks:
         parts.append(_line(_LEFT, y(mark), _LEFT + _WIDTH, y(mark)))
-        parts.append(_text(_LEFT - 6, y(mark) + 4, _label(mark), anchor="end"))
+        parts.append(text(_LEFT - 6, y(mark) + 4, _label(mark), anchor="end"))
     parts += [
-        _text(x(mark), _TOP + _HEIGHT + 18, _label(mark), anchor="middle")
-        for mark in _steps(seconds)
+        text(x(mark), _TOP + _HEIGHT + 18, _label(mark), anchor="middle")
+        for mark in ticks(seconds)
         if mark <= seconds
     ]
     left = float(_LEFT)
@@ -62,9 +60,9 @@ def svg(
             )
         bottom = _TOP + _HEIGHT + 56
         parts.append(f'<rect x="{left}" y="{bottom - 11}" width="14" height="14" fill="{colour}"/>')
-        parts.append(_text(left + 20, bottom, name))
+        parts.append(text(left + 20, bottom, name))
         left += 48 + 7 * len(name)
-    return "\n".join([*parts, "</svg>\n"])
+    return sheet(width, height, parts)
 
 
 def _unbroken(curve: Curve) -> Iterator[list[tuple[float, float]]]:
@@ -88,25 +86,9 @@ def _decades(values: list[float]) -> list[float]:
     return [10.0**power for power in range(low, max(high, low + 1) + 1)]
 
 
-def _steps(most: float) -> list[float]:
-    """From 0 to at least `most`, in four to ten steps of 1, 2 or 5 times a power of ten."""
-    power = 10.0 ** floor(log10(most / 4))
-    step = next(power * m for m in (1, 2, 5, 10) if most / (power * m) <= 6)
-    return [step * number for number in range(ceil(most / step) + 1)]
-
-
 def _label(mark: float) -> str:
     return f"{mark:,.0f}" if mark >= 1 else f"{mark:g}"
 
 
 def _line(x1: float, y1: float, x2: float, y2: float) -> str:
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="#ddd"/>'
-
-
-def _text(
-    x: float, y: float, text: str, *, size: int = 11, anchor: str = "start", weight: str = "normal"
-) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}"'
-        f' text-anchor="{anchor}" fill="#333">{escape(text)}</text>'
-    )

@@ -14,6 +14,7 @@
     changes.py     `--set`: a plan that differs in one thing
     tables.py      the report for a terminal
     plot.py        the report as SVG
+    drawing.py     what pictures share
     baselines/     other cores to compare with
 
 Pure: no clock, no files, no asyncio. The same trace, plan and seed give the same report.

@@ -1,13 +1,12 @@
 """The report as SVG: service over time stacked by tier, and how long each tier waited.
 
-Drawn by hand: two kinds of chart are less than a plotting library is worth. One column per run, on
-common scales. It must not compute figures.
+One column per run, on common scales. It must not compute figures.
 """
 
 from collections.abc import Callable, Sequence
-from html import escape
-from math import ceil, floor, log10
+from math import ceil, log10
 
+from tierfleet.simulator.drawing import sheet, text, ticks
 from tierfleet.simulator.figures import Report
 
 # Okabe and Ito's palette, which colour-blind people can tell apart.
@@ -31,25 +30,20 @@ def svg(runs: Sequence[tuple[str, Report]]) -> str:
     decades = max(1, ceil(log10(max(longest, 10 * _LEAST_MS) / _LEAST_MS)))
     width = _LEFT + len(runs) * (_WIDTH + _GAP)
     height = _TOP + 2 * (_HEIGHT + _GAP) - 4
-    parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif"',
-        f' viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
-        *_legend(colours, height - 16),
-    ]
+    parts = _legend(colours, height - 16)
     for number, (heading, report) in enumerate(runs):
         x = _LEFT + number * (_WIDTH + _GAP)
-        parts.append(_text(x, 24, heading, size=15, weight="bold"))
+        parts.append(text(x, 24, heading, size=15, weight="bold"))
         parts += _service(report, colours, x, _TOP, most or 1)
         parts += _waits(report, colours, x, _TOP + _HEIGHT + _GAP, decades)
-    return "\n".join([*parts, "</svg>\n"])
+    return sheet(width, height, parts)
 
 
 def _service(
     report: Report, colours: dict[str, str], left: int, top: int, most: float
 ) -> list[str]:
-    step, ticks = report.timeline_seconds, _ticks(most)
-    scale = ticks[-1]
+    step, levels = report.timeline_seconds, ticks(most)
+    scale = levels[-1]
     points = max(map(len, report.timeline.values()), default=0)
     end = max(points * step, 1)
 
@@ -60,8 +54,8 @@ def _service(
         return top + _HEIGHT * (1 - rate / scale)
 
     parts = _frame(left, top, "service tokens per second", "seconds")
-    parts += [_level(left, y(tick), f"{tick:,.0f}") for tick in ticks]
-    parts += [_mark(x(tick), top, f"{tick:,.0f}") for tick in _ticks(end) if tick <= end]
+    parts += [_level(left, y(tick), f"{tick:,.0f}") for tick in levels]
+    parts += [_mark(x(tick), top, f"{tick:,.0f}") for tick in ticks(end) if tick <= end]
     below = [0.0] * points
     for tier, amounts in report.timeline.items():
         above = [low + amount for low, amount in zip(below, amounts, strict=True)]
@@ -113,15 +107,15 @@ def _waits(report: Report, colours: dict[str, str], left: int, top: int, decades
 
 def _frame(left: int, top: int, title: str, unit: str) -> list[str]:
     return [
-        _text(left, top - 12, title, size=12),
-        _text(left + _WIDTH, top + _HEIGHT + 36, unit, anchor="end"),
+        text(left, top - 12, title, size=12),
+        text(left + _WIDTH, top + _HEIGHT + 36, unit, anchor="end"),
     ]
 
 
 def _level(left: int, y: float, label: str) -> str:
     return (
         f'<line x1="{left}" x2="{left + _WIDTH}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>'
-        + _text(left - 6, y + 4, label, anchor="end")
+        + text(left - 6, y + 4, label, anchor="end")
     )
 
 
@@ -129,7 +123,7 @@ def _mark(x: float, top: int, label: str) -> str:
     bottom = top + _HEIGHT
     return (
         f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 4}" stroke="#888"/>'
-        + _text(x, bottom + 18, label, anchor="middle")
+        + text(x, bottom + 18, label, anchor="middle")
     )
 
 
@@ -137,25 +131,9 @@ def _legend(colours: dict[str, str], y: int) -> list[str]:
     parts, x = [], _LEFT
     for tier, colour in colours.items():
         parts.append(f'<rect x="{x}" y="{y - 11}" width="14" height="14" fill="{colour}"/>')
-        parts.append(_text(x + 20, y, tier))
+        parts.append(text(x + 20, y, tier))
         x += 44 + 8 * len(tier)
     return parts
-
-
-def _text(
-    x: float, y: float, text: str, *, size: int = 11, anchor: str = "start", weight: str = "normal"
-) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}"'
-        f' text-anchor="{anchor}" fill="#333">{escape(text)}</text>'
-    )
-
-
-def _ticks(most: float) -> list[float]:
-    """From 0 to at least `most`, in four to ten steps of 1, 2 or 5 times a power of ten."""
-    power = 10.0 ** floor(log10(most / 4)) if most > 0 else 1.0
-    step = next(power * m for m in (1, 2, 5, 10) if most / (power * m) <= 6)
-    return [step * number for number in range(ceil(most / step) + 1)]
 
 
 def _duration(decade: int) -> str:
