@@ -14,6 +14,7 @@ from bench.contract.floods import Flood, Load
 from bench.contract.measure import Figures, capacity_of, figures, run
 from bench.contract.scenario import FLOODING, OWNER, From, flood_rates, offered, plan, trace
 from tierfleet.admission.core import Core
+from tierfleet.plan import Spillover, SpilloverAction
 from tierfleet.simulator.baselines import Fcfs
 from tierfleet.simulator.log import End, Label
 from tierfleet.simulator.trace import SECOND, TraceRequest
@@ -88,6 +89,33 @@ def test_a_conforming_request_that_expires_has_missed_and_is_not_left_out() -> N
     found = figures(result, contract)
     assert (found.conforming, found.true_conforming) == (3, 3)
     assert found.wait_ok == found.true_wait_ok == pytest.approx(1 / 3)
+
+
+def flooded_with_known_lengths(**changes: object) -> Figures:
+    """The owner's requests are equal and state their length: nothing is estimated."""
+    requests = [
+        one._replace(prompt_tokens=600, output_tokens=240, max_tokens=240)
+        if one.tenant == OWNER
+        else one
+        for one in trace(40, {OWNER: 6.8, **flood_rates(100)})
+    ]
+    contract = plan(CAPACITY, From.HIGHER)
+    (owed,) = contract.reservations
+    contract = contract.model_copy(update={"reservations": (owed.model_copy(update=changes),)})
+    return figures(run(contract, requests, Core, drain=True), contract)
+
+
+def test_where_lengths_are_known_and_overflow_is_rejected_the_true_cost_is_kept_too() -> None:
+    found = flooded_with_known_lengths(spillover=Spillover(action=SpilloverAction.REJECT))
+    assert (found.wait_ok, found.true_wait_ok) == (1.0, 1.0)
+    assert found.conforming == pytest.approx(found.true_conforming, rel=0.05)
+
+
+def test_overflow_that_a_full_balance_pays_for_moves_who_conforms_but_not_how_many_do() -> None:
+    found = flooded_with_known_lengths()
+    assert found.wait_ok == 1.0
+    assert found.true_wait_ok < 0.9
+    assert found.conforming == pytest.approx(found.true_conforming, rel=0.05)
 
 
 @pytest.mark.parametrize(
