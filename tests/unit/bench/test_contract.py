@@ -244,3 +244,13 @@ def test_a_trace_that_cannot_be_read_is_told_at_once(
         command.main()
     assert exit_.value.code == 2
     assert "--azure: " in capsys.readouterr().err
+
+
+def test_a_run_too_short_for_a_floor_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["contract", "--seconds", "60"])
+    with pytest.raises(SystemExit) as exit_:
+        command.main()
+    assert exit_.value.code == 2
+    assert "--seconds: give 90 at least" in capsys.readouterr().err
