@@ -23,6 +23,7 @@
     drain.py         the rate behind retry times
     pulse.py         whether the engine gets on
     calendar.py      the time of day
+    heap.py          a heap whose members know their place
     periods.py       when a prepaid balance is filled again
     supported.py     what a plan may not ask for yet
 

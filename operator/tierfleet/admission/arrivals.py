@@ -6,6 +6,7 @@ room is not decided here. It charges the limits of those it lets in.
 
 import random
 
+from tierfleet.admission.calendar import NEVER
 from tierfleet.admission.drain import MOST, DrainRate
 from tierfleet.admission.flows import Flow
 from tierfleet.admission.requests import Request
@@ -38,15 +39,17 @@ class Arrivals:
         seats = request.sequences
         expected = flow.expected_output(request.max_tokens, seats)
         record = Request(request.id, self._sequence, flow, now, seats, prompt, expected)
-        if request.tier is not None:
-            asked = self._roster.tiers.get(request.tier)
+        tier, deadline = request.tier, request.deadline
+        if tier is not None:
+            asked = self._roster.tiers.get(tier)
             own = asked is flow.home
             if asked is not None and not own and asked.plan.priority <= flow.home.plan.priority:
                 record.share = flow.share_in(asked)
                 record.asked = True
         record.expiry = now + flow.home.wait
-        if request.deadline is not None and request.deadline < record.expiry:
-            record.expiry = request.deadline
+        if deadline is not None:
+            record.deadline = deadline
+            record.expiry = min(record.expiry, deadline)
         record.tokens = record.kv = prompt + expected
         cached = prompt * flow.cached_permille // 1000
         record.cost = record.estimate = self._settlement.scheduling.cost(prompt, cached, expected)
@@ -59,16 +62,15 @@ class Arrivals:
                 record.share = flow.share_in(flow.home)
         return record
 
-    def refusal(self, now: int, record: Request, deadline: int | None, waiting: int) -> Shed | None:
+    def refusal(self, now: int, record: Request, waiting: int) -> Shed | None:
         """Why it is turned away; None if it is not, and its limits are charged.
 
         Args:
             now: nanoseconds.
             record: as `record` made it.
-            deadline: after which its first byte is of no use; None without one.
             waiting: requests that wait.
         """
-        if deadline is not None and deadline <= now:
+        if record.deadline <= now:
             message = "The deadline of the request was over when it came."
             return Shed(record.id, ShedReason.EXPIRED, None, message)
         if not record.conforming:
@@ -79,9 +81,9 @@ class Arrivals:
                     retry = min(MOST, account.time_until_conforming(now))
                     message = f"Reservation {contract.name} is used up and rejects what exceeds it."
                     return Shed(record.id, ShedReason.OVER_GUARANTEE, retry, message)
-            if deadline is not None and waiting:
+            if waiting and record.deadline != NEVER:
                 wait = self._drain.measured(self.ahead(record.share.tier) + 1)
-                if wait is not None and now + wait > deadline:
+                if wait is not None and now + wait > record.deadline:
                     message = "The request would wait for a seat longer than its deadline allows."
                     retry = self.jittered(min(MOST, wait))
                     return Shed(record.id, ShedReason.INFEASIBLE, retry, message)

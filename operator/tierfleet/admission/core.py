@@ -97,23 +97,24 @@ class Core:
     def arrive(self, now: int, request: Arrival) -> Sequence[Decision]:
         """See `Admission.arrive`."""
         now = self._at(now)
-        if request.id in self._requests:
+        number, tenant = request.id, request.tenant
+        if number in self._requests:
             return ()
-        flow = self._roster.flow(now, request.tenant)
+        flow = self._roster.flow(now, tenant)
         if flow is None:
-            known = self._roster.knows(request.tenant)
+            known = self._roster.knows(tenant)
             reason = ShedReason.NO_ACCESS if known else ShedReason.UNKNOWN_TENANT
-            return (Shed(request.id, reason, None, "This caller may not use this pool."),)
-        if request.sequences > self._seats.total:
-            message = self._shedding.explain(request.sequences)
-            return (Shed(request.id, ShedReason.TOO_MANY_SEATS, None, message),)
+            return (Shed(number, reason, None, "This caller may not use this pool."),)
         record = self._arrivals.record(now, request, flow)
-        refusal = self._arrivals.refusal(now, record, request.deadline, self._waiting.number)
+        if record.seats > self._seats.total:
+            message = self._shedding.explain(record.seats)
+            return (Shed(number, ShedReason.TOO_MANY_SEATS, None, message),)
+        refusal = self._arrivals.refusal(now, record, self._waiting.number)
         if refusal is not None:
             if not self._shadow:
                 return (refusal,)
             record.refused = refusal.reason
-        self._requests[record.id] = record
+        self._requests[number] = record
         if record.conforming:
             self._hold.arrived += record.seats
             self._hold.cost += record.cost
@@ -231,7 +232,6 @@ class Core:
         now = self._at(now)
         self._calendar.set(now, wall)
         self._turn(now)
-        self._roster.forget_idle(now)
         return self._decide(now)
 
     # Queries
@@ -401,11 +401,10 @@ class Core:
 
     def _turn(self, now: int, *, forced: bool = False) -> None:
         """Terms and prepaid periods begin and end by the time of day."""
-        wall = self._calendar.wall(now)
-        if forced or self._roster.must_turn(wall):
-            self._roster.turn(now, wall)
+        if forced or (self._roster.entitlements and self._calendar.must_turn(now)):
+            self._roster.turn(now, self._calendar.wall(now))
+            self._calendar.turned(now, self._roster.edge)
             self._rebuild()
-        self._calendar.expect(now, self._roster.edge)
 
     def _measure(self, now: int) -> None:
         """Once a second: how many seats to hold back, and whether they may be lent."""
@@ -433,15 +432,17 @@ class Core:
         """
         at = self._calendar.edge
         if self._waiting.number:
-            free = self._seats.taken < self._seats.total
+            # What was due before now waits for something else.
             at = _sooner(now, at, self._waiting.due())
             at = _sooner(now, at, self._pulse.due())
             at = _sooner(now, at, self._reclaim.due())
-            if free and self._seats.held:
-                at = _sooner(now, at, self._hold.due)
-            for tier in self._roster.floors if free else ():
-                if tier.waiting and tier.floor is not None:
-                    at = _sooner(now, at, tier.floor.tag)
+            free = self._seats.taken < self._seats.total
+            if free:
+                if self._seats.held:
+                    at = _sooner(now, at, self._hold.due)
+                for tier in self._roster.floors:
+                    if tier.waiting and tier.floor is not None:
+                        at = _sooner(now, at, tier.floor.tag)
             if free or self._roster.reclaims:
                 # Without a free seat too: a guarantee's patience begins when it is owed one.
                 at = _sooner(now, at, self._order.due())
@@ -460,6 +461,7 @@ class Core:
         queued = [record for record in self._requests.values() if record.state == QUEUED]
         self._waiting.rewatch(queued)
         self._first_come = deque(sorted(queued, key=lambda record: record.sequence))
+        self._calendar.turned(self._now, self._roster.edge)
         self._rebuild()
         self._turn(self._now)
 

@@ -8,6 +8,7 @@ y output tokens: the last term is the KV cache that a long context holds while i
 from dataclasses import dataclass
 from typing import Self
 
+from tierfleet.admission.limits import UNLIMITED
 from tierfleet.plan import Burndown, micro
 
 
@@ -19,7 +20,7 @@ class Rates:
     cached: int
     output: int
     residency: int
-    long_above: int | None
+    long_above: int
     long_input: int
     long_output: int
 
@@ -32,14 +33,14 @@ class Rates:
             cached=micro(burndown.cached_input),
             output=micro(burndown.output),
             residency=micro(burndown.kv_residency),
-            long_above=long.above_tokens if long else None,
+            long_above=long.above_tokens if long else UNLIMITED,
             long_input=micro(long.input) if long else 0,
             long_output=micro(long.output) if long else 0,
         )
 
     def cost(self, prompt: int, cached: int, output: int) -> int:
         """Micro service tokens of that many tokens; `cached` is a part of `prompt`."""
-        is_long = self.long_above is not None and prompt > self.long_above
+        is_long = prompt > self.long_above
         per_input, per_output = (
             (self.long_input, self.long_output) if is_long else (self.input, self.output)
         )

@@ -17,7 +17,7 @@ from fractions import Fraction
 from heapq import heapify, heappop, heapreplace
 from typing import TYPE_CHECKING, Final
 
-from tierfleet.admission.calendar import NEVER
+from tierfleet.admission.heap import Ranked
 from tierfleet.admission.requests import Request
 from tierfleet.plan import MICRO
 
@@ -31,8 +31,8 @@ FLOOR_BURST: Final = 500
 """Milliseconds, for the floor of a tier; its longest wait is that of the tier's queue."""
 
 
-class Entitlement:
-    """One guarantee's balance.
+class Entitlement(Ranked):
+    """One guarantee's balance; while something waits for it, in a heap by when that is due.
 
     It earns the fraction `gain / unit` of a micro service token a nanosecond, in lowest terms; the
     level counts `unit`-ths, so that earning and paying are whole numbers, and small ones.
@@ -54,8 +54,6 @@ class Entitlement:
         unlent: seats that it keeps for its own tenants, used or not.
         keep: those of them that are not used.
         clock: virtual time among its tenants.
-        offered: its key in the heap of the guarantees that have something waiting; `NEVER` if it is
-            not there.
         balance: micro service tokens that are left of what was prepaid; None if nothing was.
         period_end: when the balance is filled up again.
     """
@@ -63,10 +61,11 @@ class Entitlement:
     __slots__ = (
         "_cap", "_cap_waiting", "_frozen", "_gain", "_level", "_then", "_unit", "backlog",
         "balance", "burst", "clock", "conforming", "flows", "in_flight", "index", "keep", "live",
-        "offered", "patience", "period_end", "plan", "reclaims", "tag", "unlent", "waiting",
+        "patience", "period_end", "plan", "reclaims", "tag", "unlent", "waiting",
     )  # fmt: skip
 
     def __init__(self, now: int, index: int, plan: "Reservation | None" = None) -> None:
+        super().__init__()
         self.index = index
         self.plan = plan
         self.live = self.reclaims = False
@@ -76,7 +75,6 @@ class Entitlement:
         self.in_flight = 0
         self.keep = self.unlent = 0
         self.clock = 0
-        self.offered = NEVER
         self.balance: int | None = None
         self.period_end: datetime | None = None
         self._then = now
@@ -200,13 +198,11 @@ class Entitlement:
         flows = self.flows
         if len(flows) == 1:
             flow = flows[0]
-            return (flow.reserved.first or flow.share.line.first) if flow.may_run() else None
+            return (flow.reserved.first or flow.share.first) if flow.may_run() else None
         ready = [flow for flow in flows if flow.may_run()]
         heads = [
             (flow.drawn, head.sequence, head) for flow in ready if (head := flow.reserved.first)
-        ] or [
-            (flow.drawn, head.sequence, head) for flow in ready if (head := flow.share.line.first)
-        ]
+        ] or [(flow.drawn, head.sequence, head) for flow in ready if (head := flow.share.first)]
         return min(heads)[2] if heads else None
 
     def conforming_head(self) -> Request | None:

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Final
 
-from tierfleet.admission.limits import Bucket
-from tierfleet.admission.lines import Line
+from tierfleet.admission.limits import UNLIMITED, Bucket
+from tierfleet.admission.lines import NOBODY
 from tierfleet.admission.requests import Request
 from tierfleet.admission.shares import Share, TierQueue
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 ASSUMED_OUTPUT_TOKENS: Final = 256
 """Of one sequence, before a tenant has sent anything."""
 
-_HORIZON = 3
+_HORIZON: Final = 3
 """Estimates are moving averages with a weight of 1/8 for the newest."""
 
 
@@ -27,10 +27,10 @@ class Flow:
         shares: all places it has, by tier; the one in `share` is among them.
         weight: of its own; None for that of the tier.
         requests, tokens: its limits; None without.
-        max_in_flight: requests that it may have running, this replica's part; None is unlimited.
+        max_in_flight: requests that it may have running, this replica's part, or `UNLIMITED`.
         in_flight, seats: running requests, and the seats that they hold.
         account: its reservation, while that is in force.
-        reserved: conforming requests that wait.
+        reserved: conforming requests that wait; `NOBODY` without a reservation.
         served: the plan gives it access.
         drawn: service received under the reservation, for the order among its tenants.
         output_estimate: output tokens of one sequence.
@@ -44,29 +44,30 @@ class Flow:
     )  # fmt: skip
 
     def __init__(self, tenant: str | None, home: TierQueue, weight: int | None) -> None:
-        self.tenant = tenant
-        self.home = home
-        self.weight = weight
+        # In the order of use: compiled, neighbours here are neighbours in memory.
         self.share = Share(self, home, weight or home.plan.weight)
-        self.shares: dict[str, Share] | None = None
+        self.home = home
+        self.served = True
+        self.account: Entitlement | None = None
         self.requests: Bucket | None = None
         self.tokens: Bucket | None = None
-        self.max_in_flight: int | None = None
-        self.in_flight = self.seats = 0
-        self.account: Entitlement | None = None
-        self.reserved = Line()
-        self.served = True
-        self.drawn = 0
         self.output_estimate = ASSUMED_OUTPUT_TOKENS
         self.cached_permille = 0
+        self.in_flight = self.seats = 0
+        self.max_in_flight = UNLIMITED
+        self.tenant = tenant
+        self.reserved = NOBODY
+        self.drawn = 0
+        self.weight = weight
+        self.shares: dict[str, Share] | None = None
 
     def may_run(self) -> bool:
         """False while as many of its requests run as may."""
-        return self.max_in_flight is None or self.in_flight < self.max_in_flight
+        return self.in_flight < self.max_in_flight
 
     def room(self) -> int:
-        """How many more of its requests may run; negative: any number."""
-        return -1 if self.max_in_flight is None else self.max_in_flight - self.in_flight
+        """How many more of its requests may run."""
+        return self.max_in_flight - self.in_flight
 
     def share_in(self, tier: TierQueue) -> Share:
         """Its place in that tier."""
@@ -98,8 +99,3 @@ class Flow:
         if request.prompt > 0:
             permille = 1000 * request.cached // request.prompt
             self.cached_permille += (permille - self.cached_permille) >> _HORIZON
-
-    def is_idle(self) -> bool:
-        """True if nothing of it waits or runs."""
-        lines = [self.reserved, *(share.line for share in self.all_shares())]
-        return not self.in_flight and all(line.first is None for line in lines)

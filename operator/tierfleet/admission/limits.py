@@ -6,11 +6,13 @@ take it below zero, which only delays what comes next.
 """
 
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tierfleet.admission.types import Allowance
 
-MINUTE = 60_000_000_000
+UNLIMITED: Final = 1 << 61
+"""More than any count; a None would have to be told from a number for every request."""
+MINUTE: Final = 60_000_000_000
 """The window, in nanoseconds."""
 
 
@@ -30,11 +32,11 @@ class Limit:
 
 
 class TierLimits(NamedTuple):
-    """What each tenant of a tier may send to this replica; None is unlimited."""
+    """What each tenant of a tier may send to this replica; None and `UNLIMITED`: anything."""
 
     requests: Limit | None
     tokens: Limit | None
-    in_flight: int | None
+    in_flight: int
 
 
 class Bucket:
@@ -80,10 +82,6 @@ class Bucket:
             remaining=max(0, level // limit.unit),
             reset=-(-(limit.depth - level) // limit.gain),
         )
-
-    def is_full(self, now: int) -> bool:
-        """True if nothing of it is used."""
-        return self._level_at(now) >= self._limit.depth
 
     def _level_at(self, now: int) -> int:
         if now <= self._then:

@@ -5,12 +5,14 @@ of memory, which counts with fifty thousand tenants.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
+from tierfleet.admission.heap import Ranked
 from tierfleet.admission.requests import Request
 
 
-class Line:
-    """A request waits in one line at a time.
+class Line(Ranked):
+    """A request waits in one line at a time; a line may stand in a heap of lines.
 
     Attributes:
         first: the oldest; None if nobody waits.
@@ -20,6 +22,7 @@ class Line:
     __slots__ = ("first", "last")
 
     def __init__(self) -> None:
+        super().__init__()
         self.first: Request | None = None
         self.last: Request | None = None
 
@@ -67,3 +70,46 @@ class Line:
         while request is not None:
             yield request
             request = request.newer
+
+
+NOBODY: Final = Line()
+"""For who has nothing to wait for there."""
+
+
+class Ages:
+    """Those of one tier, in the order in which they will have waited in vain.
+
+    Attributes:
+        oldest: the first to do so; None if nobody waits.
+        newest: the last.
+    """
+
+    __slots__ = ("newest", "oldest")
+
+    def __init__(self) -> None:
+        self.oldest: Request | None = None
+        self.newest: Request | None = None
+
+    def append(self, request: Request) -> None:
+        """One comes that may wait longer than all others."""
+        newest = self.newest
+        if newest is None:
+            self.oldest = request
+        else:
+            newest.after = request
+            request.before = newest
+        self.newest = request
+        request.ages = self
+
+    def remove(self, request: Request) -> None:
+        """It waits no longer."""
+        before, after = request.before, request.after
+        if before is None:
+            self.oldest = after
+        else:
+            before.after = after
+        if after is None:
+            self.newest = before
+        else:
+            after.before = before
+        request.before = request.after = request.ages = None

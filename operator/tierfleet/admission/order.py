@@ -12,11 +12,11 @@ Reads what waits; changes nothing but its own heaps and the request that it choo
 Steps 2 to 4 stop at the seats that are held back.
 """
 
-from heapq import heappop, heappush, heapreplace
 from typing import Final
 
 from tierfleet.admission.calendar import NEVER
 from tierfleet.admission.entitlements import Entitlement
+from tierfleet.admission.heap import Heap
 from tierfleet.admission.requests import Request
 from tierfleet.admission.roster import Roster
 from tierfleet.admission.seats import Seats
@@ -41,25 +41,23 @@ class Order:
     def __init__(self, roster: Roster, seats: Seats) -> None:
         self._roster = roster
         self._seats = seats
-        self._owed: list[tuple[int, int, Entitlement]] = []
+        self._owed: Heap[Entitlement] = Heap()
         self.blocked: Entitlement | None = None
         self.passed: list[Request] = []
         self.lends_held = True
 
     def rebuild(self) -> None:
         """What waits has changed as a whole."""
-        self._owed = []
+        self._owed.clear()
         for entitlement in self._roster.entitlements:
-            entitlement.offered = NEVER
             self.offer(entitlement)
 
     def offer(self, entitlement: Entitlement) -> None:
         """The guarantee has something waiting, or its tag has come nearer."""
         if entitlement.live and entitlement.waiting:
             due = entitlement.due
-            if due < entitlement.offered:
-                entitlement.offered = due
-                heappush(self._owed, (due, entitlement.index, entitlement))
+            if entitlement.place < 0 or due < entitlement.rank:
+                self._owed.put(entitlement, due, entitlement.index)
 
     def due(self) -> int:
         """When the next guarantee is owed something; `NEVER` if none has anything waiting."""
@@ -69,7 +67,7 @@ class Order:
     def next(self, now: int) -> Request | None:
         """The request that takes a seat now, with who pays for it; None if none may."""
         self._begin()
-        if self._owed:
+        if self._owed.items:
             entitlement = self._top()
             if entitlement is not None and entitlement.due <= now:
                 request = self._reserved(now, entitlement)
@@ -89,22 +87,16 @@ class Order:
     def _top(self) -> Entitlement | None:
         """The guarantee with the least tag that has a request which may run."""
         owed = self._owed
-        while owed:
-            entry = owed[0]
-            entitlement = entry[2]
-            if entitlement.offered != entry[0]:
-                heappop(owed)
-                continue
+        while owed.items:
+            entitlement = owed.items[0]
             # Offered again when one of its tenants may run again.
             if not entitlement.waiting or entitlement.head() is None:
-                heappop(owed)
-                entitlement.offered = NEVER
+                owed.remove(entitlement)
                 continue
             due = entitlement.due
-            if entry[0] == due:
+            if entitlement.rank == due:
                 return entitlement
-            entitlement.offered = due
-            heapreplace(owed, (due, entitlement.index, entitlement))
+            owed.put(entitlement, due, entitlement.index)
         return None
 
     def _reserved(self, now: int, top: Entitlement) -> Request | None:
@@ -133,8 +125,7 @@ class Order:
                         break
                     self.passed.append(head)
             aside.append(entitlement)
-            heappop(self._owed)
-            entitlement.offered = NEVER
+            self._owed.remove(entitlement)
             entitlement = self._top()
         for one in aside:
             self.offer(one)
@@ -172,12 +163,12 @@ class Order:
 
     def _borrowed(self) -> Request | None:
         head: Request | None = None
-        least = (0, 0)
-        for tag, index, entitlement in self._owed:
-            if entitlement.offered == tag and (head is None or (tag, index) < least):
+        least: Entitlement | None = None
+        for entitlement in self._owed.items:
+            if least is None or (entitlement.rank, entitlement.tie) < (least.rank, least.tie):
                 candidate = entitlement.conforming_head()
                 if candidate is not None and not candidate.share.tier.is_too_long(candidate):
-                    head, least = candidate, (tag, index)
+                    head, least = candidate, entitlement
         if head is None or not self._seats.seats_to_share(head.seats, anytime=False):
             return None
         if not self._seats.kv_to_share(head.kv):
@@ -194,10 +185,12 @@ class Order:
 def _first(tiers: list[TierQueue]) -> Request | None:
     """Of tiers that share a clock, the request to be served; ties go to the older one."""
     first: Request | None = None
+    least = 0
     for tier in tiers:
         head = tier.top() if tier.waiting else None
-        if head is not None and (
-            first is None or (head.share.v, head.sequence) < (first.share.v, first.sequence)
-        ):
-            first = head
+        if head is not None:
+            v = head.share.v
+            older = first is None or (v == least and head.sequence < first.sequence)
+            if older or v < least:
+                first, least = head, v
     return first

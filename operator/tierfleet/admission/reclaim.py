@@ -32,21 +32,27 @@ class Losses:
         abort_to_free: nanoseconds from throwing out to the free seat, a moving average.
     """
 
-    __slots__ = ("_done", "_lost", "_slices", "abort_to_free")
+    __slots__ = ("_began", "_done", "_lost", "_new_done", "_new_lost", "_slices", "abort_to_free")
 
     def __init__(self) -> None:
-        self._slices: deque[list[int]] = deque()
+        # Begin, done, lost; the one under way is apart, because it is counted for every request.
+        self._slices: deque[tuple[int, int, int]] = deque()
+        self._began = 0
+        self._new_done = self._new_lost = 0
         self._done = self._lost = 0
         self.abort_to_free = 0
 
     def done(self, now: int, cost: int) -> None:
         """So much work was of use."""
-        self._slice(now)[1] += cost
+        if now - self._began >= _SLICE:
+            self._slice(now)
+        self._new_done += cost
         self._done += cost
 
     def lose(self, now: int, cost: int) -> None:
         """So much work is thrown away."""
-        self._slice(now)[2] += cost
+        self._slice(now)
+        self._new_lost += cost
         self._lost += cost
 
     def may_lose(self, now: int, cost: int, at_least: int) -> bool:
@@ -63,15 +69,16 @@ class Losses:
         """The engine let go of a seat so long after it was told to."""
         self.abort_to_free += (nanoseconds - self.abort_to_free) // 8
 
-    def _slice(self, now: int) -> list[int]:
+    def _slice(self, now: int) -> None:
         slices = self._slices
+        if now - self._began >= _SLICE:
+            slices.append((self._began, self._new_done, self._new_lost))
+            self._began = now
+            self._new_done = self._new_lost = 0
         while slices and slices[0][0] <= now - _WINDOW:
             _, done, lost = slices.popleft()
             self._done -= done
             self._lost -= lost
-        if not slices or slices[-1][0] <= now - _SLICE:
-            slices.append([now, 0, 0])
-        return slices[-1]
 
 
 class Reclaim:
@@ -87,13 +94,13 @@ class Reclaim:
     def __init__(self, roster: Roster, seats: Seats) -> None:
         self._roster = roster
         self._seats = seats
-        self._since: int | None = None
+        self._since = NEVER
         self.losses = Losses()
         self.pending = 0
 
     def due(self) -> int:
         """When a guarantee will have waited long enough; `NEVER` if none waits."""
-        return NEVER if self._since is None else self._since + PATIENCE
+        return min(NEVER, self._since + PATIENCE)
 
     def takes_back_within(self, now: int, wait: int) -> bool:
         """True if every guarantee gets what is lent back in less than so many nanoseconds.
@@ -110,12 +117,11 @@ class Reclaim:
 
     def relax(self) -> None:
         """No guarantee waits for a seat."""
-        self._since = None
+        self._since = NEVER
 
     def throw_out(self, now: int, settlement: Settlement) -> Iterator[Request]:
         """Requests that have to go for guarantees that wait, as of now."""
-        if self._since is None:
-            self._since = now
+        self._since = min(self._since, now)
         if now - self._since < PATIENCE:
             return
         need = self._needed(now) - self.pending

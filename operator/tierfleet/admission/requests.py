@@ -7,11 +7,14 @@ ABORTING  the engine lets go of it   then QUEUED again, or ENDED
 
 from typing import TYPE_CHECKING, Final
 
+from tierfleet.admission.calendar import NEVER
+from tierfleet.admission.heap import Ranked
 from tierfleet.admission.types import ShedReason
 
 if TYPE_CHECKING:
     from tierfleet.admission.entitlements import Entitlement
     from tierfleet.admission.flows import Flow
+    from tierfleet.admission.lines import Ages
     from tierfleet.admission.shares import Share
 
 # Not an Enum: these are compared several times for every request, and its members are looked up
@@ -22,8 +25,8 @@ ABORTING: Final = 2
 ENDED: Final = 3
 
 
-class Request:
-    """See above.
+class Request(Ranked):
+    """See above; while it waits, it may be in a heap by its expiry.
 
     Attributes:
         id: the caller's.
@@ -32,6 +35,7 @@ class Request:
         share: its tenant's place in the tier that is charged.
         seats: sequences, each a seat of the engine.
         arrived, expiry: nanoseconds; it does not wait beyond the second.
+        deadline: after which its first byte is of no use; `NEVER` without one.
         expected: output tokens that are charged before any has come.
         prompt, cached, output: tokens so far; the first is an estimate until the engine counts.
         tokens: charged to the limit of tokens.
@@ -52,6 +56,8 @@ class Request:
         aborted_at: when it was thrown out, nanoseconds; -1: never. A second time would be unfair.
         reserved: it waits among the conforming requests of its tenant.
         older, newer: its neighbours in the line in which it waits.
+        ages: the line by age in which it is; None if it is in none.
+        before, after: its neighbours there.
         passed: times that others overtook it while it did not fit into the KV cache.
         kv: tokens of KV cache that are counted for it.
         long: it counts against its tier's bound on long contexts.
@@ -59,10 +65,43 @@ class Request:
     """
 
     __slots__ = (
-        "aborted_at", "account", "arrived", "asked", "borrowed", "cached", "conforming", "cost",
-        "estimate", "expected", "expiry", "firm", "floor", "flow", "id", "kv", "long", "newer",
-        "older", "output", "passed", "prompt", "refused", "reserved", "seats", "sent", "sequence",
-        "share", "spare", "state", "tokens", "weighed", "weight",
+        "aborted_at",
+        "account",
+        "after",
+        "ages",
+        "arrived",
+        "asked",
+        "before",
+        "borrowed",
+        "cached",
+        "conforming",
+        "cost",
+        "deadline",
+        "estimate",
+        "expected",
+        "expiry",
+        "firm",
+        "floor",
+        "flow",
+        "id",
+        "kv",
+        "long",
+        "newer",
+        "older",
+        "output",
+        "passed",
+        "prompt",
+        "refused",
+        "reserved",
+        "seats",
+        "sent",
+        "sequence",
+        "share",
+        "spare",
+        "state",
+        "tokens",
+        "weighed",
+        "weight",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917 - made for every request, and keywords take longer
@@ -75,32 +114,38 @@ class Request:
         prompt: int,
         expected: int,
     ) -> None:
-        self.id = id
-        self.sequence = sequence
-        self.flow = flow
-        self.share: Share = flow.share
-        self.arrived = arrived
-        self.seats = seats
-        self.prompt = prompt
-        self.expected = expected
-        self.cached = 0
-        self.output = 0
-        self.tokens = 0
-        self.cost = self.estimate = self.expiry = 0
-        self.weighed = -1
-        self.weight = 1
-        self.account: Entitlement | None = None
-        self.floor: Entitlement | None = None
-        self.asked = self.borrowed = self.conforming = False
-        self.spare = 0
-        self.state: int = QUEUED
+        super().__init__()
+        # In the order of use: compiled, neighbours here are neighbours in memory. What a neighbour
+        # in a line reads or writes first, then what a dispatch does, then the end.
         self.older: Request | None = None
         self.newer: Request | None = None
-        self.sent = False
-        self.firm = False
-        self.aborted_at = -1
-        self.reserved = False
-        self.passed = 0
+        self.before: Request | None = None
+        self.after: Request | None = None
+        self.ages: Ages | None = None
+        self.sequence = sequence
+        self.expiry = 0
+        self.state: int = QUEUED
+        self.reserved = self.conforming = self.borrowed = False
+        self.firm = self.long = self.sent = self.asked = False
+        self.flow = flow
+        self.share: Share = flow.share
+        self.account: Entitlement | None = None
+        self.floor: Entitlement | None = None
+        self.seats = seats
         self.kv = 0
-        self.long = False
+        self.cost = 0
+        self.prompt = prompt
+        self.weighed = -1
+        self.weight = 1
+        self.id = id
+        self.arrived = arrived
         self.refused: ShedReason | None = None
+        self.passed = 0
+        self.expected = expected
+        self.output = 0
+        self.cached = 0
+        self.tokens = 0
+        self.estimate = 0
+        self.spare = 0
+        self.aborted_at = -1
+        self.deadline = NEVER

@@ -8,23 +8,20 @@ waits or runs is lost.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from fractions import Fraction
-from itertools import chain, islice
+from itertools import chain
 from math import ceil
 
-from tierfleet.admission.calendar import NEVER
-from tierfleet.admission.entitlements import FLOOR_BURST, SECOND, Entitlement
+from tierfleet.admission.entitlements import FLOOR_BURST, Entitlement
 from tierfleet.admission.flows import Flow
-from tierfleet.admission.limits import Bucket, Limit, TierLimits
-from tierfleet.admission.lines import Line
+from tierfleet.admission.limits import UNLIMITED, Bucket, Limit, TierLimits
+from tierfleet.admission.lines import NOBODY, Line
 from tierfleet.admission.periods import end_of
 from tierfleet.admission.requests import Request
-from tierfleet.admission.shares import Band, LongContexts, TierQueue
+from tierfleet.admission.shares import UNBOUNDED, Band, LongContexts, TierQueue
 from tierfleet.plan import MICRO, Plan, Reclaim, Reservation, SpilloverAction, Tier
 
 _REMEMBERED = 1024
 """Debts of guarantees that are gone, of which the oldest are forgotten."""
-_TIDIED = 256
-"""Tenants that are looked at in one second, to forget those who are idle."""
 
 
 class Roster:
@@ -52,7 +49,6 @@ class Roster:
         self.tiers: dict[str, TierQueue] = {}
         self.entitlements: list[Entitlement] = []
         self._debts: dict[str, int] = {}
-        self._tidy = now
         self.adopt(now, wall, plan, group)
 
     def adopt(self, now: int, wall: datetime, plan: Plan, group: str) -> None:
@@ -81,6 +77,8 @@ class Roster:
 
     def _adopt_tiers(self, now: int) -> None:
         known, self.tiers = self.tiers, {}
+        for queue in known.values():
+            queue.clear(now)
         # A tier that is gone from the plan is kept for what it still has here.
         left = {name: q for name, q in known.items() if q.in_flight or q.waiting}
         plans = {
@@ -92,7 +90,6 @@ class Roster:
             queue.change(
                 plan, self.part(plan.queue.max_requests), self._long(plan), self._limits(plan)
             )
-            queue.clear(now)
             band = bands.get(plan.priority)
             if band is None:
                 band = bands[plan.priority] = Band(plan.priority)
@@ -117,10 +114,10 @@ class Roster:
         queue.floor.guarantee(now, rate, Fraction(1, 100), FLOOR_BURST, queue.wait // 1_000_000)
         queue.floor.live = True
 
-    def _long(self, plan: Tier) -> LongContexts | None:
+    def _long(self, plan: Tier) -> LongContexts:
         bound = plan.long_context
         if bound is None:
-            return None
+            return UNBOUNDED
         return LongContexts(bound.above_tokens, self.part(bound.max_concurrent_requests))
 
     def _limits(self, plan: Tier) -> TierLimits:
@@ -129,7 +126,7 @@ class Roster:
         return TierLimits(
             None if requests is None else Limit(requests, self.share),
             None if tokens is None else Limit(tokens, self.share),
-            None if in_flight is None else self.part(in_flight),
+            UNLIMITED if in_flight is None else self.part(in_flight),
         )
 
     def _adopt_reservations(self, now: int) -> None:
@@ -187,12 +184,10 @@ class Roster:
         for entitlement in self.entitlements:
             edges += self._turn_one(entitlement, wall)
         self.edge = min((edge for edge in edges if edge > wall), default=None)
-        self._turned = wall
         for entitlement in self.entitlements:
             entitlement.flows = []
             entitlement.leave_all(now)
             entitlement.conforming = entitlement.backlog = entitlement.in_flight = 0
-            entitlement.offered = NEVER
             entitlement.keep = 0
         for flow, requests in waiting.items():
             self._join_reservation(flow)
@@ -205,12 +200,6 @@ class Roster:
         granted = sum(e.plan.granted for e in live if e.plan is not None) * self.share
         self.burst = sum(e.saved for e in live)
         self.promised = min(1.0, float(granted / own)) if own else 1.0
-
-    def must_turn(self, wall: datetime) -> bool:
-        """True if something has begun or ended since the last time, or the clock was set back."""
-        return (self.edge is not None and wall >= self.edge) or (
-            wall < self._turned and bool(self.entitlements)
-        )
 
     def _turn_one(self, entitlement: Entitlement, wall: datetime) -> Iterator[datetime]:
         plan = entitlement.plan
@@ -240,6 +229,7 @@ class Roster:
         flow.account = account
         tier, weight = flow.home, flow.weight or flow.home.plan.weight
         if account is not None and account.plan is not None:
+            flow.reserved = Line()
             account.flows.append(flow)
             account.in_flight += flow.seats
             flow.drawn = max(flow.drawn, account.clock)
@@ -319,26 +309,6 @@ class Roster:
             return None
         return self.flows.get(tenant) or self._new(now, tenant, home)
 
-    def forget_idle(self, now: int) -> None:
-        """Once a second: forgets some of the tenants that would be the same if they came anew.
-
-        Nothing waits or runs, its share is not ahead of the clock, its limits are full.
-        """
-        if now < self._tidy:
-            return
-        self._tidy = now + SECOND
-        for tenant in list(islice(self.flows, _TIDIED)):
-            flow = self.flows.pop(tenant)
-            forgettable = (
-                flow.is_idle()
-                and flow.account is None
-                and all(share.v <= share.tier.band.clock for share in flow.all_shares())
-                and all(b is None or b.is_full(now) for b in (flow.requests, flow.tokens))
-            )
-            if not forgettable:
-                # To the end: the next look begins behind it.
-                self.flows[tenant] = flow
-
     def unlent(self, entitlement: Entitlement, seats: int) -> int:
         """Seats of so many that the guarantee keeps for its own tenants, used or not."""
         plan = entitlement.plan
@@ -406,11 +376,11 @@ def _bucket(now: int, bucket: Bucket | None, limit: Limit | None) -> Bucket | No
 
 def _take_all(flow: Flow) -> list[Request]:
     """Everything of the tenant that waits, in order of arrival; its lines are empty after."""
-    lines = [flow.reserved, *(share.line for share in flow.all_shares())]
+    lines: list[Line] = [flow.reserved, *flow.all_shares()]
     found = [request for line in lines for request in line]
     for request in found:
         request.older = request.newer = None
-    flow.reserved = Line()
+    flow.reserved = NOBODY
     for share in flow.all_shares():
         share.empty()
     return sorted(found, key=lambda request: request.sequence)

@@ -59,7 +59,7 @@ class Running:
         share = record.share
         tier = share.tier
         self._hold.shared += record.seats
-        if record.conforming and share.line.first is None:
+        if record.conforming and share.first is None:
             # Borrowed: it did not wait in its share, which may be one of the past.
             share.come_back()
         band = tier.band
@@ -99,7 +99,7 @@ class Running:
         if flow.max_in_flight == flow.in_flight + 1:
             # It was passed over until now.
             for share in flow.all_shares():
-                if share.line.first is not None and not share.listed:
+                if share.first is not None and share.place < 0:
                     share.tier.offer(share)
 
     def _holds(self, account: Entitlement, seats: int) -> None:

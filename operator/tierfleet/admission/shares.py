@@ -6,12 +6,12 @@ saves nothing up. Tiers of one priority are one band with one clock; each has a 
 so that a floor can serve one of them alone.
 """
 
-from collections import deque
-from heapq import heapify, heappop, heappush, heapreplace
-from typing import TYPE_CHECKING, NamedTuple
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Final
 
-from tierfleet.admission.limits import TierLimits
-from tierfleet.admission.lines import Line
+from tierfleet.admission.heap import Heap
+from tierfleet.admission.limits import UNLIMITED, TierLimits
+from tierfleet.admission.lines import Ages, Line
 from tierfleet.admission.requests import Request
 from tierfleet.plan import Preemption, Tier
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from tierfleet.admission.flows import Flow
 
 Entry = tuple[int, int, "Share"]
-"""In a heap: key, sequence of a request (ties go by it), who. It lives while its share says so."""
+"""Among the backlogs: key, sequence of a request (ties go by it), who; it lives while its share
+says so."""
 
 
 class Band:
@@ -40,8 +41,8 @@ class Band:
         self.clock = 0
 
 
-class Share:
-    """One tenant's place in one tier.
+class Share(Line):
+    """What one tenant has waiting in one tier; in the tier's heap by its `v` as of some time ago.
 
     Attributes:
         flow: the tenant's.
@@ -49,24 +50,21 @@ class Share:
         weight: of the tenant among its equals.
         v: service received, micro service tokens divided by the weight: the least is served next.
         base: refunds take `v` no lower: the clock when the tenant last came back.
-        line: what waits.
-        backlog: micro service tokens of that.
-        listed, listed_v: sequence and key of its entry in the tier's heap; 0 if there is none.
+        backlog: micro service tokens of what waits.
         heavy: in the tier's heap of backlogs; None if there is none.
     """
 
     __slots__ = (
-        "backlog", "base", "flow", "heavy", "line", "listed", "listed_v", "tier", "v", "weight",
+        "backlog", "base", "flow", "heavy", "tier", "v", "weight",
     )  # fmt: skip
 
     def __init__(self, flow: "Flow", tier: "TierQueue", weight: int) -> None:
+        super().__init__()
         self.flow = flow
         self.tier = tier
         self.weight = weight
         self.v = self.base = 0
-        self.line = Line()
         self.backlog = 0
-        self.listed = self.listed_v = 0
         self.heavy: Entry | None = None
 
     def put(self, now: int, request: Request, *, again: bool = False, stays: bool = False) -> None:
@@ -74,27 +72,26 @@ class Share:
 
         With `stays` it has been waiting here, and only the lines are made anew.
         """
-        if self.line.first is None and not stays:
+        if self.first is None and not stays:
             self.come_back()
         if again:
-            self.line.insert(request)
+            self.insert(request)
         else:
-            self.line.append(request)
+            self.append(request)
         request.reserved = False
         self.backlog += request.cost
         self.tier.put(now, self)
 
     def leave(self, now: int, request: Request) -> None:
         """The request no longer waits."""
-        self.line.remove(request)
+        self.remove(request)
         self.backlog -= request.cost
         self.tier.leave(now, self)
 
     def empty(self) -> None:
         """Forgets what waits."""
-        self.line = Line()
+        self.first = self.last = None
         self.backlog = 0
-        self.listed = 0
         self.heavy = None
 
     def come_back(self) -> None:
@@ -116,16 +113,27 @@ class Share:
         self.v += weighed
         if weighed < 0:
             self.v = max(self.v, self.base)
-            # An entry with a key too high would be found too late; too low ones mend themselves.
-            if self.listed and self.listed_v > self.v:
+            # Ranked too high it would be found too late; ranked too low it moves when it is on top.
+            if self.place >= 0 and self.rank > self.v:
                 self.tier.offer(self)
 
 
-class LongContexts(NamedTuple):
-    """A tier's bound on long prompts, this replica's part."""
+class LongContexts:
+    """A tier's bound on long prompts, this replica's part.
 
-    above: int
-    most: int
+    Attributes:
+        above: tokens; a longer prompt is long.
+        most: long ones that may run at once.
+    """
+
+    __slots__ = ("above", "most")
+
+    def __init__(self, above: int, most: int) -> None:
+        self.above = above
+        self.most = most
+
+
+UNBOUNDED: Final = LongContexts(UNLIMITED, UNLIMITED)
 
 
 class TierQueue:
@@ -135,11 +143,11 @@ class TierQueue:
         plan: the tier.
         name, priority: of the plan; read for every request, and a plan takes longer to read.
         limits: of each of its tenants.
-        ages: what waits here, in the order in which it expires, with what has left meanwhile.
+        ages: its tenants' requests that wait, by when they will have waited in vain.
         band: of its priority.
         bound: most requests that wait, this replica's part; conforming ones do not count.
         wait: nanoseconds that a request waits at most.
-        long: bound on long contexts; None without one.
+        long: bound on long contexts.
         preemptible: its running requests may be aborted at some time.
         anytime: at any time.
         waiting: requests that wait in its shares.
@@ -157,10 +165,10 @@ class TierQueue:
     )  # fmt: skip
 
     def __init__(self, plan: Tier) -> None:
-        self._heap: list[Entry] = []
+        self._heap: Heap[Share] = Heap()
         self._heavies: list[Entry] | None = None
         self._parked: dict[Share, None] = {}
-        self.ages: deque[Request] = deque()
+        self.ages = Ages()
         self.waiting = 0
         self.reserved_waiting = 0
         self.in_flight = 0
@@ -168,9 +176,9 @@ class TierQueue:
         self.running: list[Request] = []
         self.floor: Entitlement | None = None
         self.band = Band(plan.priority)
-        self.change(plan, 0, None, TierLimits(None, None, None))
+        self.change(plan, 0, UNBOUNDED, TierLimits(None, None, UNLIMITED))
 
-    def change(self, plan: Tier, bound: int, long: LongContexts | None, limits: TierLimits) -> None:
+    def change(self, plan: Tier, bound: int, long: LongContexts, limits: TierLimits) -> None:
         """Goes over to a new plan's tier."""
         self.plan = plan
         self.name = plan.name
@@ -186,7 +194,7 @@ class TierQueue:
         """Forgets what waits; shares are put back one by one."""
         if self.floor is not None:
             self.floor.leave_all(now)
-        self._heap = []
+        self._heap.clear()
         self._heavies = None
         self._parked = {}
         self.waiting = 0
@@ -199,7 +207,9 @@ class TierQueue:
         self.waiting += 1
         if self.floor is not None:
             self.floor.join(now)
-        if not share.listed:
+        first = share.first
+        if share.place < 0 or (first is not None and first.sequence < share.tie):
+            # The second: it is back at its old place, in front of what was the oldest.
             self.offer(share)
         if self._heavies is not None:
             self._weigh(share, self._heavies)
@@ -209,75 +219,55 @@ class TierQueue:
         self.waiting -= 1
         if self.floor is not None:
             self.floor.leave(now)
-        if self._parked and share in self._parked:
-            if share.line.first is None:
-                del self._parked[share]
-            else:
-                # What is behind the one that it was parked for may run.
-                self.offer(share)
+        if share.first is None:
+            if share.place >= 0:
+                self._heap.remove(share)
+            elif self._parked:
+                self._parked.pop(share, None)
+        elif share.place < 0:
+            # What is behind the one that it was parked for may run.
+            self.offer(share)
 
     def offer(self, share: Share) -> None:
-        """The share may be served: its entry is made anew."""
-        head = share.line.first
-        if head is None:
-            share.listed = 0
-            return
-        share.listed_v, share.listed = share.v, head.sequence
-        heappush(self._heap, (share.v, head.sequence, share))
-        if self._parked:
-            self._parked.pop(share, None)
-        if len(self._heap) > 64 and len(self._heap) > 4 * self.waiting:
-            self._trim()
-
-    def _trim(self) -> None:
-        kept = []
-        for entry in self._heap:
-            share = entry[2]
-            if _lives(entry) and share.line.first is None:
-                share.listed = 0
-            elif _lives(entry):
-                kept.append(entry)
-        heapify(kept)
-        self._heap = kept
+        """The share, where something waits, may be served."""
+        head = share.first
+        if head is not None:
+            self._heap.put(share, share.v, head.sequence)
+            if self._parked:
+                self._parked.pop(share, None)
 
     def top(self) -> Request | None:
         """The request that is served next, if any may run: the head of its share."""
         heap = self._heap
-        while heap:
-            entry = heap[0]
-            if not _lives(entry):
-                heappop(heap)
-                continue
-            share = entry[2]
-            head = share.line.first
+        items = heap.items
+        while items:
+            share = items[0]
+            head = share.first
             if head is None or not share.flow.may_run() or self.is_too_long(head):
-                heappop(heap)
-                share.listed = 0
+                heap.remove(share)
                 if head is not None:
                     # Offered again when its tenant or its tier may have one more running.
                     self._parked[share] = None
-                continue
-            if entry[0] == share.v and entry[1] == head.sequence:
+            elif share.rank == share.v and share.tie == head.sequence:
                 return head
-            share.listed_v, share.listed = share.v, head.sequence
-            heapreplace(heap, (share.v, head.sequence, share))
+            else:
+                heap.put(share, share.v, head.sequence)
         return None
 
     def offer_parked(self) -> None:
         """What could not run when it was looked at may run now."""
         parked, self._parked = self._parked, {}
         for share in parked:
-            if share.line.first is not None and not share.listed:
+            if share.first is not None and share.place < 0:
                 self.offer(share)
 
     def is_long(self, prompt: int) -> bool:
         """True if a prompt of so many tokens counts against the bound."""
-        return self.long is not None and prompt > self.long.above
+        return prompt > self.long.above
 
     def is_too_long(self, head: Request) -> bool:
         """True if it has to wait for another long context to end."""
-        long = self.long
-        return long is not None and head.prompt > long.above and self.long_running >= long.most
+        return head.prompt > self.long.above and self.long_running >= self.long.most
 
     # Shedding
 
@@ -289,18 +279,18 @@ class TierQueue:
         """
         if self._heavies is None:
             self._heavies = []
-            for share in [entry[2] for entry in self._heap if _lives(entry)] + list(self._parked):
+            for share in [*self._heap.items, *self._parked]:
                 self._weigh(share, self._heavies)
         heavies = self._heavies
         while heavies:
             entry = heavies[0]
             share = entry[2]
-            if share.heavy != entry or share.line.first is None:
+            if share.heavy != entry or share.first is None:
                 heappop(heavies)
                 if share.heavy == entry:
                     share.heavy = None
                 continue
-            newest = share.line.last
+            newest = share.last
             if newest is not None and -entry[0] == share.backlog // share.weight:
                 return newest
             heappop(heavies)
@@ -308,16 +298,11 @@ class TierQueue:
         return None
 
     def _weigh(self, share: Share, heavies: list[Entry]) -> None:
-        newest = share.line.last
+        newest = share.last
         if newest is not None:
             share.heavy = (-(share.backlog // share.weight), -newest.sequence, share)
             heappush(heavies, share.heavy)
             if len(heavies) > 64 and len(heavies) > 4 * self.waiting:
-                lines = [entry for entry in heavies if entry[2].line.first is not None]
+                lines = [entry for entry in heavies if entry[2].first is not None]
                 heavies[:] = [entry for entry in lines if entry[2].heavy == entry]
                 heapify(heavies)
-
-
-def _lives(entry: Entry) -> bool:
-    """False for what is left in a tier's heap of an entry that was made anew."""
-    return entry[2].listed == entry[1] and entry[2].listed_v == entry[0]

@@ -4,11 +4,13 @@ Requests of one tier wait equally long, so they expire in the order in which the
 expire earlier, by a deadline of their own or after a new plan, are in a heap.
 """
 
-from heapq import heappop, heappush
+from collections.abc import Iterable
 
 from tierfleet.admission.calendar import NEVER
+from tierfleet.admission.heap import Heap
+from tierfleet.admission.lines import Ages
 from tierfleet.admission.order import Order
-from tierfleet.admission.requests import QUEUED, Request
+from tierfleet.admission.requests import Request
 from tierfleet.admission.roster import Roster
 
 
@@ -19,14 +21,13 @@ class Waiting:
         number: requests that wait.
     """
 
-    __slots__ = ("_early", "_oldest", "_order", "_roster", "_watched", "number")
+    __slots__ = ("_ages", "_early", "_order", "_roster", "number")
 
     def __init__(self, roster: Roster, order: Order) -> None:
         self._roster = roster
         self._order = order
-        self._early: list[tuple[int, int, Request]] = []
-        self._oldest: Request | None = None
-        self._watched = 0
+        self._early: Heap[Request] = Heap()
+        self._ages: list[Ages] = []
         self.number = 0
 
     def put(self, now: int, request: Request, *, again: bool = False) -> None:
@@ -46,6 +47,10 @@ class Waiting:
     def leave(self, now: int, request: Request) -> None:
         """It no longer waits."""
         self.number -= 1
+        if request.ages is not None:
+            request.ages.remove(request)
+        elif request.place >= 0:
+            self._early.remove(request)
         flow = request.flow
         account = flow.account
         if request.reserved:
@@ -61,56 +66,40 @@ class Waiting:
 
     def watch(self, request: Request) -> None:
         """It has found no seat at once, so it will wait in vain from `expiry` on."""
-        ages = request.share.tier.ages
-        if ages and request.expiry < ages[-1].expiry:
-            heappush(self._early, (request.expiry, request.sequence, request))
-        else:
+        ages = request.flow.home.ages
+        newest = ages.newest
+        if newest is None or newest.expiry <= request.expiry:
             ages.append(request)
-        if self._oldest is not None and request.expiry < self._oldest.expiry:
-            self._oldest = request
-        self._watched += 1
-        if self._watched > 64 and self._watched > 4 * self.number:
-            self._forget()
+        else:
+            self._early.put(request, request.expiry, request.sequence)
+
+    def rewatch(self, requests: Iterable[Request]) -> None:
+        """These are all that wait, and their tiers may be others than before."""
+        self._early.clear()
+        for request in requests:
+            request.ages = request.before = request.after = None
+        self._ages = [tier.ages for tier in self._roster.tiers.values()]
+        for ages in self._ages:
+            ages.oldest = ages.newest = None
+        for request in sorted(requests, key=lambda one: (one.expiry, one.sequence)):
+            self.watch(request)
 
     def due(self) -> int:
         """When the next one has waited in vain; `NEVER` if none waits."""
-        if not self.number:
-            return NEVER
-        if self._oldest is None or self._oldest.state != QUEUED:
-            self._oldest = self._find()
-        return NEVER if self._oldest is None else self._oldest.expiry
+        oldest = self._oldest()
+        return NEVER if oldest is None else oldest.expiry
 
     def expired(self, now: int) -> Request | None:
         """One that has waited in vain; None if none has. It has to leave before the next call."""
-        return self._oldest if self.due() <= now else None
+        oldest = self._oldest()
+        return oldest if oldest is not None and oldest.expiry <= now else None
 
-    def _find(self) -> Request | None:
-        early = self._early
-        while early and early[0][2].state != QUEUED:
-            heappop(early)
-        oldest = early[0][2] if early else None
-        for tier in self._roster.tiers.values():
-            ages = tier.ages
-            while ages and ages[0].state != QUEUED:
-                ages.popleft()
-            if ages and (oldest is None or ages[0].expiry < oldest.expiry):
-                oldest = ages[0]
-        return oldest
-
-    def _forget(self) -> None:
-        """Behind one that waits long, those that have left would stay as long as it does."""
-        queued = [entry[2] for entry in self._early]
-        for tier in self._roster.tiers.values():
-            queued += tier.ages
-        self.rewatch([request for request in queued if request.state == QUEUED])
-
-    def rewatch(self, requests: list[Request]) -> None:
-        """These are all that wait, and their tiers may be others than before."""
-        self._early = []
-        self._oldest = None
-        self._watched = 0
-        for tier in self._roster.tiers.values():
-            tier.ages.clear()
-        for request in sorted(requests, key=lambda one: (one.expiry, one.sequence)):
-            self._watched += 1
-            request.share.tier.ages.append(request)
+    def _oldest(self) -> Request | None:
+        early = self._early.items
+        found = early[0] if early else None
+        least = NEVER if found is None else found.expiry
+        for ages in self._ages:
+            oldest = ages.oldest
+            if oldest is not None and oldest.expiry < least:
+                found, least = oldest, oldest.expiry
+        return found

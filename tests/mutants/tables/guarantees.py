@@ -35,7 +35,7 @@ MUTANTS = (
     wrong(
         "spill over for good at arrival",
         "entitlements.py",
-        "(flow.reserved.first or flow.share.line.first)",
+        "(flow.reserved.first or flow.share.first)",
         "flow.reserved.first",
         "test_guarantees.py"
         "::test_what_exceeds_a_guarantee_is_served_under_it_from_what_would_be_lost",

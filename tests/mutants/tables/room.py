@@ -28,15 +28,22 @@ MUTANTS = (
     wrong(
         "who is passed over forgotten when its head goes",
         "shares.py",
-        "                self.offer(share)\n\n    def offer(",
-        "                pass\n\n    def offer(",
+        "        elif share.place < 0:\n",
+        "        elif share.place < -1:\n",
         "test_engine_room.py::test_what_waits_behind_a_long_context_runs_when_that_is_cancelled",
+    ),
+    wrong(
+        "who is back at its old place found too late",
+        "shares.py",
+        "(first is not None and first.sequence < share.tie)",
+        "(first is None)",
+        "test_thrown_out.py::test_between_equals_who_was_thrown_out_is_the_older_one",
     ),
     wrong(
         "who is passed over never the heaviest",
         "shares.py",
-        "if _lives(entry)] + list(self._parked):",
-        "if _lives(entry)]:",
+        "for share in [*self._heap.items, *self._parked]:",
+        "for share in self._heap.items:",
         "test_shedding.py::test_who_may_not_run_at_all_is_pushed_out_too",
     ),
     wrong(
@@ -128,7 +135,7 @@ MUTANTS = (
     wrong(
         "long contexts without bound",
         "shares.py",
-        "self.long_running >= long.most",
+        "self.long_running >= self.long.most",
         "self.long_running < 0",
         "test_engine_room.py::test_only_so_many_long_contexts_of_a_tier_run_at_once",
     ),

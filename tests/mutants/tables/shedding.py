@@ -30,9 +30,9 @@ MUTANTS = (
         (
             (
                 "share.heavy = (-(share.backlog // share.weight),",
-                "share.heavy = (-len(list(share.line)),",
+                "share.heavy = (-len(list(share)),",
             ),
-            ("-entry[0] == share.backlog // share.weight", "-entry[0] == len(list(share.line))"),
+            ("-entry[0] == share.backlog // share.weight", "-entry[0] == len(list(share))"),
         ),
         "test_shedding.py::test_the_largest_backlog_is_of_service_tokens_and_not_of_requests",
     ),
@@ -47,7 +47,7 @@ MUTANTS = (
     wrong(
         "deadlines not looked at",
         "arrivals.py",
-        "if wait is not None and now + wait > deadline:",
+        "if wait is not None and now + wait > record.deadline:",
         "if wait is not None and wait < 0:",
         "test_shedding.py::test_a_deadline_that_cannot_be_met_is_refused_at_arrival",
     ),

@@ -58,7 +58,7 @@ def seen(core: Core, request: int) -> Seen:
     account, tier = flow.account, share.tier
     return Seen(
         line=(id(flow if reserved else share), reserved),
-        first=record is (flow.reserved if reserved else share.line).first,
+        first=record is (flow.reserved if reserved else share).first,
         conforming=reserved,
         due=account.due if reserved and account is not None else None,
         reclaims=account is not None and account.reclaims,
@@ -238,9 +238,7 @@ class Place(NamedTuple):
 def places(core: Core) -> dict[tuple[str | None, str], Place]:
     """By tenant and tier."""
     return {
-        (flow.tenant, share.tier.name): Place(
-            share.v, share.base, len(list(share.line)), share.backlog
-        )
+        (flow.tenant, share.tier.name): Place(share.v, share.base, len(list(share)), share.backlog)
         for flow in core._roster.flows.values()
         for share in flow.all_shares()
     }
@@ -322,15 +320,6 @@ def meet(core: Core, now: int, tenant: str) -> None:
 def lose(core: Core, now: int, cost: int) -> None:
     """So much work has just been thrown away."""
     core._reclaim.losses.lose(now, cost)
-
-
-def forget_nobody(core: Core) -> None:
-    """From now on tenants that are idle stay known."""
-
-    def remember(now: int) -> None:
-        pass
-
-    core._roster.forget_idle = remember  # type: ignore[method-assign]
 
 
 def never_stall(core: Core) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.property.admission import inside
 from tests.property.admission.driver import SECOND, TENANTS, Driver, drive
 from tests.property.admission.traces import LENGTHS, SEEDS, plans, stir
-from tierfleet.admission.types import Arrival, Outcome, WakeAt
+from tierfleet.admission.types import Arrival, WakeAt
 from tierfleet.plan import Plan
 
 
@@ -60,36 +60,6 @@ def test_14_ids_decide_nothing_ties_go_by_arrival(
         ]
 
     assert told(one, int) == told(other, lambda request: 10**6 - request)
-
-
-@given(plans(limited=False), SEEDS, LENGTHS, st.integers(1, 4))
-def test_9_forgetting_an_idle_tenant_changes_nothing_but_what_was_learnt_of_its_lengths(
-    plan: Plan, seed: int, length: int, seats: int
-) -> None:
-    """A tenant that is forgotten comes back as one that is idle, with what it owes.
-
-    The design page says "changes nothing": the estimates of its output and of its cached share do
-    go, which is what makes an idle tenant free. Nothing is learnt here: no answer ends completed.
-    """
-
-    class Constant(Driver):
-        def finish(
-            self, request: int, output: int = 10, outcome: Outcome = Outcome.COMPLETED
-        ) -> None:
-            super().finish(
-                request, output, Outcome.FAILED if outcome is Outcome.COMPLETED else outcome
-            )
-
-    runs = []
-    for remembers in (False, True):
-        like = drive(seats, plan)
-        driver = Constant(like.core, seats, wake=like.wake)
-        if remembers:
-            inside.forget_nobody(driver.core)
-        for _ in stir(driver, seed, length):
-            pass
-        runs.append(decisions(driver))
-    assert runs[0] == runs[1]
 
 
 @given(plans(), SEEDS, LENGTHS, st.integers(1, 4), st.integers(0, 10 * SECOND))

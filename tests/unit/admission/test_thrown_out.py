@@ -34,6 +34,19 @@ def test_old_places_do_not_depend_on_the_order_of_letting_go() -> None:
     assert replica.running[-1] == a
 
 
+def test_between_equals_who_was_thrown_out_is_the_older_one() -> None:
+    """Though a newer request of the same tenant waited longer than it in the tier's queue."""
+    replica = lent(silver="Anytime")
+    victim = replica.send("silver-0")
+    replica.send("silver-1")
+    replica.send("silver-0")
+    owed = replica.send("bronze-0")
+    replica.wait(20)
+    replica.let_go(victim)
+    replica.end(owed)
+    assert replica.running == [victim]
+
+
 def test_what_the_caller_has_seen_a_part_of_ends_and_costs_nothing() -> None:
     limits = {"limits": {"requestsPerMinute": 9, "tokensPerMinute": 10_000}}
     plan = reservation(lending={"reclaim": "Abort"})
