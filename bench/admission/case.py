@@ -26,8 +26,8 @@ CASES: Final = {
 def main() -> None:
     """See the module."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rounds", type=int, default=9)
-    options.add_argument("--cycles", type=int, default=10_000, help="in each round")
+    options.add_argument("--rounds", type=int, default=90)
+    options.add_argument("--cycles", type=int, default=1000, help="in each round")
     options.add_argument("--divide", type=int, default=1, help="tenants and queues by so much")
     arguments = options.parse_args()
     compiled = not str(tierfleet.admission.core.__file__).endswith(".py")

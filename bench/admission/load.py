@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import count
+from sys import intern
 from typing import Any, Final
 
 from tierfleet.admission.types import Arrival, EngineLimits, Progress
@@ -85,31 +87,34 @@ def plan(tenants: int) -> Plan:
             },
         ],
         "tenants": [
-            {"name": name, "tier": tier, "weight": 1 + index % 3}
-            for index in range(tenants)
-            for tier in (_TIERS[index % len(_TIERS)],)
-            for name in (f"{tier}-{index // len(_TIERS)}",)
+            {"name": name, "tier": _TIERS[index % len(_TIERS)], "weight": 1 + index % 3}
+            for index, name in enumerate(_names(tenants))
         ],
     }
     return parse(document)
 
 
-def requests(tenants: int, first: int = 1) -> Iterator[tuple[Arrival, tuple[Progress]]]:
-    """Requests without end, in turn by so many tenants, each with what it will have produced.
+def requests(tenants: int, first: int = 1) -> Iterator[Arrival]:
+    """Requests without end, in turn by so many tenants.
 
-    A fifth comes from tenants with a reservation. Every estimate is wrong: half of the answers are
-    shorter than any before, half are longer.
+    A fifth comes from tenants with a reservation. Names are interned: a sidecar too hands over the
+    plan's own string, which it finds by the hash of a key.
     """
-    others = [
-        name
-        for index in range(tenants)
-        for name in (f"{_TIERS[index % len(_TIERS)]}-{index // len(_TIERS)}",)
-        if name not in OWNERS
-    ]
-    number = first
-    while True:
+    others = [name for name in _names(tenants) if name not in OWNERS]
+    for number in count(first):
         turn, fifth = divmod(number, 5)
         who = OWNERS[turn % 2] if fifth == 0 else others[number % len(others)]
-        produced = Progress(number, 7, 40, 30 if number % 2 else 300)
-        yield Arrival(number, who, 100, 400), (produced,)
-        number += 1
+        yield Arrival(number, who, 100, 400)
+
+
+def produced(number: int) -> tuple[Progress]:
+    """What a request will have produced.
+
+    Every estimate is wrong: half of the answers are shorter than any before, half are longer.
+    """
+    return (Progress(number, 7, 40, 30 if number % 2 else 300),)
+
+
+def _names(tenants: int) -> list[str]:
+    tiers = len(_TIERS)
+    return [intern(f"{_TIERS[index % tiers]}-{index // tiers}") for index in range(tenants)]

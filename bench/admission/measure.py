@@ -3,13 +3,13 @@
 import hashlib
 import tracemalloc
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import islice
 from time import process_time_ns
 from typing import Final, cast
 
-from bench.admission.load import LIMITS, STEP, WALL, plan, requests
+from bench.admission.load import LIMITS, STEP, WALL, plan, produced, requests
 from tierfleet.admission.interface import Admission
 from tierfleet.admission.types import (
     Abort,
@@ -18,15 +18,12 @@ from tierfleet.admission.types import (
     Dispatch,
     EngineLimits,
     Outcome,
-    Progress,
     Settled,
     Shed,
     WakeAt,
 )
 from tierfleet.plan import Plan
 from tierfleet.simulator import MakeCore
-
-Batch = Sequence[tuple[Arrival, tuple[Progress]]]
 
 _COMPLETED: Final = Outcome.COMPLETED
 
@@ -41,6 +38,7 @@ class Load:
         waiting: requests that wait all the time; with 0 half of the seats are free.
 
     Attributes:
+        in_core: requests that wait or run.
         shed, aborted: decisions so far.
     """
 
@@ -49,33 +47,26 @@ class Load:
         self._core.tick(0, WALL)
         self._now = self._wake = 0
         self._running: deque[int] = deque()
-        self._progress: dict[int, tuple[Progress]] = {}
-        self.shed = self.aborted = 0
+        self.in_core = self.shed = self.aborted = 0
         for one in islice(requests(known), known):
             self.cycles([one])
         self._requests = requests(active, known + 1)
         in_flight = LIMITS.seats + waiting if waiting else LIMITS.seats // 2
-        for arrival, produced in islice(self._requests, in_flight):
-            self._progress[arrival.id] = produced
+        for arrival in islice(self._requests, in_flight):
+            self.in_core += 1
             self._take(self._core.arrive(self._now, arrival))
 
-    def batch(self, number: int) -> Batch:
+    def batch(self, number: int) -> Sequence[Arrival]:
         """The next requests."""
         return list(islice(self._requests, number))
 
-    @property
-    def in_core(self) -> int:
-        """Requests that wait or run."""
-        return len(self._progress)
-
-    def cycles(self, batch: Batch) -> int:
+    def cycles(self, batch: Sequence[Arrival]) -> int:
         """Nanoseconds of processor time for each request: arrive, dispatch, progress, finish."""
-        core, take, running, known = self._core, self._take, self._running, self._progress
+        core, take, running = self._core, self._take, self._running
         now = self._now
         begin = process_time_ns()
-        for arrival, produced in batch:
+        for arrival in batch:
             now += STEP
-            known[arrival.id] = produced
             if now >= self._wake > 0:
                 self._wake = 0
                 take(core.tick(now, WALL + timedelta(microseconds=now // 1000)))
@@ -86,12 +77,14 @@ class Load:
                     take((decision,))
             if running:
                 ended = running.popleft()
-                core.progress(now, known.pop(ended))
+                core.progress(now, produced(ended))
                 for decision in core.finish(now, ended, _COMPLETED):
                     if decision.__class__ is Dispatch:
                         running.append(decision.id)
                     elif decision.__class__ is not Settled:
                         take((decision,))
+                self.in_core -= 1
+            self.in_core += 1
         taken = process_time_ns() - begin
         self._now = now
         return taken
@@ -105,12 +98,12 @@ class Load:
                     self._wake = decision.at
                 case Shed():
                     self.shed += 1
-                    del self._progress[decision.id]
+                    self.in_core -= 1
                 case Abort():
                     self.aborted += 1
                     self._running.remove(decision.id)
                     if not decision.requeued:
-                        del self._progress[decision.id]
+                        self.in_core -= 1
                     self._take(self._core.finish(self._now, decision.id, Outcome.ABORTED))
                 case _:
                     pass
@@ -123,14 +116,13 @@ def bytes_per_tenant(make: MakeCore, tenants: int) -> float:
     """
     core = make(plan(tenants), LIMITS, 0)
     core.tick(0, WALL)
-    sent: Iterator[tuple[Arrival, tuple[Progress]]] = requests(tenants)
-    batch = list(islice(sent, 2 * tenants))
+    batch = list(islice(requests(tenants), 2 * tenants))
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
-        for number, (arrival, produced) in enumerate(batch):
+        for number, arrival in enumerate(batch):
             core.arrive(number * STEP, arrival)
-            core.progress(number * STEP, produced)
+            core.progress(number * STEP, produced(arrival.id))
             core.finish(number * STEP, arrival.id, _COMPLETED)
         after, _ = tracemalloc.get_traced_memory()
     finally:
