@@ -11,6 +11,7 @@
     order.py         who is next, and who pays
     shares.py        tiers, and fair shares inside them
     entitlements.py  what a reservation or a floor is owed
+    shadow.py        first come first served, and what Enforce would do
     seats.py         the engine's room
     holdback.py      seats that are kept free for what is promised
     running.py       who holds seats

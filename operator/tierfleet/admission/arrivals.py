@@ -36,7 +36,7 @@ class Arrivals:
         """The request with its label and what it is expected to cost."""
         self._sequence += 1
         prompt = request.prompt_tokens
-        seats = request.sequences
+        seats = max(1, request.sequences)
         expected = flow.expected_output(request.max_tokens, seats)
         record = Request(request.id, self._sequence, flow, now, seats, prompt, expected)
         tier, deadline = request.tier, request.deadline

@@ -6,7 +6,6 @@ who is served at all. Here are the events, and what follows from each. docs/admi
 the rules and their bounds.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -23,6 +22,7 @@ from tierfleet.admission.roster import Roster
 from tierfleet.admission.running import Running
 from tierfleet.admission.seats import Seats
 from tierfleet.admission.settlement import Settlement
+from tierfleet.admission.shadow import Shadow
 from tierfleet.admission.shedding import Shedding
 from tierfleet.admission.types import (
     Abort,
@@ -67,9 +67,7 @@ class Core:
     def __init__(self, plan: Plan, limits: EngineLimits, seed: int = 0) -> None:
         self._now = 0
         self._wake = NEVER
-        self._shadow = False
         self._requests: dict[int, Request] = {}
-        self._first_come: deque[Request] = deque()
         self._calendar = Calendar()
         self._drain = DrainRate()
         self._seats = Seats()
@@ -78,6 +76,7 @@ class Core:
         self._settlement = Settlement(plan)
         self._roster = Roster(0, self._calendar.wall(0), plan, limits.group)
         self._order = Order(self._roster, self._seats)
+        self._shadow = Shadow(self._order, self._seats)
         self._waiting = Waiting(self._roster, self._order)
         self._running = Running(self._seats, self._order, self._hold, self._pulse)
         self._reclaim = Reclaim(self._roster, self._seats)
@@ -111,7 +110,7 @@ class Core:
             return (Shed(number, ShedReason.TOO_MANY_SEATS, None, message),)
         refusal = self._arrivals.refusal(now, record, self._waiting.number)
         if refusal is not None:
-            if not self._shadow:
+            if not self._shadow.on:
                 return (refusal,)
             record.refused = refusal.reason
         self._requests[number] = record
@@ -120,7 +119,9 @@ class Core:
             self._hold.cost += record.cost
         out: list[Decision] = []
         self._shedding.expire(now, out)
-        self._enqueue(now, record)
+        self._waiting.put(now, record)
+        if self._shadow.on:
+            self._shadow.join(record)
         self._fill(now, out)
         if record.state == QUEUED:
             self._waiting.watch(record)
@@ -128,7 +129,7 @@ class Core:
                 # In Shadow, where nothing is refused at arrival.
                 self._shedding.expire(now, out)
             tier = record.share.tier
-            if tier.waiting > tier.bound and not self._shadow:
+            if tier.waiting > tier.bound and not self._shadow.on:
                 self._shedding.push_out(now, tier, out)
                 # What is turned away may have been what the others waited behind.
                 self._fill(now, out)
@@ -261,14 +262,6 @@ class Core:
 
     # Dispatch
 
-    def _enqueue(self, now: int, record: Request, *, again: bool = False) -> None:
-        self._waiting.put(now, record, again=again)
-        if self._shadow:
-            if again:
-                self._first_come.appendleft(record)
-            else:
-                self._first_come.append(record)
-
     def _decide(self, now: int) -> list[Decision]:
         """All that follows from an event."""
         out: list[Decision] = []
@@ -290,38 +283,19 @@ class Core:
         if not self._gets_on(now):
             return
         while waiting.number:
-            record, instead_of = self._next(now)
+            instead_of: int | None = None
+            if self._shadow.on:
+                record, instead_of = self._shadow.next(now)
+            else:
+                record = self._order.next(now)
             if record is None:
                 break
             out.append(self._dispatch(now, record, instead_of))
-        if self._shadow or self._order.blocked is None or not self._roster.reclaims:
+        if self._shadow.on or self._order.blocked is None or not self._roster.reclaims:
             self._reclaim.relax()
             return
         thrown_out = self._reclaim.throw_out(now, self._settlement)
         out.extend(Abort(gone.id, requeued=not gone.sent) for gone in thrown_out)
-
-    def _next(self, now: int) -> tuple[Request | None, int | None]:
-        """The request that is sent now; in Shadow, with the id of the one that Enforce would send.
-
-        Shadow serves first come, first served, whatever was chosen.
-        """
-        choice = self._order.next(now)
-        if not self._shadow:
-            return choice, None
-        if choice is not None:
-            choice.account = choice.floor = None
-            choice.borrowed = False
-            self._order.passed = []
-        queue = self._first_come
-        while queue and queue[0].state != QUEUED:
-            queue.popleft()
-        if not queue or self._seats.taken + queue[0].seats > self._seats.total:
-            return None, None
-        oldest = queue.popleft()
-        account = oldest.flow.account
-        if account is not None and account.tag <= now:
-            oldest.account = account
-        return oldest, choice.id if choice is not None and choice is not oldest else None
 
     def _dispatch(self, now: int, record: Request, instead_of: int | None) -> Dispatch:
         self._waiting.leave(now, record)
@@ -358,7 +332,9 @@ class Core:
         record.kv = record.prompt + record.expected
         record.cost = record.estimate
         self._waiting.watch(record)
-        self._enqueue(now, record, again=True)
+        self._waiting.put(now, record, again=True)
+        if self._shadow.on:
+            self._shadow.join_again(record)
         out: list[Decision] = []
         if record.seats > self._seats.total:
             # The engine has become smaller meanwhile.
@@ -455,12 +431,11 @@ class Core:
 
     def _adopt(self, plan: Plan, limits: EngineLimits) -> None:
         """What depends on the plan beside the roster."""
-        self._shadow = plan.enforcement is Enforcement.SHADOW
         self._settlement.change(plan)
         self._seats.change(limits)
         queued = [record for record in self._requests.values() if record.state == QUEUED]
         self._waiting.rewatch(queued)
-        self._first_come = deque(sorted(queued, key=lambda record: record.sequence))
+        self._shadow.change(queued, on=plan.enforcement is Enforcement.SHADOW)
         self._calendar.turned(self._now, self._roster.edge)
         self._rebuild()
         self._turn(self._now)

@@ -108,16 +108,6 @@ class Entitlement(Ranked):
         self._retag(self._then)
 
     @property
-    def debt(self) -> int:
-        """Micro service tokens that it is behind its burst, for who makes it anew."""
-        return (self._cap - self._level) // self._unit
-
-    def owe(self, debt: int) -> None:
-        """Takes over the debt of an earlier guarantee of the same name."""
-        self._level = self._cap - debt * self._unit
-        self._retag(self._then)
-
-    @property
     def due(self) -> int:
         """When its next request is owed a seat.
 

@@ -21,7 +21,7 @@ from tierfleet.admission.shares import UNBOUNDED, Band, LongContexts, TierQueue
 from tierfleet.plan import MICRO, Plan, Reclaim, Reservation, SpilloverAction, Tier
 
 _REMEMBERED = 1024
-"""Debts of guarantees that are gone, of which the oldest are forgotten."""
+"""Guarantees that are gone, of which the oldest are forgotten."""
 
 
 class Roster:
@@ -48,7 +48,7 @@ class Roster:
         self.flows: dict[str | None, Flow] = {}
         self.tiers: dict[str, TierQueue] = {}
         self.entitlements: list[Entitlement] = []
-        self._debts: dict[str, int] = {}
+        self._gone: dict[str, Entitlement] = {}
         self.adopt(now, wall, plan, group)
 
     def adopt(self, now: int, wall: datetime, plan: Plan, group: str) -> None:
@@ -141,18 +141,22 @@ class Roster:
             for tenant in reservation.tenants:
                 self._reserved.setdefault(tenant, []).append(entitlement)
         for uid, gone in known.items():
-            self._debts[uid] = gone.debt
-        while len(self._debts) > _REMEMBERED:
-            del self._debts[next(iter(self._debts))]
+            gone.freeze(now)
+            gone.live = False
+            gone.flows = []
+            self._gone[uid] = gone
+        while len(self._gone) > _REMEMBERED:
+            del self._gone[next(iter(self._gone))]
 
     def _made(self, now: int, index: int, reservation: Reservation) -> Entitlement:
+        entitlement = self._gone.pop(reservation.uid, None)
+        if entitlement is not None:
+            # What it owes and what is left of its prepaid balance outlive a plan without it.
+            entitlement.thaw(now)
+            return entitlement
         entitlement = Entitlement(now, index, reservation)
         self._guarantee(now, entitlement, reservation)
-        debt = self._debts.pop(reservation.uid, None)
-        if debt is None:
-            entitlement.fill()
-        else:
-            entitlement.owe(debt)
+        entitlement.fill()
         return entitlement
 
     def _guarantee(self, now: int, entitlement: Entitlement, reservation: Reservation) -> None:

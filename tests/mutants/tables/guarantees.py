@@ -72,8 +72,8 @@ MUTANTS = (
     wrong(
         "debt forgiven to what is made again",
         "roster.py",
-        "entitlement.owe(debt)",
-        "entitlement.fill()",
+        "            entitlement.thaw(now)\n",
+        "            entitlement.thaw(now)\n            entitlement.fill()\n",
         "test_events.py::test_a_reservation_that_is_deleted_and_made_again_finds_its_debt",
     ),
     wrong(

@@ -104,9 +104,9 @@ MUTANTS = (
     ),
     wrong(
         "first come first served forgotten in Shadow",
-        "core.py",
-        "        if not self._shadow:\n            return choice, None\n",
-        "        if choice is not None or not self._shadow:\n            return choice, None\n",
+        "shadow.py",
+        "        if choice is not None:\n            choice.account",
+        "        if choice is not None:\n            return choice, None\n            choice.account",
         "test_shadow.py::test_in_shadow_requests_go_first_come_first_served",
     ),
 )

@@ -71,8 +71,8 @@ MUTANTS = (
     wrong(
         "who was thrown out waits behind everybody",
         "core.py",
-        "self._enqueue(now, record, again=True)",
-        "self._enqueue(now, record)",
+        "self._waiting.put(now, record, again=True)",
+        "self._waiting.put(now, record)",
         "test_thrown_out.py::test_what_the_caller_has_seen_nothing_of_waits_again_at_its_old_place",
     ),
 )

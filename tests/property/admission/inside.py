@@ -206,11 +206,6 @@ def balance(core: Core, now: int, reservation: str) -> Fraction:
     return Fraction(account._level, account._unit)
 
 
-def debt(core: Core, reservation: str) -> int:
-    """What the reservation is behind its burst."""
-    return _accounts(core)[reservation].debt
-
-
 def owed(core: Core, now: int) -> bool:
     """True if a conforming request waits, may run and is owed a seat."""
     return any(

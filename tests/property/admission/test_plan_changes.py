@@ -70,11 +70,11 @@ def test_a_reservation_that_is_deleted_and_made_again_finds_its_debt(
     plan = make_plan(reservations=[{**contract, "granted": 300}])
     driver = drive(1, plan)
     driver.finish(driver.arrive("gold-0", prompt_tokens=prompt), 1)
-    owed = inside.debt(driver.core, "c")
+    owed = inside.balance(driver.core, driver.now, "c")
     driver.replan(make_plan(), 1)
     driver.pass_time(away * SECOND)
     driver.replan(plan, 1)
-    assert inside.debt(driver.core, "c") == owed
+    assert inside.balance(driver.core, driver.now, "c") == owed
     balance = floor(inside.balance(driver.core, driver.now, "c"))
     driver.replan(make_plan(reservations=[{**contract, "granted": rate}]), 1)
     assert floor(inside.balance(driver.core, driver.now, "c")) == balance

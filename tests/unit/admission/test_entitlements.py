@@ -50,15 +50,6 @@ def test_a_changed_rate_or_share_converts_no_debt() -> None:
     assert subject.is_owed(2 * SECOND)
 
 
-def test_a_guarantee_that_is_made_anew_finds_its_debt() -> None:
-    gone = entitlement()
-    gone.pay(0, 1500 * MICRO)
-    again = entitlement()
-    again.owe(gone.debt)
-    assert not again.is_owed(SECOND - 1)
-    assert again.is_owed(SECOND)
-
-
 def test_a_replica_earns_its_share() -> None:
     whole, third = entitlement(), entitlement(share=Fraction(1, 3))
     assert served_at_once(whole, 0, 1) == 501

@@ -82,6 +82,17 @@ def test_a_reservation_that_is_deleted_and_made_again_finds_its_debt() -> None:
     assert replica.is_reserved(replica.send("bronze-0"))
 
 
+def test_what_was_prepaid_is_not_filled_up_by_a_plan_without_it() -> None:
+    declared = {"prepaid": {"serviceTokens": 100, "period": "Hour", "serviceTokensPerSecond": 300}}
+    plans = [reservation(declared=declared)]
+    replica = Replica(reservations=plans)
+    spent = replica.send("bronze-0", 100)
+    replica.end_at_a_cost_of(spent, 100, 100)
+    replica.replan()
+    replica.replan(reservations=plans)
+    assert not replica.is_reserved(replica.send("bronze-0"))
+
+
 def test_another_reservation_begins_with_its_burst() -> None:
     replica = Replica(reservations=[reservation()])
     replica.end(replica.send("bronze-0", 450))
