@@ -5,11 +5,18 @@ request is served as reserved while the balance is not negative. This is mClock'
 (OSDI'10) written as a balance: the start tag S lies `balance / r` before now, so `S <= now` is
 `balance >= 0`, and a changed rate converts no debt.
 
-An idle reservation keeps at most r·β (its burst window); one with requests waiting goes on earning,
-up to r·(2β + ω) with ω its longest wait, because a cap at r·β would take away just what it waits
-for. What does not conform is served from a full balance only (`due`), and then may have to wait for
-a seat: hence the second β. A tier's floor is the same thing with the whole tier as its queue, and
-the longest wait of that as its ω.
+An idle reservation keeps at most r·β (its burst window); one with conforming requests waiting goes
+on earning, up to r·(β + ω) with ω its longest wait, because a cap at r·β would take away just what
+it waits for.
+
+What does not conform lives on what would be lost: earnings beyond the cap go to a second balance,
+the excess, which pays for it, so that no burst that conforms ever finds the first one spent on what
+did not (the two buckets of the single-rate three-color marker, RFC 2697). The excess saves nothing
+while nobody waits for it; while somebody waits for a seat both together come to r·(2β + ω) at most.
+Either way a reservation earns r and never more.
+
+A tier's floor is the same thing with the whole tier as its queue, all of it conforming, and the
+longest wait of that as its ω.
 """
 
 from datetime import datetime
@@ -59,9 +66,10 @@ class Entitlement(Ranked):
     """
 
     __slots__ = (
-        "_cap", "_cap_waiting", "_frozen", "_gain", "_level", "_then", "_unit", "backlog",
-        "balance", "burst", "clock", "conforming", "flows", "in_flight", "index", "keep", "live",
-        "patience", "period_end", "plan", "reclaims", "tag", "unlent", "waiting",
+        "_cap", "_cap_both", "_cap_waiting", "_excess", "_frozen", "_gain", "_level", "_then",
+        "_unit", "backlog", "balance", "burst", "clock", "conforming", "flows", "in_flight",
+        "index", "keep", "live", "patience", "period_end", "plan", "reclaims", "tag", "unlent",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self, now: int, index: int, plan: "Reservation | None" = None) -> None:
@@ -79,9 +87,9 @@ class Entitlement(Ranked):
         self.period_end: datetime | None = None
         self._then = now
         self._unit = 1
-        self._level = 0
+        self._level = self._excess = 0
         self._frozen = False
-        self._gain = self._cap = self._cap_waiting = 0
+        self._gain = self._cap = self._cap_both = self._cap_waiting = 0
         self.patience = 0
         self.burst = 0
         self.conforming = 0
@@ -95,11 +103,13 @@ class Entitlement(Ranked):
         self._earn(now)
         self._gain, unit = (rate * MICRO * share / SECOND).as_integer_ratio()
         self._level = self._level * unit // self._unit
+        self._excess = self._excess * unit // self._unit
         self._unit = unit
         self.patience = wait * MILLISECOND // 2
         self.burst = burst * MILLISECOND
         self._cap = self._gain * burst * MILLISECOND
-        self._cap_waiting = self._gain * (2 * burst + wait) * MILLISECOND
+        self._cap_waiting = self._gain * (burst + wait) * MILLISECOND
+        self._cap_both = self._gain * (2 * burst + wait) * MILLISECOND
         self._retag(now)
 
     def fill(self) -> None:
@@ -111,11 +121,12 @@ class Entitlement(Ranked):
     def due(self) -> int:
         """When its next request is owed a seat.
 
-        A conforming one from its start tag on. Others wait until the balance is as full as it gets
-        when nothing waits: they live on what would be lost, so a burst that conforms never finds
-        the balance spent on one that did not.
+        A conforming one from its start tag on. Others wait until the first balance is full and the
+        excess has paid for those before them.
         """
-        return self.tag if self.conforming else self.tag + self.burst
+        if self.conforming or not self._gain:
+            return self.tag
+        return self.tag + self.burst - self._excess // self._gain
 
     @property
     def saved(self) -> int:
@@ -143,20 +154,24 @@ class Entitlement(Ranked):
         self._earn(now)
         return self.live and self._level >= 0
 
-    def join(self, now: int) -> None:
+    def join(self, now: int, *, conforming: bool = True) -> None:
         """A request of one of its tenants begins to wait."""
         self._earn(now)
         self.waiting += 1
+        if conforming:
+            self.conforming += 1
 
-    def leave(self, now: int) -> None:
+    def leave(self, now: int, *, conforming: bool = True) -> None:
         """A request of one of its tenants no longer waits."""
         self._earn(now)
         self.waiting -= 1
+        if conforming:
+            self.conforming -= 1
 
     def leave_all(self, now: int) -> None:
         """Nothing waits: what does is about to join again."""
         self._earn(now)
-        self.waiting = 0
+        self.waiting = self.conforming = 0
 
     def spare(self, now: int) -> int:
         """Micro service tokens until a request would not conform any more; negative: it does not.
@@ -177,11 +192,14 @@ class Entitlement(Ranked):
         missing = self.backlog * self._unit - self._level - self._gain * self.patience
         return max(0, -(-missing // max(1, self._gain)))
 
-    def pay(self, now: int, cost: int) -> None:
-        """Charges micro service tokens (negative: gives back)."""
+    def pay(self, now: int, cost: int, *, conforming: bool = True) -> None:
+        """Charges micro service tokens (negative: gives back) for one that did conform, or not."""
         self._earn(now)
-        self._level -= cost * self._unit
-        self._retag(now)
+        if conforming:
+            self._level -= cost * self._unit
+            self._retag(now)
+        else:
+            self._excess -= cost * self._unit
 
     def head(self) -> Request | None:
         """The request that it serves next: a conforming one, else any; None if none may run."""
@@ -234,10 +252,12 @@ class Entitlement(Ranked):
         if passed > 0 and not self._frozen:
             self._then = now
             self._level += passed * self._gain
-            cap = self._cap_waiting if self.waiting else self._cap
-            # Earning moves the balance and the time together, so the tag stays; but what is above
-            # the cap, because something waited until now, is lost.
+            cap = self._cap_waiting if self.conforming else self._cap
+            # Earning moves the balance and the time together, so the tag stays up to the cap.
             if self._level >= cap:
+                over = self._level - cap
+                most = self._cap_both - cap if self.waiting > self.conforming else 0
+                self._excess = min(most, self._excess + over)
                 self._level = cap
                 self._retag(now)
 

@@ -191,7 +191,7 @@ class Roster:
         for entitlement in self.entitlements:
             entitlement.flows = []
             entitlement.leave_all(now)
-            entitlement.conforming = entitlement.backlog = entitlement.in_flight = 0
+            entitlement.backlog = entitlement.in_flight = 0
             entitlement.keep = 0
         for flow, requests in waiting.items():
             self._join_reservation(flow)
@@ -265,7 +265,7 @@ class Roster:
                 request.share = share
                 share.put(now, request, stays=stays)
             if account is not None:
-                account.join(now)
+                account.join(now, conforming=request.reserved)
 
     @staticmethod
     def reserve(request: Request, account: Entitlement, *, again: bool = False) -> None:
@@ -280,7 +280,6 @@ class Roster:
             flow.reserved.append(request)
         flow.home.reserved_waiting += 1
         account.backlog += request.cost
-        account.conforming += 1
 
     def _tier_of(self, tenant: str | None) -> TierQueue | None:
         if tenant is None:

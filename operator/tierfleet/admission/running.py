@@ -47,7 +47,7 @@ class Running:
     def _charge_account(self, now: int, record: Request, account: Entitlement) -> None:
         flow = record.flow
         account.clock = max(account.clock, flow.drawn)
-        account.pay(now, record.cost)
+        account.pay(now, record.cost, conforming=record.reserved)
         flow.drawn += record.cost
         self._hold.reserved += record.seats
         self._hold.running += record.seats

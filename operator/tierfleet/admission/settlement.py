@@ -97,7 +97,7 @@ class Settlement:
             request.cost = cost
             account = request.account
             if account is not None:
-                account.pay(now, change)
+                account.pay(now, change, conforming=request.reserved)
                 request.flow.drawn += change
             if request.floor is not None:
                 request.floor.pay(now, change)

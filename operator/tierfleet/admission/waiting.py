@@ -41,7 +41,7 @@ class Waiting:
             self._roster.reserve(request, account, again=again)
         else:
             request.share.put(now, request, again=again)
-        account.join(now)
+        account.join(now, conforming=request.reserved)
         self._order.offer(account)
 
     def leave(self, now: int, request: Request) -> None:
@@ -58,11 +58,10 @@ class Waiting:
             flow.home.reserved_waiting -= 1
             if account is not None:
                 account.backlog -= request.cost
-                account.conforming -= 1
         else:
             request.share.leave(now, request)
         if account is not None:
-            account.leave(now)
+            account.leave(now, conforming=request.reserved)
 
     def watch(self, request: Request) -> None:
         """It has found no seat at once, so it will wait in vain from `expiry` on."""

@@ -13,10 +13,25 @@ MUTANTS = (
     wrong(
         "what waits is capped like what is idle",
         "entitlements.py",
-        "cap = self._cap_waiting if self.waiting else self._cap",
+        "cap = self._cap_waiting if self.conforming else self._cap",
         "cap = self._cap",
         "test_entitlements.py"
         "::test_a_waiting_reservation_goes_on_earning_so_that_waiting_costs_it_nothing",
+    ),
+    wrong(
+        "overflow charged to what the next burst needs",
+        "entitlements.py",
+        "        if conforming:\n            self._level -=",
+        "        if True:\n            self._level -=",
+        "test_entitlements.py::test_what_does_not_conform_takes_nothing_from_a_burst_that_does",
+    ),
+    wrong(
+        "overflow saves nothing while it waits",
+        "entitlements.py",
+        "most = self._cap_both - cap if",
+        "most = 0 if",
+        "test_entitlements.py"
+        "::test_what_does_not_conform_loses_nothing_while_it_waits_for_a_seat_and_saves_nothing",
     ),
     wrong(
         "idle guarantees save up without bound",

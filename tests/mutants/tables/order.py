@@ -105,8 +105,8 @@ MUTANTS = (
     wrong(
         "first come first served forgotten in Shadow",
         "shadow.py",
-        "        if choice is not None:\n            choice.account",
-        "        if choice is not None:\n            return choice, None\n            choice.account",
+        "            choice.account = choice.floor = None\n",
+        "            return choice, None\n",
         "test_shadow.py::test_in_shadow_requests_go_first_come_first_served",
     ),
 )

@@ -4,6 +4,7 @@ from tierfleet.admission.entitlements import Entitlement
 from tierfleet.plan import MICRO
 
 SECOND = 1_000_000_000
+MILLISECOND = 1_000_000
 
 
 def entitlement(rate: int = 1000, *, share: Fraction = Fraction(1), now: int = 0) -> Entitlement:
@@ -30,8 +31,31 @@ def test_an_idle_reservation_saves_up_its_burst_window_and_no_more() -> None:
 def test_a_waiting_reservation_goes_on_earning_so_that_waiting_costs_it_nothing() -> None:
     idle, waiting = entitlement(), entitlement()
     waiting.join(0)
-    # 500 saved, as much again while it waited, and what comes in the 100 ms that it may wait.
-    assert served_at_once(waiting, SECOND, 100) == served_at_once(idle, SECOND, 100) + 6
+    # 500 saved, and what comes in the 100 ms that it may wait.
+    assert served_at_once(waiting, SECOND, 100) == served_at_once(idle, SECOND, 100) + 1
+
+
+def test_what_does_not_conform_takes_nothing_from_a_burst_that_does() -> None:
+    subject = entitlement()
+    untouched = subject.spare(0)
+    subject.pay(0, 300 * MICRO, conforming=False)
+    assert subject.spare(0) == untouched
+    assert subject.due == 300 * MILLISECOND  # when what would have been lost has paid for it
+    assert subject.is_owed(0)
+
+
+def test_what_does_not_conform_loses_nothing_while_it_waits_for_a_seat_and_saves_nothing() -> None:
+    waiting, idle = entitlement(), entitlement()
+    waiting.join(0, conforming=False)
+    counts = []
+    for subject in (waiting, idle):
+        subject.leave_all(SECOND)
+        counts.append(0)
+        while subject.due <= SECOND:
+            subject.pay(SECOND, 100 * MICRO, conforming=False)
+            counts[-1] += 1
+    # One from a full balance, and what came in the 600 ms of window and wait.
+    assert counts == [7, 1]
 
 
 def test_debt_is_paid_back_at_the_guaranteed_rate() -> None:

@@ -105,16 +105,13 @@ def flooded_with_known_lengths(**changes: object) -> Figures:
     return figures(run(contract, requests, Core, drain=True), contract)
 
 
-def test_where_lengths_are_known_and_overflow_is_rejected_the_true_cost_is_kept_too() -> None:
-    found = flooded_with_known_lengths(spillover=Spillover(action=SpilloverAction.REJECT))
+@pytest.mark.parametrize("spillover", [SpilloverAction.QUEUE, SpilloverAction.REJECT])
+def test_where_lengths_are_known_a_meter_beside_the_core_finds_the_contract_kept_too(
+    spillover: SpilloverAction,
+) -> None:
+    """Whatever becomes of what exceeds it: that takes nothing from what conforms."""
+    found = flooded_with_known_lengths(spillover=Spillover(action=spillover))
     assert (found.wait_ok, found.true_wait_ok) == (1.0, 1.0)
-    assert found.conforming == pytest.approx(found.true_conforming, rel=0.05)
-
-
-def test_overflow_that_a_full_balance_pays_for_moves_who_conforms_but_not_how_many_do() -> None:
-    found = flooded_with_known_lengths()
-    assert found.wait_ok == 1.0
-    assert found.true_wait_ok < 0.9
     assert found.conforming == pytest.approx(found.true_conforming, rel=0.05)
 
 
