@@ -66,8 +66,8 @@ def test_3_a_backlogged_reservation_is_served_its_rate_under_a_flood_from_above(
     """Served >= r·Δt - (cm + e + r·ω) in every window: mClock (OSDI'10), tags by arrival time.
 
     ω must promise no less than the engine can keep: T + (Σcm + e)/R for reservations together.
-    What exceeds the guarantee (all of it sent at once) is served under it from a full balance only,
-    so r·β may be missing besides; it is never stranded.
+    What exceeds the guarantee (all of it sent at once) is served under it once the first balance is
+    full, so r·β may be missing besides; it is never stranded.
     """
     cm = Size(size[0], size[1] + size[2] + 1).cost
     most_error = 2 * seats * 4 * (size[2] + 256) * MICRO
