@@ -4,6 +4,7 @@
     types.py         events and decisions
     core.py          what happens at each event
     roster.py        who is served under the current plan
+    contracts.py     its reservations: terms, prepaid periods, who pays for whom
     flows.py         a tenant: its lines, limits and estimates
     requests.py      a request and its states
     lines.py         requests that wait, in order

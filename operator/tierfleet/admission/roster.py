@@ -5,23 +5,20 @@ tenant has used of its limits and its share, and what a guarantee is owed, survi
 waits or runs is lost.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
 from itertools import chain
 from math import ceil
 
+from tierfleet.admission.contracts import Contracts
 from tierfleet.admission.entitlements import FLOOR_BURST, Entitlement
 from tierfleet.admission.flows import Flow
 from tierfleet.admission.limits import UNLIMITED, Bucket, Limit, TierLimits
 from tierfleet.admission.lines import NOBODY, Line
-from tierfleet.admission.periods import end_of
 from tierfleet.admission.requests import Request
 from tierfleet.admission.shares import UNBOUNDED, Band, LongContexts, TierQueue
-from tierfleet.plan import MICRO, Plan, Reclaim, Reservation, SpilloverAction, Tier
-
-_REMEMBERED = 1024
-"""Guarantees that are gone, of which the oldest are forgotten."""
+from tierfleet.plan import MICRO, Plan, SpilloverAction, Tier
 
 
 class Roster:
@@ -47,8 +44,7 @@ class Roster:
     def __init__(self, now: int, wall: datetime, plan: Plan, group: str) -> None:
         self.flows: dict[str | None, Flow] = {}
         self.tiers: dict[str, TierQueue] = {}
-        self.entitlements: list[Entitlement] = []
-        self._gone: dict[str, Entitlement] = {}
+        self._contracts = Contracts()
         self.adopt(now, wall, plan, group)
 
     def adopt(self, now: int, wall: datetime, plan: Plan, group: str) -> None:
@@ -67,7 +63,8 @@ class Roster:
             for place in flow.all_shares():
                 place.shift(-place.tier.band.clock)
         self._adopt_tiers(now)
-        self._adopt_reservations(now)
+        self._contracts.adopt(now, plan, share)
+        self.entitlements = self._contracts.entitlements
         self.balances = [*self.entitlements, *(q.floor for q in self.floors if q.floor)]
         for flow, requests in list(waiting.items()):
             self._settle_in(now, flow)
@@ -77,10 +74,10 @@ class Roster:
 
     def _adopt_tiers(self, now: int) -> None:
         known, self.tiers = self.tiers, {}
-        for queue in known.values():
-            queue.clear(now)
         # A tier that is gone from the plan is kept for what it still has here.
         left = {name: q for name, q in known.items() if q.in_flight or q.waiting}
+        for queue in known.values():
+            queue.clear(now)
         plans = {
             tier.name: tier for tier in chain((q.plan for q in left.values()), self.plan.tiers)
         }
@@ -129,53 +126,6 @@ class Roster:
             UNLIMITED if in_flight is None else self.part(in_flight),
         )
 
-    def _adopt_reservations(self, now: int) -> None:
-        known = {e.plan.uid: e for e in self.entitlements if e.plan is not None}
-        self.entitlements = []
-        self._reserved: dict[str, list[Entitlement]] = {}
-        for index, reservation in enumerate(self.plan.reservations):
-            entitlement = known.pop(reservation.uid, None) or self._made(now, index, reservation)
-            entitlement.index = index
-            self._guarantee(now, entitlement, reservation)
-            self.entitlements.append(entitlement)
-            for tenant in reservation.tenants:
-                self._reserved.setdefault(tenant, []).append(entitlement)
-        for uid, gone in known.items():
-            gone.freeze(now)
-            gone.live = False
-            gone.flows = []
-            self._gone[uid] = gone
-        while len(self._gone) > _REMEMBERED:
-            del self._gone[next(iter(self._gone))]
-
-    def _made(self, now: int, index: int, reservation: Reservation) -> Entitlement:
-        entitlement = self._gone.pop(reservation.uid, None)
-        if entitlement is not None:
-            # What it owes and what is left of its prepaid balance outlive a plan without it.
-            entitlement.thaw(now)
-            return entitlement
-        entitlement = Entitlement(now, index, reservation)
-        self._guarantee(now, entitlement, reservation)
-        entitlement.fill()
-        return entitlement
-
-    def _guarantee(self, now: int, entitlement: Entitlement, reservation: Reservation) -> None:
-        before = entitlement.plan
-        entitlement.plan = reservation
-        entitlement.guarantee(
-            now,
-            reservation.granted,
-            self.share,
-            reservation.burst_window_milliseconds,
-            reservation.max_wait_milliseconds,
-        )
-        prepaid = reservation.declared.prepaid
-        if prepaid is None:
-            entitlement.balance = entitlement.period_end = None
-        elif entitlement.period_end is None or before is None or before.declared.prepaid != prepaid:
-            # Filled when the period turns, which is at once.
-            entitlement.balance, entitlement.period_end = 0, None
-
     def turn(
         self, now: int, wall: datetime, waiting: dict[Flow, list[Request]] | None = None
     ) -> None:
@@ -184,10 +134,7 @@ class Roster:
             waiting = {flow: _take_all(flow) for flow in self.flows.values()}
             for queue in self.tiers.values():
                 queue.clear(now)
-        edges: list[datetime] = []
-        for entitlement in self.entitlements:
-            edges += self._turn_one(entitlement, wall)
-        self.edge = min((edge for edge in edges if edge > wall), default=None)
+        self.edge = self._contracts.turn(wall)
         for entitlement in self.entitlements:
             entitlement.flows = []
             entitlement.leave_all(now)
@@ -196,7 +143,7 @@ class Roster:
         for flow, requests in waiting.items():
             self._join_reservation(flow)
             self._put_back(now, flow, requests)
-        live = [e for e in self.entitlements if e.live]
+        live = self._contracts.live
         self.patience = min((e.patience for e in live), default=0)
         self.reclaims = any(e.reclaims for e in live)
         own = self._group.service_tokens_per_second
@@ -205,31 +152,9 @@ class Roster:
         self.burst = sum(e.saved for e in live)
         self.promised = min(1.0, float(granted / own)) if own else 1.0
 
-    def _turn_one(self, entitlement: Entitlement, wall: datetime) -> Iterator[datetime]:
-        plan = entitlement.plan
-        if plan is None:
-            return
-        if entitlement.balance is not None and plan.declared.prepaid is not None:
-            prepaid = plan.declared.prepaid
-            if entitlement.period_end is None or entitlement.period_end <= wall:
-                entitlement.balance = int(prepaid.service_tokens * MICRO * self.share)
-                entitlement.period_end = end_of(prepaid.period, wall)
-            yield entitlement.period_end
-        yield from (edge for edge in (plan.term.start, plan.term.end) if edge is not None)
-        entitlement.live = (
-            entitlement.guarantees
-            and plan.term.holds_at(wall)
-            and (entitlement.balance is None or entitlement.balance > 0)
-        )
-        entitlement.reclaims = entitlement.live and plan.lending.reclaim is Reclaim.ABORT
-
-    def _payer(self, tenant: str) -> Entitlement | None:
-        """The guarantee that pays for a tenant now: the first in the plan that is in force."""
-        return next((e for e in self._reserved.get(tenant, ()) if e.live), None)
-
     def _join_reservation(self, flow: Flow) -> None:
         """Sets who pays for the tenant, and where it competes beyond that."""
-        account = self._payer(flow.tenant) if flow.tenant is not None else None
+        account = self._contracts.payer(flow.tenant)
         flow.account = account
         tier, weight = flow.home, flow.weight or flow.home.plan.weight
         if account is not None and account.plan is not None:
@@ -314,19 +239,8 @@ class Roster:
 
     def unlent(self, entitlement: Entitlement, seats: int) -> int:
         """Seats of so many that the guarantee keeps for its own tenants, used or not."""
-        plan = entitlement.plan
-        if plan is None or not entitlement.live:
-            return 0
-        if not any(self._payer(tenant) is entitlement for tenant in plan.tenants):
-            # Its tenants have another one that comes first: nobody would sit there.
-            return 0
-        percent = plan.lending.lendable_percent
-        lendable = self.plan.lendable_percent if percent is None else percent
         rate = self._group.service_tokens_per_second
-        if lendable == 100 or not rate:
-            return 0
-        # Rounded down, or several of them could keep every seat from everybody else.
-        return int(plan.granted * self.share * seats * (100 - lendable) / (rate * 100))
+        return self._contracts.unlent(entitlement, seats, rate)
 
     def part(self, fleet_wide: int) -> int:
         """This replica's part of a count, rounded up: a part of one must not become none."""

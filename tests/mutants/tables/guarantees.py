@@ -86,21 +86,21 @@ MUTANTS = (
     ),
     wrong(
         "debt forgiven to what is made again",
-        "roster.py",
+        "contracts.py",
         "            entitlement.thaw(now)\n",
         "            entitlement.thaw(now)\n            entitlement.fill()\n",
         "test_events.py::test_a_reservation_that_is_deleted_and_made_again_finds_its_debt",
     ),
     wrong(
         "terms ignored",
-        "roster.py",
+        "contracts.py",
         "            and plan.term.holds_at(wall)\n",
         "",
         "test_guarantees.py::test_when_its_term_ends_what_waits_for_it_competes_in_its_tier",
     ),
     wrong(
         "prepaid never used up",
-        "roster.py",
+        "contracts.py",
         "            and (entitlement.balance is None or entitlement.balance > 0)\n",
         "",
         "test_guarantees.py"

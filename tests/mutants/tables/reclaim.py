@@ -56,7 +56,7 @@ MUTANTS = (
     ),
     wrong(
         "seats taken back though the next one was agreed",
-        "roster.py",
+        "contracts.py",
         "entitlement.live and plan.lending.reclaim is Reclaim.ABORT",
         "entitlement.live",
         "test_taking_back.py::test_a_reservation_that_takes_the_next_seat_throws_nobody_out",

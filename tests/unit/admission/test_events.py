@@ -176,6 +176,7 @@ def test_a_tier_that_is_gone_still_serves_what_waits_in_it() -> None:
     )
     replica.end(running)
     assert replica.running == [left]
+    assert replica.dispatch[left].tier == "bronze"
     refused = replica.send("bronze-0")
     assert replica.reason(refused) is ShedReason.UNKNOWN_TENANT
 
