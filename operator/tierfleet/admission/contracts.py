@@ -22,12 +22,13 @@ class Contracts:
     Attributes:
         entitlements: in the plan's order.
         live: those of them that guarantee something now.
+        tenants: the guarantees of each, in the plan's order.
     """
 
     def __init__(self) -> None:
         self.entitlements: list[Entitlement] = []
         self.live: list[Entitlement] = []
-        self._of: dict[str, list[Entitlement]] = {}
+        self.tenants: dict[str, list[Entitlement]] = {}
         self._gone: dict[str, Entitlement] = {}
 
     def adopt(self, now: int, plan: Plan, share: Fraction) -> None:
@@ -35,14 +36,14 @@ class Contracts:
         self._plan, self._share = plan, share
         known = {e.plan.uid: e for e in self.entitlements if e.plan is not None}
         self.entitlements = []
-        self._of = {}
+        self.tenants = {}
         for index, reservation in enumerate(plan.reservations):
             entitlement = known.pop(reservation.uid, None) or self._made(now, index, reservation)
             entitlement.index = index
             self._guarantee(now, entitlement, reservation)
             self.entitlements.append(entitlement)
             for tenant in reservation.tenants:
-                self._of.setdefault(tenant, []).append(entitlement)
+                self.tenants.setdefault(tenant, []).append(entitlement)
         for uid, gone in known.items():
             gone.freeze(now)
             gone.live = False
@@ -91,9 +92,12 @@ class Contracts:
             return
         if entitlement.balance is not None and plan.declared.prepaid is not None:
             prepaid = plan.declared.prepaid
-            if entitlement.period_end is None or entitlement.period_end <= wall:
+            end = end_of(prepaid.period, wall)
+            # Further ahead than the next period is a clock that was wrong.
+            latest = end_of(prepaid.period, end)
+            if entitlement.period_end is None or not wall < entitlement.period_end <= latest:
                 entitlement.balance = int(prepaid.service_tokens * MICRO * self._share)
-                entitlement.period_end = end_of(prepaid.period, wall)
+                entitlement.period_end = end
             yield entitlement.period_end
         yield from (edge for edge in (plan.term.start, plan.term.end) if edge is not None)
         entitlement.live = (
@@ -107,7 +111,7 @@ class Contracts:
         """The guarantee that pays for a tenant now: the first in the plan that is in force."""
         if tenant is None:
             return None
-        return next((one for one in self._of.get(tenant, ()) if one.live), None)
+        return next((one for one in self.tenants.get(tenant, ()) if one.live), None)
 
     def unlent(self, entitlement: Entitlement, seats: int, rate: int) -> int:
         """Seats of so many that the guarantee keeps for its own tenants, used or not.

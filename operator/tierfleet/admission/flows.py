@@ -61,6 +61,12 @@ class Flow:
         self.weight = weight
         self.shares: dict[str, Share] | None = None
 
+    def waits(self) -> bool:
+        """True if something of it waits."""
+        return self.reserved.first is not None or any(
+            share.first is not None for share in self.all_shares()
+        )
+
     def may_run(self) -> bool:
         """False while as many of its requests run as may."""
         return self.in_flight < self.max_in_flight
@@ -83,8 +89,9 @@ class Flow:
 
     def all_shares(self) -> list[Share]:
         """All places it has."""
-        others = self.shares.values() if self.shares else ()
-        return [self.share, *(share for share in others if share is not self.share)]
+        if not self.shares:
+            return [self.share]
+        return [self.share, *(one for one in self.shares.values() if one is not self.share)]
 
     def expected_output(self, max_tokens: int | None, sequences: int) -> int:
         """Output tokens to charge at first: the estimate, never more than the caller allows."""

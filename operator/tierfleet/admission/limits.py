@@ -52,6 +52,10 @@ class Bucket:
     def change(self, now: int, limit: Limit) -> None:
         """A new limit or share. What was used stays used, what is left is not given twice."""
         self._refill(now)
+        known = self._limit
+        if (known.gain, known.unit, known.depth) == (limit.gain, limit.unit, limit.depth):
+            self._limit = limit
+            return
         used = Fraction(self._limit.depth - self._level, self._limit.unit)
         self._limit = limit
         self._level = limit.depth - int(used * limit.unit)

@@ -5,7 +5,7 @@ tenant has used of its limits and its share, and what a guarantee is owed, survi
 waits or runs is lost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from itertools import chain
@@ -56,7 +56,7 @@ class Roster:
         share = plan.share(group)
         self.plan, self.share, self._group = plan, share, plan.group(group)
         self._tenants = {tenant.name: tenant for tenant in plan.tenants}
-        waiting = {flow: _take_all(flow) for flow in self.flows.values()}
+        waiting = {flow: _take_all(flow) for flow in self.flows.values() if flow.waits()}
         # What a tenant is ahead of its tier's clock goes with it to another: clocks of different
         # priorities have nothing to do with each other.
         for flow in self.flows.values():
@@ -66,16 +66,20 @@ class Roster:
         self._contracts.adopt(now, plan, share)
         self.entitlements = self._contracts.entitlements
         self.balances = [*self.entitlements, *(q.floor for q in self.floors if q.floor)]
-        for flow, requests in list(waiting.items()):
+        for flow in list(self.flows.values()):
             self._settle_in(now, flow)
-            if not requests and not flow.in_flight and self._tier_of(flow.tenant) is None:
-                del self.flows[flow.tenant], waiting[flow]
-        self.turn(now, wall, waiting)
+            if not flow.served and not flow.in_flight and flow not in waiting:
+                del self.flows[flow.tenant]
+        self._begin(now, wall, self.flows.values(), waiting)
 
     def _adopt_tiers(self, now: int) -> None:
         known, self.tiers = self.tiers, {}
         # A tier that is gone from the plan is kept for what it still has here.
-        left = {name: q for name, q in known.items() if q.in_flight or q.waiting}
+        left = {
+            name: queue
+            for name, queue in known.items()
+            if queue.in_flight or queue.waiting or queue.reserved_waiting
+        }
         for queue in known.values():
             queue.clear(now)
         plans = {
@@ -126,23 +130,31 @@ class Roster:
             UNLIMITED if in_flight is None else self.part(in_flight),
         )
 
-    def turn(
-        self, now: int, wall: datetime, waiting: dict[Flow, list[Request]] | None = None
+    def turn(self, now: int, wall: datetime) -> None:
+        """Something begins or ends: terms, prepaid periods, and with them where requests wait.
+
+        That is nothing to tenants without a reservation, who may be many.
+        """
+        flows = [self.flows[name] for name in self._contracts.tenants if name in self.flows]
+        self._begin(now, wall, flows, {flow: _take_out(now, flow) for flow in flows})
+
+    def _begin(
+        self,
+        now: int,
+        wall: datetime,
+        flows: Iterable[Flow],
+        waiting: Mapping[Flow, Sequence[Request]],
     ) -> None:
-        """Something begins or ends: terms, prepaid periods, and with them where requests wait."""
-        if waiting is None:
-            waiting = {flow: _take_all(flow) for flow in self.flows.values()}
-            for queue in self.tiers.values():
-                queue.clear(now)
         self.edge = self._contracts.turn(wall)
         for entitlement in self.entitlements:
             entitlement.flows = []
             entitlement.leave_all(now)
             entitlement.backlog = entitlement.in_flight = 0
             entitlement.keep = 0
-        for flow, requests in waiting.items():
+        for flow in flows:
             self._join_reservation(flow)
-            self._put_back(now, flow, requests)
+            if flow in waiting:
+                self._put_back(now, flow, waiting[flow])
         live = self._contracts.live
         self.patience = min((e.patience for e in live), default=0)
         self.reclaims = any(e.reclaims for e in live)
@@ -293,11 +305,26 @@ def _bucket(now: int, bucket: Bucket | None, limit: Limit | None) -> Bucket | No
 
 def _take_all(flow: Flow) -> list[Request]:
     """Everything of the tenant that waits, in order of arrival; its lines are empty after."""
-    lines: list[Line] = [flow.reserved, *flow.all_shares()]
-    found = [request for line in lines for request in line]
+    found = [request for line in _lines(flow) for request in line]
     for request in found:
         request.older = request.newer = None
     flow.reserved = NOBODY
     for share in flow.all_shares():
         share.empty()
     return sorted(found, key=lambda request: request.sequence)
+
+
+def _take_out(now: int, flow: Flow) -> list[Request]:
+    """The same, and the queues of its tiers know that it has left them."""
+    found = sorted((r for line in _lines(flow) for r in line), key=lambda r: r.sequence)
+    for request in found:
+        if request.reserved:
+            flow.reserved.remove(request)
+            flow.home.reserved_waiting -= 1
+        else:
+            request.share.leave(now, request)
+    return found
+
+
+def _lines(flow: Flow) -> list[Line]:
+    return [flow.reserved, *flow.all_shares()]

@@ -96,6 +96,9 @@ class Running:
             tier.offer_parked()
         if flow.account is not None:
             self._holds(flow.account, -record.seats)
+        if record.account is not None and record.account is not flow.account:
+            # Its tenant has another one since a new plan; what was given back was this one's.
+            self._order.offer(record.account)
         if flow.max_in_flight == flow.in_flight + 1:
             # It was passed over until now.
             for share in flow.all_shares():

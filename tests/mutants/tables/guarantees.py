@@ -92,6 +92,22 @@ MUTANTS = (
         "test_events.py::test_a_reservation_that_is_deleted_and_made_again_finds_its_debt",
     ),
     wrong(
+        "what comes back to a reservation that its tenant has left goes unseen",
+        "running.py",
+        "if record.account is not None and record.account is not flow.account:",
+        "if record.account is not None and record.account is flow.account:",
+        "test_events.py"
+        "::test_what_comes_back_to_a_reservation_counts_though_its_tenant_has_left_it",
+    ),
+    wrong(
+        "a prepaid period that began in the future believed",
+        "contracts.py",
+        "not wall < entitlement.period_end <= latest",
+        "not wall < entitlement.period_end",
+        "test_guarantees.py"
+        "::test_a_clock_that_was_far_ahead_does_not_keep_a_prepaid_period_open",
+    ),
+    wrong(
         "terms ignored",
         "contracts.py",
         "            and plan.term.holds_at(wall)\n",

@@ -181,6 +181,35 @@ def test_a_tier_that_is_gone_still_serves_what_waits_in_it() -> None:
     assert replica.reason(refused) is ShedReason.UNKNOWN_TENANT
 
 
+def test_a_tier_that_is_gone_still_counts_what_its_reservation_has_waiting() -> None:
+    replica = Replica(reservations=[reservation()])
+    running = replica.send("gold-0")
+    left = replica.send("bronze-0")
+    replica.replan(
+        tiers=[{"name": "gold", "priority": 100}], tenants=[{"name": "gold-0", "tier": "gold"}]
+    )
+    replica.end(running)
+    assert replica.dispatch[left].tier == "bronze"
+
+
+def test_what_comes_back_to_a_reservation_counts_though_its_tenant_has_left_it() -> None:
+    """c is owed again after 3.3 s, d after 2 s; then all of c's cost comes back."""
+    wait = {"burstWindowMilliseconds": 0, "maxWaitMilliseconds": 10_000}
+    d = reservation("d", tenants=["bronze-1"], granted=100, **wait)
+    c = reservation("c", tenants=["bronze-0", "silver-0"], **wait)
+    replica = Replica(2, reservations=[c, d])
+    leaver = replica.send("bronze-0", 1000)
+    replica.send("bronze-1", 200)
+    replica.replan(reservations=[c | {"tenants": ["silver-0"]}, d])
+    owed = replica.send("silver-0")
+    replica.send("bronze-1")
+    replica.send("gold-0")
+    replica.wait(500)
+    replica.end_at_a_cost_of(leaver, 10, 1000)
+    assert replica.started[-1] == owed
+    assert replica.is_reserved(owed)
+
+
 def test_a_new_plan_keeps_what_a_reservation_has_waiting() -> None:
     """170 of the 165 that can start in time wait: the rest finds a full queue, before and after."""
     plan: dict[str, Any] = {

@@ -221,6 +221,17 @@ def test_a_prepaid_balance_that_is_used_up_guarantees_nothing_until_its_period_t
     assert partitions == [True, False, False, True]
 
 
+def test_a_clock_that_was_far_ahead_does_not_keep_a_prepaid_period_open() -> None:
+    declared = {"prepaid": {"serviceTokens": 100, "period": "Hour", "serviceTokensPerSecond": 300}}
+    replica = Replica()
+    replica.core.tick(0, WALL + timedelta(days=365))
+    replica.replan(reservations=[reservation(declared=declared)])
+    replica.tick()
+    replica.end(replica.send("bronze-0", 100))
+    replica.wait(2 * 3_600_000)
+    assert replica.is_reserved(replica.send("bronze-0"))
+
+
 def test_a_prepaid_balance_pays_for_what_its_tenant_borrows_too() -> None:
     declared = {"prepaid": {"serviceTokens": 300, "period": "Hour", "serviceTokensPerSecond": 300}}
     replica = reserved(declared=declared)
