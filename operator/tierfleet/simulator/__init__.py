@@ -9,6 +9,7 @@
     simulation.py  a trace through one replica or several
     service.py     what was served, in service tokens
     contracts.py   which requests a reservation owes a seat, by true cost and by the core's label
+    kept.py        what of the promises of tiers and reservations was kept
     figures.py     what a report says per tier, tenant and promise
     report.py      from the log to the figures
     changes.py     `--set`: a plan that differs in one thing

@@ -89,7 +89,8 @@ class ReservationRow:
         guaranteed: its rate on the simulated replicas.
         offered: rate that its tenants sent.
         served: rate that its tenants got, reserved or not.
-        paid_served: served part of the smaller of guaranteed and offered, at most 1.
+        paid_served: of what a server of the guaranteed rate would have begun for its tenants alone,
+            the part that got a seat in the measured time, at most 1.
         max_wait: promised, milliseconds.
         by_true_cost: what the contract promises: of the requests that conform by what they cost.
         by_label: what the core took for conforming, from its estimates at arrival; None if it
@@ -116,15 +117,17 @@ class ObjectiveRow:
         tier: its name.
         what: `queue p99 ms`, `ttft p99 ms` or `floor %`.
         promised: in that unit.
-        measured: in that unit; None when there was nothing to measure.
-        kept: whether the promise was; a floor also when the tier got all it asked for.
+        measured: in that unit; None without a request, and where what was shed, or gave up after
+            more than was promised, is so much that the percentile is of them.
+        kept: whether the promise was; a floor also when the tier got all it asked for. None without
+            a request to judge by.
     """
 
     tier: str
     what: str
     promised: float
     measured: float | None
-    kept: bool
+    kept: bool | None
 
 
 @dataclass(frozen=True, slots=True)

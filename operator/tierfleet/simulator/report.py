@@ -12,16 +12,16 @@ from tierfleet.plan import MICRO, Plan
 from tierfleet.simulator.contracts import conforming, labelled
 from tierfleet.simulator.figures import (
     Attainment,
-    ObjectiveRow,
     Report,
     ReservationRow,
     Row,
     Spread,
     Utilisation,
 )
+from tierfleet.simulator.kept import objectives, paid_served
 from tierfleet.simulator.log import NEVER, REASONS, End, Label
 from tierfleet.simulator.service import Price
-from tierfleet.simulator.simulation import Result, Setup
+from tierfleet.simulator.simulation import Result
 from tierfleet.simulator.trace import SECOND, TraceRequest, tenants_of
 
 _MILLISECOND = 1_000_000
@@ -75,7 +75,11 @@ class _Reporter:
             ),
             reservations=self._reservations(),
             objectives=tuple(
-                chain.from_iterable(_objectives(setup, row) for row in tiers if row.requests)
+                chain.from_iterable(
+                    objectives(self._result, row, self._positions(groups[row.name]), self._price)
+                    for row in tiers
+                    if row.requests
+                )
             ),
             timeline_seconds=step,
             timeline={name: self._timeline(tenants, step) for name, tenants in groups.items()},
@@ -125,14 +129,19 @@ class _Reporter:
             guaranteed = float(reservation.granted * part)
             offered = self._offered(reservation.tenants)
             served = self._per_second(self._result.service.total(reservation.tenants))
-            due = min(guaranteed, offered)
+            paid = paid_served(
+                self._result,
+                self._positions(reservation.tenants),
+                self._price,
+                reservation.granted * part,
+            )
             rows.append(
                 ReservationRow(
                     name=reservation.name,
                     guaranteed=guaranteed,
                     offered=offered,
                     served=served,
-                    paid_served=min(1.0, served / due) if due else 1.0,
+                    paid_served=paid,
                     max_wait=float(reservation.max_wait_milliseconds),
                     by_true_cost=self._attainment(by_true_cost, limit),
                     by_label=self._attainment(by_label, limit)
@@ -215,25 +224,6 @@ def _by_tier(plan: Plan, tenants: Iterable[str | None]) -> dict[str, list[str | 
     for tenant in sorted(tenants, key=lambda name: name or ""):
         groups.setdefault(tier_of.get(tenant, NO_TIER), []).append(tenant)
     return groups
-
-
-def _objectives(setup: Setup, row: Row) -> Iterable[ObjectiveRow]:
-    tier = next((tier for tier in setup.plan.tiers if tier.name == row.name), None)
-    if tier is None:
-        return
-    for what, limit, spread in (
-        ("queue p99 ms", tier.objectives.queue_p99_milliseconds, row.wait),
-        ("ttft p99 ms", tier.objectives.ttft_p99_milliseconds, row.ttft),
-    ):
-        if limit is not None:
-            kept = spread.p99 is None or spread.p99 <= limit
-            yield ObjectiveRow(row.name, what, float(limit), spread.p99, kept)
-    rate = setup.plan.group(setup.group).service_tokens_per_second * setup.replicas
-    if tier.minimum_percent and rate:
-        # Of the rate in the plan, whatever the engine can really do.
-        percent = 100 * row.served / rate
-        kept = percent >= tier.minimum_percent or row.served >= 0.99 * row.offered
-        yield ObjectiveRow(row.name, "floor %", float(tier.minimum_percent), percent, kept)
 
 
 def _spread(nanoseconds: Iterable[int]) -> Spread:

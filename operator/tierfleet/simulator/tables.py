@@ -179,8 +179,8 @@ def _objectives(report: Report) -> Table:
         table.add_row(
             f"{row.tier}: {row.what}",
             _number(row.promised),
-            _number(row.measured),
-            "yes" if row.kept else "no",
+            "never" if row.measured is None and row.kept is False else _number(row.measured),
+            "-" if row.kept is None else "yes" if row.kept else "no",
         )
     return table
 

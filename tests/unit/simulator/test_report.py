@@ -238,6 +238,54 @@ def test_objectives_and_floors_are_kept_or_not() -> None:
     ]
 
 
+def objective(trace: list[TraceRequest], promised: dict[str, int], **queue: int) -> tuple[Any, Any]:
+    """What was measured of an objective of acme's tier on one seat, and whether it was kept."""
+    tiers = [{**UPPER, "objectives": promised, "queue": queue}, LOWER]
+    sizes = engine(seats=1, max_model_len=1000)
+    (row,) = run(trace, plan=plan(tiers=tiers, reservations=[]), engine=sizes).objectives
+    return row.measured, row.kept
+
+
+@pytest.mark.parametrize("of", ["queueP99Milliseconds", "ttftP99Milliseconds"])
+def test_an_objective_is_not_kept_by_shedding_those_that_would_wait(of: str) -> None:
+    """One seat, a second each: two of a hundred get it within 1.5 s, the others expire."""
+    crowd = flood("acme", 100, gap=1)
+    assert objective(crowd, {of: 2000}, maxWaitMilliseconds=1500) == (None, False)
+    assert objective(crowd, {of: 2000}, maxRequests=1) == (None, False)
+
+
+def test_who_hangs_up_after_the_limit_waited_longer_and_before_it_was_not_kept_waiting() -> None:
+    def crowd(patience: int) -> list[TraceRequest]:
+        return merged(flood("acme", 1, gap=0), flood("acme", 9, gap=1, hangs_up_after=patience)[1:])
+
+    assert objective(crowd(500 * MILLISECOND), {"queueP99Milliseconds": 400}) == (None, False)
+    assert objective(crowd(300 * MILLISECOND), {"queueP99Milliseconds": 400}) == (0, True)
+
+
+def test_an_objective_is_not_judged_by_what_the_caller_does_wrong() -> None:
+    too_long = [TraceRequest(0, "acme", 2000, 1)]
+    assert objective(too_long, {"queueP99Milliseconds": 400}) == (None, None)
+    too_wide = [TraceRequest(0, "acme", 10, 1, sequences=2)]
+    assert objective(too_wide, {"queueP99Milliseconds": 400}) == (None, None)
+
+
+def test_all_that_was_paid_for_is_served_when_nobody_waits() -> None:
+    """What ends after the last arrival counts by when it began, for contracts and floors."""
+    tiers = [{**UPPER, "minimumPercent": 99}, LOWER]
+    for count in (2, 30):
+        report = run(flood("acme", count, gap=SECOND), plan=plan(tiers=tiers))
+        assert report.tiers[0].wait.max == 0
+        assert report.reservations[0].paid_served == 1
+        assert [row.kept for row in report.objectives] == [True]
+
+
+def test_what_never_began_was_paid_for_and_not_served() -> None:
+    """Ten at once at 300 a second: in 5 s that rate begins 1500 of 2100, one seat does five."""
+    trace = merged(flood("acme", 10, gap=0), [TraceRequest(5 * SECOND - 1, "hobby", 10, 1)])
+    (row,) = measure(simulate(made(engine=engine(seats=1)), trace, Fcfs)).reservations
+    assert row.paid_served == pytest.approx(5 * 210 / 1500)
+
+
 @pytest.mark.parametrize(("rate", "kept"), [(100, True), (100_000, False)])
 def test_a_floor_is_of_the_rate_in_the_plan_and_not_of_what_was_served(
     rate: int, *, kept: bool

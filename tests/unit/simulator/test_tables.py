@@ -6,7 +6,7 @@ from rich.console import Console, RenderableType
 
 from tests.unit.simulator.worlds import SECOND, engine, flood, merged, plan, setup
 from tierfleet.admission.core import Core
-from tierfleet.simulator import Report, measure, simulate
+from tierfleet.simulator import Report, TraceRequest, measure, simulate
 from tierfleet.simulator.tables import comparison, summary
 
 
@@ -32,10 +32,23 @@ def test_a_summary_has_a_line_for_each_tier_tenant_and_promise() -> None:
     assert sum(line.startswith("enterprise 60 60 ") for line in lines) == 1
     assert sum(line.startswith("hobby 120 120 ") for line in lines) == 1
     (kept,) = (line for line in lines if line.startswith("acme 300 "))
-    assert re.fullmatch(r"acme 300 211\.8 2\d\d\.\d 9\d\.\d\d%", kept)
+    assert re.fullmatch(r"acme 300 211\.8 2\d\d\.\d 100\.00%", kept)
     assert "acme by true cost 60 100.00% 100 0 0 0" in lines
     assert "acme by label 60 100.00% 100 0 0 0" in lines
     assert "enterprise: queue p99 ms 100 0 yes" in lines
+
+
+def test_an_objective_says_never_where_too_many_were_shed_and_nothing_without_a_request() -> None:
+    upper = {"name": "enterprise", "priority": 1, "queue": {"maxWaitMilliseconds": 500}}
+    promised = {"objectives": {"queueP99Milliseconds": 600}}
+    tiers = [{**upper, **promised}, {"name": "retail", "priority": 0}]
+    sizes = engine(seats=1, max_model_len=1000)
+    for trace, line in (
+        (flood("acme", 90, gap=1), "enterprise: queue p99 ms 600 never no"),
+        ([TraceRequest(0, "acme", 9999, 1)], "enterprise: queue p99 ms 600 - -"),
+    ):
+        ran = setup(plan=plan(tiers=tiers), engine=sizes)
+        assert line in shown(summary(measure(simulate(ran, trace, Core))))
 
 
 def test_a_summary_fits_into_80_columns() -> None:
