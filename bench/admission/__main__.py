@@ -29,17 +29,17 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="make bench-admission", description=__doc__)
     options.add_argument("--pure", action="store_true", help="leave the compiled build out")
     arguments, rest = options.parse_known_args()
-    sources: list[Path] = [SOURCE.parent]
+    sources: dict[str, Path] = {"the source as it is": SOURCE.parent}
     if not arguments.pure:
         _say.print("Compiling the core with mypyc (about a minute, once for every change).")
         try:
-            sources.append(build())
+            sources["the same source, compiled"] = build()
         except RuntimeError as error:
             _say.print(str(error), markup=False)
             return 1
     found: list[dict[str, Any]] = []
-    for source in sources:
-        _say.print(f"Measuring {source.relative_to(ROOT)}.")
+    for name, source in sources.items():
+        _say.print(f"Measuring {name}.")
         found += _measure(source, rest)
     digests = {one["sha256"] for one in found if one["case"] == "decisions"}
     _show(found)

@@ -26,7 +26,15 @@ _SHORTEST = 90
 
 
 def main() -> int:
-    """See the module."""
+    """See the module; 130 if it is interrupted."""
+    try:
+        return _judge()
+    except KeyboardInterrupt:
+        print("Interrupted: nothing was judged.", file=sys.stderr)
+        return 130
+
+
+def _judge() -> int:
     options = argparse.ArgumentParser(prog="make bench-contract", description=__doc__)
     options.add_argument("--seconds", type=float, default=600, help="of virtual time per flood")
     options.add_argument("--azure", type=Path, help="the Azure 2023 code trace, a CSV file")

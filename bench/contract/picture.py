@@ -13,12 +13,14 @@ _WIDTH, _HEIGHT, _LEFT, _TOP = 560, 330, 70, 40
 _FROM = 0.01
 """Seconds, at the lower left."""
 _TICKS = (0.01, 0.1, 1, 10)
+_RATE, _BOUND = "6 4", "2 4"
+"""How the reserved rate is dashed, and how bounds are."""
 # Okabe and Ito's palette, which colour-blind people can tell apart.
 _COLOURS = ("#0072B2", "#56B4E9", "#D55E00", "#E69F00")
 
 
 def svg(returns: Sequence[Return]) -> str:
-    """One curve for each; the dashed line is the reserved rate, dotted ones are bounds."""
+    """One curve for each; a line below the axis says what dashes and dots are."""
     left, right, top, bottom = _LEFT, _LEFT + _WIDTH, _TOP, _TOP + _HEIGHT
 
     def part(seconds: float) -> float:
@@ -36,7 +38,7 @@ def svg(returns: Sequence[Return]) -> str:
         parts += [_line([(left, y), (right, y)], "#ddd"), _line([(x, top), (x, bottom)], "#ddd")]
         parts += [text(left - 8, y + 4, f"{tick:g}", anchor="end")]
         parts += [text(x, bottom + 19, f"{tick:g}", anchor="middle")]
-    parts += [_line([at(_FROM), at(WATCHED, WATCHED)], "#333", dashes="6 4")]
+    parts += [_line([at(_FROM), at(WATCHED, WATCHED)], "#333", dashes=_RATE)]
     for number, (one, colour) in enumerate(zip(returns, _COLOURS, strict=True)):
         steps, before = [], _FROM
         for when, tokens in one.dispatched:
@@ -45,12 +47,19 @@ def svg(returns: Sequence[Return]) -> str:
         bound, y = at(one.bound)[0], top + 14 + 20 * number
         parts += [
             _line(steps, colour),
-            _line([(bound, bottom), (bound, top + 100)], colour, dashes="2 4"),
+            _line([(bound, bottom), (bound, top + 100)], colour, dashes=_BOUND),
         ]
         parts += [_line([(left + 12, y), (left + 38, y)], colour)]
         label = f"{one.lent}, {one.reclaim}: {one.seconds:.3f} s, bound {one.bound:.3f} s"
         parts += [text(left + 46, y + 4, label)]
-    return sheet(right + 30, bottom + 60, parts)
+    y = bottom + 64
+    parts += [
+        _line([(left, y), (left + 28, y)], "#333", dashes=_RATE),
+        text(left + 36, y + 4, "the reserved rate"),
+        _line([(left + 170, y), (left + 198, y)], "#333", dashes=_BOUND),
+        text(left + 206, y + 4, "bound on when the curve of that colour is at its rate"),
+    ]
+    return sheet(right + 30, bottom + 84, parts)
 
 
 def _line(points: Sequence[tuple[float, float]], colour: str, *, dashes: str = "none") -> str:

@@ -32,6 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.seconds < 100:
         parser.error("--seconds must be at least 100: the first 30 are a warm-up.")
+    try:
+        engine(options.seats)
+    except ValueError as error:
+        parser.error(f"--seats {options.seats}: {error}")
     experiments = list(EXPERIMENTS)
     try:
         if options.trace is not None:

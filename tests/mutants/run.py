@@ -4,6 +4,7 @@ Works on copies: the checkout is never changed. The named tests first have to pa
 a mistake, so a copy that cannot run does not count as noticed.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -104,9 +105,14 @@ def survives(mutant: Mutant, pristine: Path) -> bool:
         return passes(copy, [mutant.killer])[0]
 
 
-def main() -> int:
-    """Runs those whose name has one of the arguments in it, all without; 0 if each is killed."""
-    words = sys.argv[1:]
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs those whose name has one of the words in it, all without; 0 if each is killed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants.run", description=__doc__)
+    parser.add_argument("words", nargs="*", help="run those with one of these in the name; or all")
+    words = parser.parse_args(arguments).words
+    for word in words:
+        if not any(word in mutant.name for mutant in MUTANTS):
+            parser.error(f"no mutant has {word!r} in its name; see tests/mutants/tables.")
     mutants = [m for m in MUTANTS if not words or any(word in m.name for word in words)]
     with tempfile.TemporaryDirectory(prefix="tierfleet-mutants-") as folder:
         pristine = Path(folder).resolve()

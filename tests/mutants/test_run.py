@@ -3,7 +3,17 @@ from pathlib import Path
 import pytest
 
 from tests.mutants.mutant import Mutant
-from tests.mutants.run import CORE, ROOT, TESTS, BrokenError, copy_to, mutated, passes, survives
+from tests.mutants.run import (
+    CORE,
+    ROOT,
+    TESTS,
+    BrokenError,
+    copy_to,
+    main,
+    mutated,
+    passes,
+    survives,
+)
 from tests.mutants.tables import MUTANTS
 
 KILLER = "test_order.py::test_ties_go_by_arrival_and_not_by_id"
@@ -22,6 +32,13 @@ def test_every_mutant_changes_what_is_there_and_names_a_test_that_is_there() -> 
         file, _, test = mutant.killer.partition("::")
         assert f"def {test}(" in (ROOT / TESTS / file).read_text(), mutant.name
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 25
+
+
+def test_a_word_that_no_mutant_has_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["clock", "nosuchword"])
+    assert refused.value.code == 2
+    assert "no mutant has 'nosuchword' in its name" in capsys.readouterr().err
 
 
 def test_a_change_that_breaks_no_rule_survives(pristine: Path) -> None:

@@ -192,13 +192,14 @@ def test_a_return_misses_its_bound_by_its_time_or_by_what_it_threw_away() -> Non
     assert not returned(lost=0.06).kept
 
 
-def test_the_picture_has_a_curve_and_a_bound_for_each_return() -> None:
+def test_the_picture_has_a_curve_and_a_bound_for_each_return_and_a_legend() -> None:
     returns = [returned(), returned(lent="young", dispatched=((2.0, 10.0),))] * 2
     drawn = ET.fromstring(picture.svg(returns))  # noqa: S314 - ours
     lines = [one.attrib for one in drawn if one.tag.endswith("polyline")]
-    assert sum(line["stroke-dasharray"] == "2 4" for line in lines) == 4
+    assert sum(line["stroke-dasharray"] == "2 4" for line in lines) == len(returns) + 1
     text = " ".join(one.text or "" for one in drawn)
     assert "young, Abort: 0.020 s, bound 0.021 s" in text
+    assert "  the reserved rate  bound on when the curve" in text
 
 
 # The Azure trace
@@ -251,3 +252,15 @@ def test_a_run_too_short_for_a_floor_is_refused_at_once(
         command.main()
     assert exit_.value.code == 2
     assert "--seconds: give 90 at least" in capsys.readouterr().err
+
+
+def test_an_interrupt_ends_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: float) -> Load:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Load, "probed", interrupted)
+    monkeypatch.setattr(sys, "argv", ["contract"])
+    assert command.main() == 130
+    assert capsys.readouterr().err == "Interrupted: nothing was judged.\n"

@@ -168,6 +168,16 @@ def test_a_run_that_is_over_before_it_is_measured_is_refused(
     assert "--seconds must be at least 100" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("seats", ["0", "5000"])
+def test_an_engine_that_cannot_be_is_refused(
+    seats: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["--seats", seats])
+    assert refused.value.code == 2
+    assert f"--seats {seats}: max_num" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
