@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -36,12 +37,13 @@ from tierfleet.simulator import (
     trace,
 )
 from tierfleet.simulator.baselines import Fcfs, Vtc
+from tierfleet.simulator.overselling import oversold
 
 _DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class CoreName(StrEnum):
-    """Who decides: ours, or one to compare with."""
+    """Who decides: ours, or one to compare with, which sheds nothing."""
 
     TIERFLEET = "tierfleet"
     FCFS = "fcfs"
@@ -91,7 +93,11 @@ def simulate(  # noqa: PLR0917 - one parameter per option
         ),
     ] = None,
     core: Annotated[
-        CoreName, typer.Option(help="Who decides; fcfs and vtc to compare with.")
+        CoreName,
+        typer.Option(
+            help="Who decides; fcfs and vtc to compare with: they know no limits of queues and"
+            " rates, so they shed nothing."
+        ),
     ] = CoreName.TIERFLEET,
     seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 0,
     start: Annotated[
@@ -114,7 +120,7 @@ def simulate(  # noqa: PLR0917 - one parameter per option
     Prints waits, times to the first token, what each tier and tenant got, and how well each
     reservation was kept. With --set, for the plan as it is and as it would be.
     """
-    _check_outputs(json_file, plot_file)
+    _check_outputs(json_file, plot_file, [plan, trace_file, clients_file])
     if engine not in PRESETS:
         raise sentences.mistake(
             f"There is no engine {engine!r}. Give one of {', '.join(PRESETS)} to --engine."
@@ -141,6 +147,8 @@ def simulate(  # noqa: PLR0917 - one parameter per option
     if core is CoreName.TIERFLEET:
         for _, variant, _ in variants:
             _check_supported(variant)
+    for (name, variant, _), setup in zip(variants, setups, strict=True):
+        _warn_if_oversold(name, variant, setup.start)
     # A million requests that stay to the end are not worth looking at for garbage.
     gc.freeze()
     with _progress(len(requests) * len(setups)) as watch:
@@ -178,15 +186,35 @@ def _headings(
 # What is given
 
 
-def _check_outputs(json_file: Path | None, plot_file: Path | None) -> None:
-    """Before minutes are spent on what then cannot be written."""
-    for path in (json_file, plot_file):
-        if path is not None and not path.parent.is_dir():
+def _check_outputs(
+    json_file: Path | None, plot_file: Path | None, given: Sequence[Path | None]
+) -> None:
+    """Before minutes are spent on what then cannot be written, or on what is then written over."""
+    inputs = [path for path in given if path is not None]
+    inputs += [part for path in inputs if path.is_dir() for part in path.iterdir()]
+    outputs = [path for path in (json_file, plot_file) if path is not None]
+    for path in outputs:
+        if not path.parent.is_dir():
             raise sentences.mistake(f"There is no folder {path.parent} to write {path.name} to.")
+        if path.is_dir():
+            raise sentences.mistake(f"{path} is a folder: name a file in it to write to.")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise sentences.mistake(f"{path} cannot be written. Choose another place.")
+        if any(_same(path, other) for other in inputs):
+            raise sentences.mistake(
+                f"{path} is read, and would be written over. Choose another name for what comes out."
+            )
+    if len(outputs) == 2 and _same(*outputs):  # noqa: PLR2004 - figures and picture
+        raise sentences.mistake(f"--json and --plot are both {json_file}: give each its own file.")
     if plot_file is not None and plot_file.suffix != ".svg":
         raise sentences.mistake(
             f"Plots are SVG: give --plot a file that ends with .svg, not {plot_file.name}."
         )
+
+
+def _same(one: Path, other: Path) -> bool:
+    both_exist = one.exists() and other.exists()
+    return one.samefile(other) if both_exist else one.resolve() == other.resolve()
 
 
 def _plan(path: Path) -> Plan:
@@ -200,6 +228,18 @@ def _check_supported(plan: Plan) -> None:
     missing = unsupported(plan)
     if missing:
         raise sentences.mistake(f"The plan asks for what cannot be done: {'; '.join(missing)}.")
+
+
+def _warn_if_oversold(name: str, plan: Plan, start: datetime) -> None:
+    found = oversold(plan, start)
+    if found is not None:
+        typer.echo(
+            f"Warning{f' ({name})' if name else ''}: reservations"
+            f"{' and floors' if found.floors else ''} are {found.promised / found.total:.0%} of the"
+            f" rate of all desired replicas ({found.promised:,} of {found.total:,} service tokens"
+            " per second); the operator would refuse.",
+            err=True,
+        )
 
 
 def _changed(plan: Plan, engine: EngineConfig, wanted: Sequence[str]) -> tuple[Plan, EngineConfig]:

@@ -13,6 +13,7 @@
     figures.py     what a report says per tier, tenant and promise
     report.py      from the log to the figures
     changes.py     `--set`: a plan that differs in one thing
+    overselling.py whether a plan promises more than its replicas do
     tables.py      the report for a terminal
     plot.py        the report as SVG
     drawing.py     what pictures share

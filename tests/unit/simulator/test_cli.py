@@ -1,5 +1,6 @@
 """Mistakes on the command line of `tierfleet simulate`. That it runs: tests/integration."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("odd.csv").write_text("TIMESTAMP\n")
     Path("stranger.csv").write_text(TRACE.replace("hobby", "stranger"))
     Path("nobody.csv").write_text(TRACE.replace("hobby", ""))
+    Path("taken.svg").mkdir()
+    Path("link.yaml").symlink_to("plan.yaml")
     Path("binary").write_bytes(b"\xff\xfe")
     Path("none.yaml").write_text(CLIENTS.replace("seconds: 1", "seconds: 0.0000001"))
     return tmp_path
@@ -66,22 +69,64 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (f"{GIVEN} --start noon", "--start noon is not a time: give something like 2026-"),
         (f"{GIVEN} --set tier.gold.weight=2", "--set tier.gold.weight=2: the plan has no such"),
         (f"{GIVEN} --json gone/r.json", "There is no folder gone to write r.json to"),
+        (f"{GIVEN} --json taken.svg", "taken.svg is a folder: name a file in it to write to"),
+        (f"{GIVEN} --plot taken.svg", "taken.svg is a folder: name a file in it to write to"),
+        (f"{GIVEN} --json plan.yaml", "plan.yaml is read, and would be written over"),
+        (f"{GIVEN} --json ../{{folder}}/trace.csv", "trace.csv is read, and would be written over"),
+        (f"{GIVEN} --json link.yaml", "link.yaml is read, and would be written over"),
+        ("--plan . --trace trace.csv --json plan.yaml", "plan.yaml is read, and would be"),
+        (f"{GIVEN} --json r.svg --plot ./r.svg", "both r.svg: give each its own file"),
         (f"{GIVEN} --plot r.png", "give --plot a file that ends with .svg, not r.png"),
     ],
 )
-def test_a_mistake_is_answered_with_a_sentence_and_status_2(options: str, sentence: str) -> None:
+def test_a_mistake_is_answered_with_a_sentence_and_status_2(
+    options: str, sentence: str, folder: Path
+) -> None:
+    options = options.replace("{folder}", folder.name)
     result = CliRunner().invoke(app, ["simulate", *options.split()])
     assert result.exit_code == 2
     assert sentence in " ".join(result.stderr.split())
     assert "Traceback" not in result.output
     assert result.stdout == ""
+    assert Path("plan.yaml").read_text() == PLAN
+    assert Path("trace.csv").read_text() == TRACE
 
 
-def test_a_place_that_cannot_be_written_is_told_after_the_tables() -> None:
-    Path("taken.json").mkdir()
-    result = CliRunner().invoke(app, ["simulate", *GIVEN.split(), "--json", "taken.json"])
+def test_a_place_that_cannot_be_written_is_told_before_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode, **_: mode != os.W_OK)
+    result = CliRunner().invoke(app, ["simulate", *GIVEN.split(), "--json", "r.json"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "r.json cannot be written. Choose another place." in result.stderr
+
+
+def test_a_disk_that_fills_up_is_told_after_the_tables() -> None:
+    result = CliRunner().invoke(app, ["simulate", *GIVEN.split(), "--json", "/dev/full"])
     assert result.exit_code == 2
-    assert "taken.json cannot be written: Is a directory" in result.stderr
+    assert "/dev/full cannot be written: No space left on device" in result.stderr
+
+
+HELD = """
+groups: [{name: h100, accelerator: h100, desired: 1, serviceTokensPerSecond: 1000}]
+reservations:
+- {uid: one, name: one, tenants: [hobby], declared: {percent: 60}, granted: 600}
+- {uid: two, name: two, tenants: [hobby], declared: {percent: 40}, granted: 400}
+"""
+SOLD = PLAN.replace("groups: [{name: h100, accelerator: h100, desired: 1}]\n", HELD)
+
+
+def test_selling_more_than_there_is_is_told_in_one_line_for_the_plan_that_does_it() -> None:
+    Path("plan.yaml").write_text(SOLD)
+    alone = CliRunner().invoke(app, ["simulate", *GIVEN.split()])
+    assert (alone.exit_code, alone.stderr) == (0, "")
+    change = "reservation.two.percent=70"
+    both = CliRunner().invoke(app, ["simulate", *GIVEN.split(), "--set", change])
+    assert both.exit_code == 0
+    assert both.stderr == (
+        f"Warning ({change}): reservations are 130% of the rate of all desired replicas"
+        " (1,300 of 1,000 service tokens per second); the operator would refuse.\n"
+    )
 
 
 def test_whose_requests_they_are_can_be_said_for_a_trace_without_tenants() -> None:
