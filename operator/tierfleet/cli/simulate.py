@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import Progress
 
 from tierfleet.admission.core import Core
@@ -40,6 +40,9 @@ from tierfleet.simulator.baselines import Fcfs, Vtc
 from tierfleet.simulator.overselling import oversold
 
 _DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
+_LEAST_WIDTH = 80
+"""Columns that the figures need; a narrower terminal breaks lines."""
+_WIDEST = 10_000
 
 
 class CoreName(StrEnum):
@@ -130,7 +133,7 @@ def simulate(  # noqa: PLR0917 - one parameter per option
     variants = [("", base, config)]
     named = ", ".join(changed or ())
     if changed:
-        variants = [("base", base, config), (named, *_changed(base, config, changed))]
+        variants = [("base", base, config), ("\n".join(changed), *_changed(base, config, changed))]
     requests = _requests(trace_file, clients_file, seed, speed_up, tenants)
     _check_tenants(requests, base)
     setups = [
@@ -148,17 +151,16 @@ def simulate(  # noqa: PLR0917 - one parameter per option
         for _, variant, _ in variants:
             _check_supported(variant)
     for (name, variant, _), setup in zip(variants, setups, strict=True):
-        _warn_if_oversold(name, variant, setup.start)
+        _warn_if_oversold(name.replace("\n", ", "), variant, setup.start)
     # A million requests that stay to the end are not worth looking at for garbage.
     gc.freeze()
     with _progress(len(requests) * len(setups)) as watch:
         reports = [
             measure(simulation.simulate(setup, requests, _CORES[core], watch)) for setup in setups
         ]
-    console = Console()
-    console.print(tables.summary(reports[0]))
+    _print(tables.summary(reports[0]))
     if changed:
-        console.print(tables.comparison(reports[0], reports[1], named))
+        _print(tables.comparison(reports[0], reports[1], named))
     if json_file:
         made: dict[str, Any] = {
             "plan": base.version,
@@ -202,9 +204,9 @@ def _check_outputs(
             raise sentences.mistake(f"{path} cannot be written. Choose another place.")
         if any(_same(path, other) for other in inputs):
             raise sentences.mistake(
-                f"{path} is read, and would be written over. Choose another name for what comes out."
+                f"{path} is read, and would be written over. Choose another place."
             )
-    if len(outputs) == 2 and _same(*outputs):  # noqa: PLR2004 - figures and picture
+    if len(outputs) == 2 and _same(*outputs):
         raise sentences.mistake(f"--json and --plot are both {json_file}: give each its own file.")
     if plot_file is not None and plot_file.suffix != ".svg":
         raise sentences.mistake(
@@ -369,6 +371,19 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
                 progress.update(task, completed=done)
 
         yield watch
+
+
+def _print(table: RenderableType) -> None:
+    """As wide as needed into files and pipes; names, not figures, are broken in a terminal."""
+    console = Console()
+    if console.is_terminal:
+        console.width = max(console.width, _LEAST_WIDTH)
+        console.print(table)
+        return
+    console = Console(width=_WIDEST)
+    with console.capture() as capture:
+        console.print(table)
+    typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
 def _write(path: Path, text: str) -> None:

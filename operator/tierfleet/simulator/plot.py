@@ -13,12 +13,15 @@ from tierfleet.simulator.figures import Report
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
 _WIDTH, _HEIGHT = 420, 220
 _LEFT, _TOP, _GAP = 70, 70, 80
+_LINE = 20
+_CHARACTER = 0.62
+"""Width of a bold character, in its size."""
 _LEAST_MS = 1.0
 """Left end of the logarithmic axis of waits; shorter ones stand there."""
 
 
 def svg(runs: Sequence[tuple[str, Report]]) -> str:
-    """A picture of one run or of several, each with its heading.
+    """A picture of one run or of several, each with its heading, of a line or several.
 
     Raises:
         ValueError: no runs.
@@ -29,14 +32,25 @@ def svg(runs: Sequence[tuple[str, Report]]) -> str:
     longest = max((w[-1] for _, report in runs for w in report.waits.values() if w), default=1)
     decades = max(1, ceil(log10(max(longest, 10 * _LEAST_MS) / _LEAST_MS)))
     width = _LEFT + len(runs) * (_WIDTH + _GAP)
-    height = _TOP + 2 * (_HEIGHT + _GAP) - 4
+    top = _TOP + _LINE * (max(len(heading.splitlines()) for heading, _ in runs) - 1)
+    height = top + 2 * (_HEIGHT + _GAP) - 4
     parts = _legend(colours, height - 16)
     for number, (heading, report) in enumerate(runs):
         x = _LEFT + number * (_WIDTH + _GAP)
-        parts.append(text(x, 24, heading, size=15, weight="bold"))
-        parts += _service(report, colours, x, _TOP, most or 1)
-        parts += _waits(report, colours, x, _TOP + _HEIGHT + _GAP, decades)
+        parts += _heading(heading, x)
+        parts += _service(report, colours, x, top, most or 1)
+        parts += _waits(report, colours, x, top + _HEIGHT + _GAP, decades)
     return sheet(width, height, parts)
+
+
+def _heading(heading: str, left: int) -> list[str]:
+    """Its lines in bold, smaller where one is too long for the column."""
+    lines = heading.splitlines()
+    size = min(15, int(_WIDTH / _CHARACTER / max(map(len, lines), default=1)))
+    return [
+        text(left, 24 + _LINE * number, line, size=max(size, 1), weight="bold")
+        for number, line in enumerate(lines)
+    ]
 
 
 def _service(
@@ -88,16 +102,20 @@ def _waits(report: Report, colours: dict[str, str], left: int, top: int, decades
     def y(percent: float) -> float:
         return top + _HEIGHT * (1 - percent / 100)
 
-    parts = _frame(left, top, "% of requests with a seat that waited at most", "")
+    parts = _frame(left, top, "% of all requests that got a seat within", "")
     parts += [_level(left, y(percent), f"{percent}") for percent in (0, 25, 50, 75, 99)]
     parts += [
         _mark(x(_LEAST_MS * 10**decade), top, _duration(decade)) for decade in range(decades + 1)
     ]
+    seated = {row.name: row.wait.count / max(1, row.requests) for row in report.tiers}
     for tier, percentiles in report.waits.items():
-        # Ends drawn to the border: beyond its longest wait a tier has 100 %.
-        line = [f"{x(wait):.1f},{y(percent):.1f}" for percent, wait in enumerate(percentiles)]
+        # Of all requests of the tier: the curve of one that is shed ends below 100 %.
+        line = [
+            f"{x(wait):.1f},{y(percent * seated[tier]):.1f}"
+            for percent, wait in enumerate(percentiles)
+        ]
         if line:
-            line.append(f"{left + _WIDTH},{y(100):.1f}")
+            line.append(f"{left + _WIDTH},{y(100 * seated[tier]):.1f}")
         parts.append(
             f'<polyline points="{" ".join(line)}" fill="none" stroke="{colours[tier]}"'
             ' stroke-width="2.5" stroke-opacity="0.85" stroke-linejoin="round"/>'

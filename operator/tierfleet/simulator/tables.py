@@ -12,6 +12,8 @@ from tierfleet.simulator.figures import Attainment, Report, ReservationRow, Row
 
 _TENANTS = 12
 """Most tenants that are listed under a tier."""
+_LEAST_NAME = 12
+"""Columns that a name gets at least."""
 _TRUE_COST, _LABEL = "by true cost", "by label"
 
 
@@ -88,22 +90,22 @@ def _compare(
     if figure.section != before:
         table.add_section()
         table.add_row(Text(figure.section, style="bold"))
-    unit = f" {figure.unit}".rstrip()
     difference = None if base is None or changed is None else round(changed - base, 1) + 0.0
     sign = "+" if difference is not None and difference > 0 else ""
     table.add_row(
         f"  {figure.label}",
-        _number(base) + unit,
-        _number(changed) + unit,
-        f"{sign}{_number(difference)}{unit}",
+        _with_unit(base, figure.unit),
+        _with_unit(changed, figure.unit),
+        sign + _with_unit(difference, figure.unit),
     )
 
 
 def _headline(report: Report) -> str:
     use = report.utilisation
+    requests = "1 request" if report.requests == 1 else f"{report.requests:,} requests"
     return (
-        f"{report.requests:,} requests in {report.seconds:,.0f} s on"
-        f" {report.replicas} x {report.seats} seats: {report.served:,.0f} service tokens/s\n"
+        f"{requests} in {report.seconds:,.0f} s on {report.replicas} x {report.seats} seats:"
+        f" {report.served:,.0f} service tokens/s\n"
         f"engine busy {use.busy:.0%}, seats taken {use.seats:.0%}, KV cache used {use.kv:.0%}"
     )
 
@@ -176,10 +178,13 @@ def _attained(row: ReservationRow) -> Iterator[tuple[str, Attainment]]:
 def _objectives(report: Report) -> Table:
     table = _table("objective", "promised", "measured", "kept")
     for row in report.objectives:
+        never = row.measured is None and row.kept is False
+        if never:
+            table.caption = "never: the 99th percentile was shed, or gave up"
         table.add_row(
             f"{row.tier}: {row.what}",
             _number(row.promised),
-            "never" if row.measured is None and row.kept is False else _number(row.measured),
+            "never" if never else _number(row.measured),
             "-" if row.kept is None else "yes" if row.kept else "no",
         )
     return table
@@ -218,11 +223,16 @@ def _number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:,.1f}"
 
 
+def _with_unit(value: float | None, unit: str) -> str:
+    return _number(value) if value is None or not unit else f"{_number(value)} {unit}"
+
+
 def _table(first: str, *columns: str, title: str | None = None) -> Table:
     table = Table(
         title=title, title_justify="left", caption_justify="left", box=None, padding=(0, 1)
     )
-    table.add_column(first, no_wrap=True)
+    # Where there is too little room, names are broken and not figures.
+    table.add_column(first, overflow="fold", min_width=_LEAST_NAME)
     for column in columns:
         table.add_column(column, justify="right", no_wrap=column != "not answered")
     return table

@@ -95,7 +95,7 @@ def test_a_mistake_is_answered_with_a_sentence_and_status_2(
 def test_a_place_that_cannot_be_written_is_told_before_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(os, "access", lambda path, mode, **_: mode != os.W_OK)
+    monkeypatch.setattr(os, "access", lambda _, mode, **__: mode != os.W_OK)
     result = CliRunner().invoke(app, ["simulate", *GIVEN.split(), "--json", "r.json"])
     assert (result.exit_code, result.stdout) == (2, "")
     assert "r.json cannot be written. Choose another place." in result.stderr
@@ -140,4 +140,19 @@ def test_whose_requests_they_are_can_be_said_for_a_trace_without_tenants() -> No
 def test_every_core_can_be_asked(core: str) -> None:
     result = CliRunner().invoke(app, ["simulate", *GIVEN.split(), "--core", core])
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("1 requests in 1 s on 1 x 256 seats")
+    assert result.stdout.startswith("1 request in 1 s on 1 x 256 seats")
+
+
+def test_what_is_not_a_terminal_gets_every_figure_and_no_trailing_blanks() -> None:
+    name = "a-customer-with-a-name-of-many-words-" * 2
+    Path("plan.yaml").write_text(SOLD.replace("hobby", name).replace("two", name))
+    Path("trace.csv").write_text(TRACE.replace("hobby", name))
+    change = f"reservation.{name}.percent=20"
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(
+        app, ["simulate", *GIVEN.split(), "--set", change]
+    )
+    assert result.exit_code == 0, result.output
+    assert "…" not in result.stdout
+    assert not [line for line in result.stdout.splitlines() if line != line.rstrip()]
+    assert f"{name} by true cost" in result.stdout
+    assert f"What {change} does\n" in result.stdout

@@ -5,6 +5,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.unit.simulator.worlds import SECOND, engine, flood, merged, plan, setup
+from tierfleet.admission.core import Core
 from tierfleet.simulator import Report, measure, simulate
 from tierfleet.simulator.baselines import Fcfs
 from tierfleet.simulator.plot import svg
@@ -60,6 +61,34 @@ def test_waits_are_curves_that_rise_to_the_border() -> None:
         assert len(curve) == 102
         assert curve == sorted(curve, key=lambda point: (point[0], -point[1]))
         assert curve[-1][1] == min(y for _, y in curve)
+
+
+def test_the_curve_of_a_tier_that_is_shed_ends_below_a_hundred_percent() -> None:
+    """Of 20 at once on two seats the queue holds two: four of 20 are ever served."""
+    tiers = [{**NAMES[1], "queue": {"maxRequests": 2}}]
+    held = plan(tiers=tiers, tenants=[{"name": "hobby", "tier": "retail"}], reservations=[])
+    made = measure(
+        simulate(setup(plan=held, engine=engine(seats=2)), flood("hobby", 20, gap=1), Core)
+    )
+    picture = drawn([("base", made)])
+    assert "% of all requests that got a seat within" in texts(picture)
+    (curve,) = points(picture, "polyline")
+    ground, top = curve[0][1], curve[0][1] - 220
+    assert (ground - curve[-1][1]) / (ground - top) == pytest.approx(4 / 20, abs=0.001)
+
+
+def test_each_change_has_a_line_of_its_own_that_fits_over_its_run() -> None:
+    changes = [f"reservation.a-customer-with-a-long-name-{n}.percent=40" for n in range(3)]
+    picture = drawn([("base", report()), ("\n".join(changes), report())])
+    bold = [e for e in picture.iter(f"{SVG}text") if e.attrib["font-weight"] == "bold"]
+    assert [line.text for line in bold] == ["base", *changes]
+    assert len({line.attrib["y"] for line in bold[1:]}) == 3
+    width = float(picture.attrib["width"])
+    for line in bold:
+        size = float(line.attrib["font-size"])
+        assert float(line.attrib["x"]) + 0.6 * size * len(line.text or "") <= width
+    highest = min(y for area in points(picture, "polygon") for _, y in area)
+    assert highest > max(float(line.attrib["y"]) for line in bold) + 20
 
 
 @pytest.mark.parametrize("count", [0, 1])
