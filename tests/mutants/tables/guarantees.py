@@ -104,8 +104,7 @@ MUTANTS = (
         "contracts.py",
         "not wall < entitlement.period_end <= latest",
         "not wall < entitlement.period_end",
-        "test_guarantees.py"
-        "::test_a_clock_that_was_far_ahead_does_not_keep_a_prepaid_period_open",
+        "test_guarantees.py::test_a_clock_that_was_far_ahead_does_not_keep_a_prepaid_period_open",
     ),
     wrong(
         "terms ignored",
