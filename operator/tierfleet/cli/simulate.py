@@ -135,7 +135,7 @@ def simulate(  # noqa: PLR0917 - one parameter per option
     if changed:
         variants = [("base", base, config), ("\n".join(changed), *_changed(base, config, changed))]
     requests = _requests(trace_file, clients_file, seed, speed_up, tenants)
-    _check_tenants(requests, base)
+    _check_tenants(requests, base, made_up=clients_file is not None)
     setups = [
         Setup(
             variant,
@@ -295,7 +295,7 @@ def _requests(
         raise sentences.mistake(f"--speed-up {speed_up:g} is no pace: give 2 for twice the load.")
     try:
         if trace_file is not None:
-            with trace_file.open(newline="", encoding="utf-8") as lines:
+            with trace_file.open(newline="", encoding="utf-8-sig") as lines:
                 requests = trace.read_azure(lines)
         else:
             assert clients_file is not None  # noqa: S101 - one of the two is given
@@ -337,13 +337,14 @@ def _weights(text: str) -> dict[str, float]:
     return weights
 
 
-def _check_tenants(requests: Sequence[TraceRequest], plan: Plan) -> None:
+def _check_tenants(requests: Sequence[TraceRequest], plan: Plan, *, made_up: bool) -> None:
     known = {tenant.name for tenant in plan.tenants}
     unknown = [name for name in trace.tenants_of(requests) if name not in known]
     if None in unknown and plan.identification.anonymous.tier is None:
+        where = "give each client a tenant" if made_up else "add a column Tenant"
         raise sentences.mistake(
-            "The requests name no tenants, and the plan lets nobody in without: add a column"
-            f" Tenant, or say whose they are: --tenants {','.join(sorted(known)[:3]) or 'NAME=1'}."
+            f"The requests name no tenants, and the plan lets nobody in without: {where}, or say"
+            f" whose they are: --tenants {','.join(sorted(known)[:3]) or 'NAME=1'}."
         )
     names = [name for name in unknown if name is not None]
     if names:

@@ -6,6 +6,7 @@ It is written by the operator, or by hand for a standalone sidecar, and describe
 `docs/plan-v1.md`; `docs/plan-v1.schema.json` is generated from these models.
 
     document.py      the whole, its version and its consistency; parse and render
+    findings.py      what is wrong with it, as a sentence
     policy.py        what comes from the TierPolicy
     fleet.py         what comes from the InferencePool
     reservations.py  what comes from CapacityReservations
@@ -19,11 +20,11 @@ from tierfleet.plan.document import (
     SCHEMA_VERSION,
     Plan,
     PlanError,
-    explain,
     json_schema,
     parse,
     render,
 )
+from tierfleet.plan.findings import CHOICE, explain
 from tierfleet.plan.fleet import Group, Model, PartitionName, PoolIdentity, most_held_back
 from tierfleet.plan.parts import MixedPartsError, join, split
 from tierfleet.plan.policy import (
@@ -55,6 +56,7 @@ from tierfleet.plan.reservations import (
 )
 
 __all__ = [
+    "CHOICE",
     "MICRO",
     "SCHEMA_VERSION",
     "Anonymous",

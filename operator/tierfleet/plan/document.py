@@ -1,8 +1,7 @@
 """The plan document as a whole: consistent, versioned by its content, read and written. Pure."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
@@ -10,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from tierfleet.plan.base import Name, Part, Percent, Sha256, sha256_hex
+from tierfleet.plan.findings import explain
 from tierfleet.plan.fleet import Group, Model, PoolIdentity
 from tierfleet.plan.policy import Burndown, Enforcement, Identification, Tenant, Tier
 from tierfleet.plan.reservations import Reservation
@@ -196,7 +196,7 @@ def parse(document: Any) -> Plan:
     try:
         return Plan.model_validate(document)
     except ValidationError as error:
-        raise PlanError(explain(error)) from error
+        raise PlanError(explain(error, Plan)) from error
 
 
 def render(plan: Plan) -> dict[str, Any]:
@@ -209,48 +209,3 @@ def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of the whole document: `docs/plan-v1.schema.json`."""
     schema = Plan.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def explain(error: ValidationError) -> str:
-    """Up to five findings as one sentence, each with its path, without input: it may be secret."""
-    findings = error.errors(include_url=False, include_input=False, include_context=False)
-    told = [_finding(finding) for finding in findings if not _follows(finding, findings)]
-    return "; ".join(told[:5]) + "."
-
-
-def _follows(finding: Mapping[str, Any], findings: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a list is too short only because what was wrong in it was not counted."""
-    path = finding["loc"]
-    return finding["type"] == "too_short" and any(
-        len(other["loc"]) > len(path) and other["loc"][: len(path)] == path for other in findings
-    )
-
-
-def _finding(finding: Mapping[str, Any]) -> str:
-    path = ".".join(str(step) for step in finding["loc"]) or "the plan"
-    if finding["type"] == "extra_forbidden":
-        return f"{path}: there is no such field{_meant(finding['loc'])}"
-    message = str(finding["msg"]).removeprefix("Value error, ")
-    return f"{path}: {message[:1].lower()}{message[1:]}"
-
-
-def _meant(path: Sequence[str | int]) -> str:
-    """The field that a person may have meant at a path that is none, as part of a sentence."""
-    schema = json_schema()
-    level: Mapping[str, Any] = schema
-    for step in path[:-1]:
-        level = _resolved(level, schema)
-        fields = level.get("properties", {})
-        level = level.get("items", {}) if isinstance(step, int) else fields.get(step, {})
-    known = _resolved(level, schema).get("properties", ())
-    close = get_close_matches(str(path[-1]), known, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
-
-
-def _resolved(level: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The object or list that a reference, perhaps an optional one, stands for."""
-    for choice in level.get("anyOf", ()):
-        if "$ref" in choice or "items" in choice:
-            level = choice
-    reference = level.get("$ref")
-    return schema["$defs"][reference.rpartition("/")[2]] if reference else level

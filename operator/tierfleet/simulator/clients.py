@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
-from tierfleet.plan import Part, explain
+from tierfleet.plan import CHOICE, Part, explain
 from tierfleet.simulator.chance import Chance
 from tierfleet.simulator.trace import SECOND, TraceError, TraceRequest
 
@@ -33,7 +33,13 @@ class Lognormal(Part):
         return self
 
 
-Length = _Tokens | Lognormal
+_NUMBER, _DISTRIBUTION = f"{CHOICE}tokens)", f"{CHOICE}lognormal)"
+Length = Annotated[
+    Annotated[_Tokens, Tag(_NUMBER)] | Annotated[Lognormal, Tag(_DISTRIBUTION)],
+    Discriminator(
+        lambda given: _DISTRIBUTION if isinstance(given, Mapping | Lognormal) else _NUMBER
+    ),
+]
 
 
 class Arrivals(StrEnum):
@@ -103,7 +109,7 @@ def parse(document: Any) -> Clients:
     try:
         return Clients.model_validate(document)
     except ValidationError as error:
-        raise TraceError(explain(error)) from None
+        raise TraceError(explain(error, Clients)) from None
 
 
 def generate(clients: Clients, seed: int) -> list[TraceRequest]:

@@ -1,4 +1,4 @@
-"""Requests that arrive: what a run is fed with. Reads the format of the Azure 2023 traces.
+"""Requests that arrive: what a run is fed with. Reads the format of the Azure traces.
 
 The format is a CSV with the columns `TIMESTAMP,ContextTokens,GeneratedTokens` (Patel et al.,
 "Splitwise", ISCA 2024; Azure/AzurePublicDataset); columns of ours may follow. It must not know
@@ -6,6 +6,7 @@ where the lines come from.
 """
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
@@ -20,6 +21,7 @@ _CACHED = "CachedTokens"
 _MAX_TOKENS = "MaxTokens"
 _SEQUENCES = "Sequences"
 _HANG_UP = "HangsUpAfterMilliseconds"
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d[ T][\d:]+)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 COLUMNS = (*_REQUIRED, _TENANT, _CACHED, _MAX_TOKENS, _SEQUENCES, _HANG_UP)
 
 
@@ -67,6 +69,9 @@ def read_azure(lines: Iterable[str]) -> list[TraceRequest]:
             f"The first line {what}. It must name the columns {','.join(_REQUIRED)}, and may"
             f" name {', '.join(COLUMNS[len(_REQUIRED) :])}."
         )
+    twice = [name for name in COLUMNS if header.count(name) > 1]
+    if twice:
+        raise TraceError(f"The first line names {', '.join(twice)} twice: leave one of them out.")
     requests = list(_requests(rows, {name: header.index(name) for name in header}, len(header)))
     if not requests:
         raise TraceError("There are no requests in it: give at least one line after the first.")
@@ -85,12 +90,19 @@ def _requests(
             raise TraceError(f"Line {line} has {len(row)} fields, the first line {width}.")
         fields = {name: row[column].strip() for name, column in columns.items()}
         hang_up = _optional(fields, _HANG_UP, line, 0)
+        prompt = _number(fields, "ContextTokens", line, 1)
+        cached = _optional(fields, _CACHED, line, 0) or 0
+        if cached > prompt:
+            raise TraceError(
+                f"Line {line}: {_CACHED} is {cached}, more than the {prompt} ContextTokens that it"
+                " is a part of; correct the line, or leave it out."
+            )
         yield TraceRequest(
             _nanoseconds(fields["TIMESTAMP"], line),
             fields.get(_TENANT) or None,
-            _number(fields, "ContextTokens", line, 1),
+            prompt,
             _number(fields, "GeneratedTokens", line, 1),
-            _optional(fields, _CACHED, line, 0) or 0,
+            cached,
             _optional(fields, _MAX_TOKENS, line, 1),
             _optional(fields, _SEQUENCES, line, 1) or 1,
             None if hang_up is None else hang_up * 1_000_000,
@@ -115,10 +127,14 @@ def _number(fields: Mapping[str, str], name: str, line: int, least: int) -> int:
 
 
 def _nanoseconds(text: str, line: int) -> int:
-    """Seven decimals, as the traces have them, are more than `datetime` keeps."""
-    whole, _, decimals = text.strip().partition(".")
+    """Seven decimals, as the traces of 2023 have them, are more than `datetime` keeps.
+
+    Those of 2024 have an offset; without one the time is in UTC.
+    """
+    found = _TIME.fullmatch(text)
     try:
-        seconds = datetime.fromisoformat(whole + "+00:00").timestamp()
+        whole, decimals, offset = found.groups("") if found else ("", "", "")
+        seconds = datetime.fromisoformat(whole + (offset or "+00:00")).timestamp()
         return int(seconds) * SECOND + int(decimals.ljust(9, "0")[:9])
     except ValueError:
         raise TraceError(

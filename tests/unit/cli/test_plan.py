@@ -45,7 +45,7 @@ def test_a_plan_that_is_good_is_printed_with_its_version(tmp_path: Path) -> None
             PLAN.replace("desired: 1", "desired: 1, maxSequence: 4"),
             "groups.0.maxSequence: there is no such field (did you mean maxSequences?). See",
         ),
-        (PLAN.replace("{name: retail, priority: 0}", ""), "tiers: tuple should have at least 1"),
+        (PLAN.replace("{name: retail, priority: 0}", ""), "tiers: at least one must be given"),
         (PLAN + "zzz: 1", "is not a plan: zzz: there is no such field. See docs"),
         (
             PLAN + "burndown: {longContext: {aboveToken: 1, input: '1', output: '1'}}",

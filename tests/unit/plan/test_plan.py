@@ -42,8 +42,15 @@ def test_a_version_that_does_not_fit_the_content_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"tiers": []}, "tiers: .*at least 1 item"),
+        ({"tiers": []}, "tiers: at least one must be given"),
+        ({"pool": "llama"}, "pool: must be a mapping of fields"),
+        ({"tiers": 3}, "tiers: must be a list"),
         ({"surprise": 1}, "surprise: there is no such field"),
+        (
+            {"reservations": [{"uid": "u", "name": "r", "tenants": ["acme"], "granted": 1,
+                               "declared": {"percent": 30}, "lendablePercent": 0}]},
+            r"reservations.0.lendablePercent: .* \(did you mean lending.lendablePercent\?\)",
+        ),
         ({"tenants": [{"name": "a", "tier": "gold"}]}, "'gold', which is not one of the tiers"),
         ({"tenants": [{"name": "a", "tier": "retail"}] * 2}, "tenant 'a' is listed twice"),
         ({"tiers": [{"name": "a", "priority": 1}] * 2}, "tier 'a' is listed twice"),

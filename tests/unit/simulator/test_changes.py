@@ -81,6 +81,8 @@ def test_the_engine_changes_by_the_names_of_its_sizes() -> None:
         ("reservation.acme.serviceTokensPerSecond=many", "granted"),
         ("tier.retail.wieght=4", "wieght"),
         ("tier.retail.weight=0", "weight"),
+        ("group.h100=null", "groups: at least one must be given."),
+        ("reservation.acme.lendablePercent=0", "(did you mean lending.lendablePercent?)"),
         ("tier.retail.priority.of=4", "priority has no fields"),
         ("tenant.acme.tier=gold", "which is not one of the tiers: enterprise, retail"),
         ("engine.seats=4", "an engine has no 'seats', but num_blocks, max_model_len"),

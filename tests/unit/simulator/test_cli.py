@@ -32,6 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("odd.csv").write_text("TIMESTAMP\n")
     Path("stranger.csv").write_text(TRACE.replace("hobby", "stranger"))
     Path("nobody.csv").write_text(TRACE.replace("hobby", ""))
+    Path("nobody.yaml").write_text(CLIENTS.replace("tenant: hobby, ", ""))
     Path("taken.svg").mkdir()
     Path("link.yaml").symlink_to("plan.yaml")
     Path("binary").write_bytes(b"\xff\xfe")
@@ -55,7 +56,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("--plan plan.yaml --clients plan.yaml", "plan.yaml cannot be used: seconds: "),
         ("--plan plan.yaml --clients none.yaml", "makes no requests: give a higher rate"),
         ("--plan plan.yaml --trace stranger.csv", "The plan has no tenant stranger: add it"),
-        ("--plan plan.yaml --trace nobody.csv", "name no tenants, and the plan lets nobody in"),
+        ("--plan plan.yaml --trace nobody.csv", "lets nobody in without: add a column Tenant, or"),
+        ("--plan plan.yaml --clients nobody.yaml", "without: give each client a tenant, or say"),
         (f"{GIVEN} --tenants acme=1", "The plan has no tenant acme"),
         (f"{GIVEN} --tenants hobby=-1", "is not a list of names and weights"),
         (f"{GIVEN} --tenants hobby=x", "is not a list of names and weights"),
@@ -134,6 +136,12 @@ def test_whose_requests_they_are_can_be_said_for_a_trace_without_tenants() -> No
     result = CliRunner().invoke(app, ["simulate", *options.split()])
     assert result.exit_code == 0, result.output
     assert "hobby" in result.stdout
+
+
+def test_a_trace_that_a_spreadsheet_saved_is_read() -> None:
+    Path("trace.csv").write_text(TRACE, encoding="utf-8-sig")
+    result = CliRunner().invoke(app, ["simulate", *GIVEN.split()])
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize("core", ["fcfs", "vtc", "tierfleet"])

@@ -83,7 +83,14 @@ def test_two_clients_of_one_tenant_are_not_the_same_requests_twice() -> None:
     ("document", "sentence"),
     [
         (None, "must be a mapping with the fields seconds and clients"),
-        ({"seconds": 1, "clients": []}, "clients: "),
+        ({"seconds": 1, "clients": []}, "clients: at least one must be given."),
+        ({"seconds": 1, "clients": [3]}, "clients.0: must be a mapping of fields."),
+        ({"seconds": 1, "clients": [], "pool": {}}, "pool: there is no such field."),
+        ({"seconds": 1, "clients": [{**EACH, "promt": 3}]}, "no such field (did you mean prompt?)"),
+        (
+            {"seconds": 1, "clients": [{**EACH, "prompt": {"medan": 5, "sigma": 1}}]},
+            "clients.0.prompt.medan: there is no such field (did you mean median?)",
+        ),
         ({"seconds": 1, "clients": [{**EACH, "rate": 3}]}, "clients.0.rate"),
         ({"seconds": 1, "clients": [{**EACH, "onSeconds": 3}]}, "go together"),
         (
@@ -97,3 +104,22 @@ def test_a_document_that_cannot_be_is_told_with_the_path(document: Any, sentence
     with pytest.raises(TraceError) as error:
         clients.parse(document)
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("length", "sentence"),
+    [
+        (-10, "clients.0.prompt: input should be greater than or equal to 1."),
+        ("long", "clients.0.prompt: input should be a valid integer"),
+        ({"median": 0, "sigma": 1}, "clients.0.prompt.median: input should be greater than 0."),
+        ({"median": 5, "sigma": 1, "min": 3, "max": 2}, "clients.0.prompt: min must not exceed"),
+    ],
+)
+def test_a_length_that_cannot_be_is_one_finding_at_the_path_that_was_written(
+    length: Any, sentence: str
+) -> None:
+    document = {"seconds": 1, "clients": [{**EACH, "prompt": length}]}
+    with pytest.raises(TraceError) as error:
+        clients.parse(document)
+    assert str(error.value).startswith(sentence)
+    assert ";" not in str(error.value)

@@ -29,6 +29,16 @@ def test_the_published_format_is_read_to_the_nanosecond() -> None:
     ]
 
 
+def test_times_may_have_an_offset_as_those_of_2024_have() -> None:
+    text = (
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+        "2024-05-10 00:00:00.009930+00:00,2162,5\n"
+        "2024-05-10 02:00:00.017335+02:00,2399,6\n"
+        "2024-05-10T00:00:01Z,76,15\n"
+    )
+    assert [request.arrival for request in read(text)] == [0, 7_405_000, 990_070_000]
+
+
 def test_it_is_read_as_a_plain_reading_of_the_file_gives() -> None:
     rows = list(csv.DictReader(io.StringIO(AZURE)))
     first = datetime.fromisoformat(rows[0]["TIMESTAMP"][:26])
@@ -66,6 +76,17 @@ def test_lines_out_of_order_are_put_in_order_and_empty_ones_left_out() -> None:
         (AZURE.replace("4808", "many"), "Line 2: ContextTokens is 'many', and must be a whole"),
         (AZURE.replace(",8\n", ",0\n"), "Line 3: GeneratedTokens is '0', and must be a whole"),
         (AZURE.replace("2023-11-16 18:17:04.0319600", "noon"), "Line 3: TIMESTAMP is 'noon'"),
+        (AZURE.replace("2023-11-16 18:17:04.0319600", "2023-11-16"), "Line 3: TIMESTAMP is"),
+        (
+            "TIMESTAMP,ContextTokens,GeneratedTokens,ContextTokens\n",
+            "The first line names ContextTokens twice: leave one of them out.",
+        ),
+        (
+            AZURE.replace("Tokens\n", "Tokens,CachedTokens\n", 1)
+            .replace(",10\n", ",10,4808\n")
+            .replace(",8\n", ",8,3181\n"),
+            "Line 3: CachedTokens is 3181, more than the 3180 ContextTokens that it is a part of",
+        ),
         (AZURE.replace("110,27", "110"), "Line 4 has 2 fields, the first line 3"),
     ],
 )
