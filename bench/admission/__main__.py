@@ -25,7 +25,10 @@ _say = Console(stderr=True)
 
 
 def main() -> int:
-    """See the module. 1 if the two builds decide differently or one cannot be made."""
+    """See the module. 1 if the two builds decide differently or one cannot be made.
+
+    A mark that is missed is only said: how fast the machine is changes from hour to hour.
+    """
     options = argparse.ArgumentParser(prog="make bench-admission", description=__doc__)
     options.add_argument("--pure", action="store_true", help="leave the compiled build out")
     arguments, rest = options.parse_known_args()

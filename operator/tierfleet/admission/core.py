@@ -421,7 +421,7 @@ class Core:
                         at = _sooner(now, at, tier.floor.tag)
             if free or self._roster.reclaims:
                 # Without a free seat too: a guarantee's patience begins when it is owed one.
-                at = _sooner(now, at, self._order.due())
+                at = _sooner(now, at, self._order.due(now))
         if at == NEVER or now < self._wake <= at:
             return
         self._wake = at
@@ -436,6 +436,9 @@ class Core:
         queued = [record for record in self._requests.values() if record.state == QUEUED]
         self._waiting.rewatch(queued)
         self._shadow.change(queued, on=plan.enforcement is Enforcement.SHADOW)
+        if self._pulse.stalled:
+            for entitlement in self._roster.balances:
+                entitlement.freeze(self._now)
         self._calendar.turned(self._now, self._roster.edge)
         self._rebuild()
         self._turn(self._now)

@@ -12,8 +12,8 @@ it waits for.
 What does not conform lives on what would be lost: earnings beyond the cap go to a second balance,
 the excess, which pays for it, so that no burst that conforms ever finds the first one spent on what
 did not (the two buckets of the single-rate three-color marker, RFC 2697). The excess saves nothing
-while nobody waits for it; while somebody waits for a seat both together come to r·(2β + ω) at most.
-Either way a reservation earns r and never more.
+while nobody waits; while somebody does, both together come to r·(2β + ω) at most. Either way a
+reservation earns r and never more.
 
 A tier's floor is the same thing with the whole tier as its queue, all of it conforming, and the
 longest wait of that as its ω.
@@ -117,16 +117,19 @@ class Entitlement(Ranked):
         self._level = self._cap
         self._retag(self._then)
 
-    @property
-    def due(self) -> int:
-        """When its next request is owed a seat.
+    def due(self, *, conforming: bool) -> int:
+        """When its next request, which does or does not conform, is owed a seat.
 
-        A conforming one from its start tag on. Others wait until the first balance is full and the
-        excess has paid for those before them.
+        A conforming one from its start tag on. Another one when both balances together are as full
+        as the first one gets while nothing waits: so it is paid for by what would be lost.
         """
-        if self.conforming or not self._gain:
+        if conforming or not self._gain:
             return self.tag
         return self.tag + self.burst - self._excess // self._gain
+
+    def soonest(self) -> int:
+        """No request of it is owed a seat before that."""
+        return min(self.tag, self.due(conforming=False))
 
     @property
     def saved(self) -> int:
@@ -255,11 +258,12 @@ class Entitlement(Ranked):
             cap = self._cap_waiting if self.conforming else self._cap
             # Earning moves the balance and the time together, so the tag stays up to the cap.
             if self._level >= cap:
-                over = self._level - cap
-                most = self._cap_both - cap if self.waiting > self.conforming else 0
-                self._excess = min(most, self._excess + over)
+                self._excess += self._level - cap
                 self._level = cap
                 self._retag(now)
+            if self._excess > 0:
+                most = self._cap_both - self._level if self.waiting else 0
+                self._excess = min(most, self._excess)
 
     def _retag(self, now: int) -> None:
         self.tag = now - self._level // self._gain if self._gain else now

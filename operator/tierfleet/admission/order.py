@@ -53,23 +53,33 @@ class Order:
             self.offer(entitlement)
 
     def offer(self, entitlement: Entitlement) -> None:
-        """The guarantee has something waiting, or its tag has come nearer."""
+        """The guarantee has something waiting, or may be owed it sooner than was thought."""
         if entitlement.live and entitlement.waiting:
-            due = entitlement.due
-            if entitlement.place < 0 or due < entitlement.rank:
-                self._owed.put(entitlement, due, entitlement.index)
+            soonest = entitlement.soonest()
+            if entitlement.place < 0 or soonest < entitlement.rank:
+                self._owed.put(entitlement, soonest, entitlement.index)
 
-    def due(self) -> int:
-        """When the next guarantee is owed something; `NEVER` if none has anything waiting."""
+    def due(self, now: int) -> int:
+        """When the next guarantee begins to be owed something; `NEVER` if none will be."""
         top = self._top()
-        return NEVER if top is None else top.due
+        if top is None or top.rank > now:
+            return NEVER if top is None else top.rank
+        # It waits for something else than the time, and others may not.
+        least = NEVER
+        for entitlement in self._owed.items:
+            head = entitlement.head()
+            if head is not None:
+                due = entitlement.due(conforming=head.reserved)
+                if now < due < least:
+                    least = due
+        return least
 
     def next(self, now: int) -> Request | None:
         """The request that takes a seat now, with who pays for it; None if none may."""
         self._begin()
         if self._owed.items:
             entitlement = self._top()
-            if entitlement is not None and entitlement.due <= now:
+            if entitlement is not None and entitlement.rank <= now:
                 request = self._reserved(now, entitlement)
                 if request is not None or self.blocked is not None:
                     return request
@@ -85,15 +95,19 @@ class Order:
     # 1
 
     def _top(self) -> Entitlement | None:
-        """The guarantee with the least tag that has a request which may run."""
+        """The guarantee that is owed something first, of those with a request that may run.
+
+        Its rank is when that is.
+        """
         owed = self._owed
         while owed.items:
             entitlement = owed.items[0]
+            head = entitlement.head()
             # Offered again when one of its tenants may run again.
-            if not entitlement.waiting or entitlement.head() is None:
+            if head is None:
                 owed.remove(entitlement)
                 continue
-            due = entitlement.due
+            due = entitlement.due(conforming=head.reserved)
             if entitlement.rank == due:
                 return entitlement
             owed.put(entitlement, due, entitlement.index)
@@ -104,7 +118,7 @@ class Order:
         found: Request | None = None
         aside: list[Entitlement] = []
         entitlement: Entitlement | None = top
-        while entitlement is not None and entitlement.due <= now:
+        while entitlement is not None and entitlement.rank <= now:
             head = entitlement.head()
             if head is None:
                 break
@@ -165,7 +179,7 @@ class Order:
         head: Request | None = None
         least: Entitlement | None = None
         for entitlement in self._owed.items:
-            if least is None or (entitlement.rank, entitlement.tie) < (least.rank, least.tie):
+            if least is None or (entitlement.tag, entitlement.index) < (least.tag, least.index):
                 candidate = entitlement.conforming_head()
                 if candidate is not None and not candidate.share.tier.is_too_long(candidate):
                     head, least = candidate, entitlement

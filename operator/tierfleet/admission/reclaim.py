@@ -63,6 +63,7 @@ class Losses:
 
     def may_double(self, now: int, at_least: int) -> bool:
         """True if as much again as was lost may be."""
+        self._slice(now)
         return self.may_lose(now, self._lost, at_least)
 
     def freed(self, nanoseconds: int) -> None:

@@ -55,6 +55,7 @@ class Request(Ranked):
         sent: the caller has part of the answer.
         aborted_at: when it was thrown out, nanoseconds; -1: never. A second time would be unfair.
         reserved: it waits among the conforming requests of its tenant.
+        joined: it counts among what waits for its tenant's reservation.
         older, newer: its neighbours in the line in which it waits.
         ages: the line by age in which it is; None if it is in none.
         before, after: its neighbours there.
@@ -65,43 +66,11 @@ class Request(Ranked):
     """
 
     __slots__ = (
-        "aborted_at",
-        "account",
-        "after",
-        "ages",
-        "arrived",
-        "asked",
-        "before",
-        "borrowed",
-        "cached",
-        "conforming",
-        "cost",
-        "deadline",
-        "estimate",
-        "expected",
-        "expiry",
-        "firm",
-        "floor",
-        "flow",
-        "id",
-        "kv",
-        "long",
-        "newer",
-        "older",
-        "output",
-        "passed",
-        "prompt",
-        "refused",
-        "reserved",
-        "seats",
-        "sent",
-        "sequence",
-        "share",
-        "spare",
-        "state",
-        "tokens",
-        "weighed",
-        "weight",
+        "aborted_at", "account", "after", "ages", "arrived", "asked", "before", "borrowed",
+        "cached", "conforming", "cost", "deadline", "estimate", "expected", "expiry", "firm",
+        "floor", "flow", "id", "joined", "kv", "long", "newer", "older", "output", "passed",
+        "prompt", "refused", "reserved", "seats", "sent", "sequence", "share", "spare", "state",
+        "tokens", "weighed", "weight",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917 - made for every request, and keywords take longer
@@ -125,7 +94,7 @@ class Request(Ranked):
         self.sequence = sequence
         self.expiry = 0
         self.state: int = QUEUED
-        self.reserved = self.conforming = self.borrowed = False
+        self.reserved = self.joined = self.conforming = self.borrowed = False
         self.firm = self.long = self.sent = self.asked = False
         self.flow = flow
         self.share: Share = flow.share

@@ -169,8 +169,8 @@ class Roster:
         account = self._contracts.payer(flow.tenant)
         flow.account = account
         tier, weight = flow.home, flow.weight or flow.home.plan.weight
+        flow.reserved = NOBODY if account is None else Line()
         if account is not None and account.plan is not None:
-            flow.reserved = Line()
             account.flows.append(flow)
             account.in_flight += flow.seats
             flow.drawn = max(flow.drawn, account.clock)
@@ -201,7 +201,8 @@ class Roster:
                 stays = share is request.share and not request.reserved
                 request.share = share
                 share.put(now, request, stays=stays)
-            if account is not None:
+            request.joined = account is not None and joins(request)
+            if account is not None and request.joined:
                 account.join(now, conforming=request.reserved)
 
     @staticmethod
@@ -296,6 +297,15 @@ class Roster:
         flow.max_in_flight = limits.in_flight
 
 
+def joins(request: Request) -> bool:
+    """True if a request that waits is its tenant's reservation's business.
+
+    One that asked for a lower tier is not, unless that is where all goes that does not conform: it
+    stands in one line with that.
+    """
+    return not request.asked or request.share is request.flow.share
+
+
 def _bucket(now: int, bucket: Bucket | None, limit: Limit | None) -> Bucket | None:
     if limit is None or bucket is None:
         return None if limit is None else Bucket(now, limit)
@@ -305,18 +315,18 @@ def _bucket(now: int, bucket: Bucket | None, limit: Limit | None) -> Bucket | No
 
 def _take_all(flow: Flow) -> list[Request]:
     """Everything of the tenant that waits, in order of arrival; its lines are empty after."""
-    found = [request for line in _lines(flow) for request in line]
+    found = _gathered(flow)
     for request in found:
         request.older = request.newer = None
     flow.reserved = NOBODY
     for share in flow.all_shares():
         share.empty()
-    return sorted(found, key=lambda request: request.sequence)
+    return found
 
 
 def _take_out(now: int, flow: Flow) -> list[Request]:
     """The same, and the queues of its tiers know that it has left them."""
-    found = sorted((r for line in _lines(flow) for r in line), key=lambda r: r.sequence)
+    found = _gathered(flow)
     for request in found:
         if request.reserved:
             flow.reserved.remove(request)
@@ -326,5 +336,8 @@ def _take_out(now: int, flow: Flow) -> list[Request]:
     return found
 
 
-def _lines(flow: Flow) -> list[Line]:
-    return [flow.reserved, *flow.all_shares()]
+def _gathered(flow: Flow) -> list[Request]:
+    lines: list[Line] = [flow.reserved, *flow.all_shares()]
+    return sorted(
+        (request for line in lines for request in line), key=lambda request: request.sequence
+    )

@@ -34,8 +34,9 @@ class Shadow:
         self._line.append(request)
 
     def join_again(self, request: Request) -> None:
-        """It was thrown out before Shadow came, and is the oldest."""
-        self._line.appendleft(request)
+        """It was thrown out before Shadow came, and has its old place."""
+        self._line.append(request)
+        self._line = deque(sorted(self._line, key=lambda one: one.sequence))
 
     def next(self, now: int) -> tuple[Request | None, int | None]:
         """The oldest request, if it may run, with the id of the one that Enforce would send."""
@@ -51,6 +52,6 @@ class Shadow:
             return None, None
         oldest = line.popleft()
         account = oldest.flow.account
-        if account is not None and account.tag <= now:
+        if account is not None and oldest.joined and account.due(conforming=oldest.reserved) <= now:
             oldest.account = account
         return oldest, choice.id if choice is not None and choice is not oldest else None

@@ -167,6 +167,7 @@ class Shed(Struct, frozen=True, gc=False):
         message: a sentence for the caller, with the limit that was met.
         waited: nanoseconds since its arrival.
         conforming: the label at arrival, of what has been queued: its reservation owed it a seat.
+            False for what was refused at arrival, by a limit of the caller's own.
     """
 
     id: int

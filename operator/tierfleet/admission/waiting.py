@@ -11,7 +11,7 @@ from tierfleet.admission.heap import Heap
 from tierfleet.admission.lines import Ages
 from tierfleet.admission.order import Order
 from tierfleet.admission.requests import Request
-from tierfleet.admission.roster import Roster
+from tierfleet.admission.roster import Roster, joins
 
 
 class Waiting:
@@ -41,8 +41,10 @@ class Waiting:
             self._roster.reserve(request, account, again=again)
         else:
             request.share.put(now, request, again=again)
-        account.join(now, conforming=request.reserved)
-        self._order.offer(account)
+        if joins(request):
+            request.joined = True
+            account.join(now, conforming=request.reserved)
+            self._order.offer(account)
 
     def leave(self, now: int, request: Request) -> None:
         """It no longer waits."""
@@ -60,8 +62,12 @@ class Waiting:
                 account.backlog -= request.cost
         else:
             request.share.leave(now, request)
-        if account is not None:
-            account.leave(now, conforming=request.reserved)
+        if request.joined:
+            request.joined = False
+            if account is not None:
+                account.leave(now, conforming=request.reserved)
+                # What it serves next may be of the other kind, and owed something sooner.
+                self._order.offer(account)
 
     def watch(self, request: Request) -> None:
         """It has found no seat at once, so it will wait in vain from `expiry` on."""

@@ -9,7 +9,8 @@ def most_held_back(seats: int) -> int:
     """Seats of an engine with so many that are kept free for what is promised: a quarter at most.
 
     Both sides of the plan go by it: the operator promises no burst that needs more, and the
-    admission core keeps no more, so that no promise can idle more than a quarter of an engine.
+    admission core keeps no more in a steady flow, so that no promise can idle more than a quarter
+    of an engine for long.
     """
     return seats // 4
 

@@ -28,8 +28,8 @@ MUTANTS = (
     wrong(
         "overflow saves nothing while it waits",
         "entitlements.py",
-        "most = self._cap_both - cap if",
-        "most = 0 if",
+        "most = self._cap_both - self._level if self.waiting else 0",
+        "most = 0",
         "test_entitlements.py"
         "::test_what_does_not_conform_loses_nothing_while_it_waits_for_a_seat_and_saves_nothing",
     ),
@@ -105,6 +105,21 @@ MUTANTS = (
         "not wall < entitlement.period_end <= latest",
         "not wall < entitlement.period_end",
         "test_guarantees.py::test_a_clock_that_was_far_ahead_does_not_keep_a_prepaid_period_open",
+    ),
+    wrong(
+        "overflow owed as if it conformed",
+        "order.py",
+        "            due = entitlement.due(conforming=head.reserved)\n            if",
+        "            due = entitlement.tag\n            if",
+        "test_guarantees.py"
+        "::test_overflow_behind_a_tenant_at_its_limit_is_owed_no_more_than_would_be_lost",
+    ),
+    wrong(
+        "woken for the first guarantee only",
+        "order.py",
+        "                if now < due < least:",
+        "                if False:",
+        "test_guarantees.py::test_a_guarantee_that_cannot_be_served_hides_no_wake_up_of_another",
     ),
     wrong(
         "terms ignored",

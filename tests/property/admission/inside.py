@@ -60,7 +60,7 @@ def seen(core: Core, request: int) -> Seen:
         line=(id(flow if reserved else share), reserved),
         first=record is (flow.reserved if reserved else share).first,
         conforming=reserved,
-        due=account.due if reserved and account is not None else None,
+        due=account.tag if reserved and account is not None else None,
         reclaims=account is not None and account.reclaims,
         priority=tier.priority,
         anytime=tier.anytime,

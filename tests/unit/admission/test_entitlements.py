@@ -40,7 +40,9 @@ def test_what_does_not_conform_takes_nothing_from_a_burst_that_does() -> None:
     untouched = subject.spare(0)
     subject.pay(0, 300 * MICRO, conforming=False)
     assert subject.spare(0) == untouched
-    assert subject.due == 300 * MILLISECOND  # when what would have been lost has paid for it
+    assert (
+        subject.due(conforming=False) == 300 * MILLISECOND
+    )  # when what would have been lost has paid for it
     assert subject.is_owed(0)
 
 
@@ -51,11 +53,30 @@ def test_what_does_not_conform_loses_nothing_while_it_waits_for_a_seat_and_saves
     for subject in (waiting, idle):
         subject.leave_all(SECOND)
         counts.append(0)
-        while subject.due <= SECOND:
+        while subject.due(conforming=False) <= SECOND:
             subject.pay(SECOND, 100 * MICRO, conforming=False)
             counts[-1] += 1
     # One from a full balance, and what came in the 600 ms of window and wait.
     assert counts == [7, 1]
+
+
+def test_both_balances_together_save_what_one_would_and_nothing_once_nobody_waits() -> None:
+    """r·(2β + ω) is 1,100: 600 of it beyond, until one that conforms waits too."""
+    subject = entitlement()
+    subject.join(0, conforming=False)
+    subject.join(SECOND, conforming=True)
+    now = SECOND + 100 * MILLISECOND
+    spent = 100 * served_at_once(subject, now, 100)
+    while subject.due(conforming=False) <= now + 500 * MILLISECOND:
+        subject.pay(now, 100 * MICRO, conforming=False)
+        spent += 100
+    assert spent <= 1_100 + 500 + 2 * 100
+    subject = entitlement()
+    subject.join(0, conforming=False)
+    subject.leave(SECOND, conforming=False)
+    subject.pay(SECOND, 500 * MICRO)
+    subject.join(SECOND + 1, conforming=False)
+    assert subject.due(conforming=False) == SECOND + 500 * MILLISECOND
 
 
 def test_debt_is_paid_back_at_the_guaranteed_rate() -> None:

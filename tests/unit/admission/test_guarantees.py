@@ -161,6 +161,92 @@ def test_what_is_produced_beyond_the_estimate_is_charged_before_the_end() -> Non
     assert not replica.is_reserved(replica.send("bronze-0"))
 
 
+def test_overflow_behind_a_tenant_at_its_limit_is_owed_no_more_than_would_be_lost() -> None:
+    """bronze-0 conforms and may not run; bronze-1's overflow is paid by another balance."""
+    limits = {"limits": {"maxConcurrentRequests": 1}}
+    replica = Replica(
+        9,
+        tiers=tiers(silver=limits),
+        reservations=[reservation(tenants=["silver-0", "bronze-1"])],
+    )
+    at_its_limit = replica.send("silver-0")
+    waits = replica.send("silver-0", 400)
+    replica.many(99, "gold-0", 1)
+    theirs = replica.many(99, "bronze-1", 100)
+    for _ in range(100):
+        replica.wait(50)
+        replica.many(9, "gold-0", 1)
+        for request in [one for one in replica.running if one != at_its_limit]:
+            replica.end(request)
+    assert waits in replica.waiting
+    reserved = [one for one in theirs if one in replica.dispatch and replica.is_reserved(one)]
+    assert 10 <= len(reserved) <= (300 * 5 + 300 * 1.1 + 200) // 100
+
+
+def test_a_guarantee_that_cannot_be_served_hides_no_wake_up_of_another() -> None:
+    """One's overflow may not sit in seats that are held back; two conforms and is owed in 33 ms."""
+    one, two = (
+        reservation(name, tenants=[tenant])
+        for name, tenant in (("one", "bronze-0"), ("two", "bronze-1"))
+    )
+    replica = Replica(8, reservations=[one, two])
+    replica.wait(1_500)
+    replica.many(40, "gold-0", 1)
+    spent = replica.send("bronze-0", 170)
+    replica.send("bronze-0")
+    replica.end(spent)
+    replica.wait(650)
+    replica.end(replica.send("bronze-1", 160))
+    owed = replica.send("bronze-1")
+    assert owed in replica.waiting
+    replica.wait(34)
+    assert replica.is_reserved(owed)
+
+
+def test_what_is_owed_sooner_once_nothing_conforming_waits_goes_before_others_in_time() -> None:
+    """e saves for its overflow while that waits; when its conforming one goes, that is owed."""
+    patient = {"queue": {"maxRequests": 1000, "maxWaitMilliseconds": 600_000}}
+    slow: dict[str, Any] = {"granted": 100, "maxWaitMilliseconds": 4_000}
+    replica = Replica(
+        4,
+        tiers=tiers(bronze=patient, gold=patient),
+        reservations=[
+            reservation("c", tenants=["bronze-1"], **slow),
+            reservation("e", **slow),
+        ],
+    )
+    replica.send("bronze-1", 1_600)
+    golden = replica.many(24, "gold-0", 1)
+    replica.send("bronze-0", 245)
+    gone = replica.send("bronze-0")
+    overflow = replica.many(3, "bronze-0")
+    replica.end(golden[0])
+    replica.hang_up(gone)
+    replica.wait(14_000)
+    replica.send("bronze-1", 1)
+    replica.send("bronze-0", 240)
+    last = replica.send("bronze-0", 1)
+    replica.end(golden[1])
+    replica.hang_up(last)
+    replica.wait(10)
+    replica.end_oldest()
+    assert replica.started[-1] == overflow[0]
+    assert replica.is_reserved(overflow[0])
+
+
+def test_what_asks_for_a_lower_tier_saves_nothing_up_for_its_reservation() -> None:
+    """The first conforms and uses all that was saved; nothing was saved for a second."""
+    replica = Replica(reservations=[reservation(tenants=["gold-0"])])
+    running = replica.send("silver-0")
+    replica.send("gold-0", tier="bronze")
+    replica.wait(5_000)
+    first, second = replica.many(2, "gold-0", 170)
+    replica.end(running)
+    replica.end(first)
+    assert replica.is_reserved(first)
+    assert not replica.is_reserved(second)
+
+
 # Terms and prepaid balances
 
 

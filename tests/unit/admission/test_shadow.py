@@ -40,6 +40,18 @@ def test_in_shadow_a_guarantee_that_is_owed_still_pays_for_its_requests() -> Non
     assert not replica.is_reserved(second)
 
 
+def test_in_shadow_too_a_reservation_pays_for_no_more_than_it_earns() -> None:
+    """100 requests of 100 at once, and 20 s: 300 a second, 330 saved, one more of each balance."""
+    replica = Replica(enforcement="Shadow", reservations=[reservation()])
+    own = replica.many(100, "bronze-0", 100)
+    for _ in range(100):
+        replica.wait(200)
+        if replica.running:
+            replica.end_oldest()
+    reserved = [one for one in own if one in replica.dispatch and replica.is_reserved(one)]
+    assert 50 <= len(reserved) <= (300 * 20 + 330 + 200) // 100
+
+
 def test_in_shadow_no_seat_is_held_back_and_none_stays_empty() -> None:
     keeps = reservation(lending={"lendablePercent": 0})
     replica = Replica(10, enforcement="Shadow", reservations=[keeps])

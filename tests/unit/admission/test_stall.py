@@ -86,18 +86,24 @@ def test_a_floor_earns_nothing_while_the_engine_has_stalled() -> None:
     assert waiting in replica.waiting
 
 
-@pytest.mark.parametrize("arrives", [False, True], ids=["nothing arrives", "one arrives"])
-def test_a_guarantee_earns_at_all_times_but_those_of_a_stall(arrives: bool) -> None:
+@pytest.mark.parametrize("meanwhile", ["nothing", "one arrives", "a plan leaves it out"])
+def test_a_guarantee_earns_at_all_times_but_those_of_a_stall(meanwhile: str) -> None:
     """2,000 behind is 20 s: 10 before the stall, 15 that do not count, 10 after it."""
-    replica = Replica(4, reservations=[reservation(granted=100)])
+    plans = [reservation(granted=100)]
+    replica = Replica(4, reservations=plans)
     first = replica.send("bronze-0", 2050)
     replica.engine(tokens=5)
     replica.wait(10_000)
     replica.send("gold-0")
     replica.wait(14_000)
-    if arrives:
+    if meanwhile != "nothing":
         replica.hang_up(replica.send("bronze-0"))
+    if meanwhile == "a plan leaves it out":
+        replica.replan()
+        replica.replan(reservations=plans)
     replica.wait(1_000)
+    if meanwhile != "nothing":
+        replica.hang_up(replica.send("bronze-0"))
     replica.engine(tokens=6)
     replica.end(first)
     replica.wait(5_000)
