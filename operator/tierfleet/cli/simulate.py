@@ -2,9 +2,7 @@
 
 import gc
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,12 +10,10 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console, RenderableType
-from rich.progress import Progress
 
 from tierfleet.admission.core import Core
 from tierfleet.admission.supported import unsupported
-from tierfleet.cli import sentences
+from tierfleet.cli import outputs, sentences
 from tierfleet.engine.config import EngineConfig
 from tierfleet.engine.presets import PRESETS
 from tierfleet.plan import Plan, PlanError
@@ -40,9 +36,6 @@ from tierfleet.simulator.baselines import Fcfs, Vtc
 from tierfleet.simulator.overselling import oversold
 
 _DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
-_LEAST_WIDTH = 80
-"""Columns that the figures need; a narrower terminal breaks lines."""
-_WIDEST = 10_000
 
 
 class CoreName(StrEnum):
@@ -123,7 +116,7 @@ def simulate(  # noqa: PLR0917 - one parameter per option
     Prints waits, times to the first token, what each tier and tenant got, and how well each
     reservation was kept. With --set, for the plan as it is and as it would be.
     """
-    _check_outputs(json_file, plot_file, [plan, trace_file, clients_file])
+    outputs.check(json_file, plot_file, [plan, trace_file, clients_file])
     if engine not in PRESETS:
         raise sentences.mistake(
             f"There is no engine {engine!r}. Give one of {', '.join(PRESETS)} to --engine."
@@ -154,13 +147,13 @@ def simulate(  # noqa: PLR0917 - one parameter per option
         _warn_if_oversold(name.replace("\n", ", "), variant, setup.start)
     # A million requests that stay to the end are not worth looking at for garbage.
     gc.freeze()
-    with _progress(len(requests) * len(setups)) as watch:
+    with outputs.progress(len(requests) * len(setups)) as watch:
         reports = [
             measure(simulation.simulate(setup, requests, _CORES[core], watch)) for setup in setups
         ]
-    _print(tables.summary(reports[0]))
+    outputs.show(tables.summary(reports[0]))
     if changed:
-        _print(tables.comparison(reports[0], reports[1], named))
+        outputs.show(tables.comparison(reports[0], reports[1], named))
     if json_file:
         made: dict[str, Any] = {
             "plan": base.version,
@@ -171,9 +164,9 @@ def simulate(  # noqa: PLR0917 - one parameter per option
             "base": reports[0].as_dict(),
             "changed": reports[1].as_dict() if changed else None,
         }
-        _write(json_file, json.dumps(made, indent=1) + "\n")
+        outputs.write(json_file, json.dumps(made, indent=1) + "\n")
     if plot_file:
-        _write(plot_file, plot.svg(_headings(variants, reports, engine)))
+        outputs.write(plot_file, plot.svg(_headings(variants, reports, engine)))
 
 
 def _headings(
@@ -186,37 +179,6 @@ def _headings(
 
 
 # What is given
-
-
-def _check_outputs(
-    json_file: Path | None, plot_file: Path | None, given: Sequence[Path | None]
-) -> None:
-    """Before minutes are spent on what then cannot be written, or on what is then written over."""
-    inputs = [path for path in given if path is not None]
-    inputs += [part for path in inputs if path.is_dir() for part in path.iterdir()]
-    outputs = [path for path in (json_file, plot_file) if path is not None]
-    for path in outputs:
-        if not path.parent.is_dir():
-            raise sentences.mistake(f"There is no folder {path.parent} to write {path.name} to.")
-        if path.is_dir():
-            raise sentences.mistake(f"{path} is a folder: name a file in it to write to.")
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise sentences.mistake(f"{path} cannot be written. Choose another place.")
-        if any(_same(path, other) for other in inputs):
-            raise sentences.mistake(
-                f"{path} is read, and would be written over. Choose another place."
-            )
-    if len(outputs) == 2 and _same(*outputs):
-        raise sentences.mistake(f"--json and --plot are both {json_file}: give each its own file.")
-    if plot_file is not None and plot_file.suffix != ".svg":
-        raise sentences.mistake(
-            f"Plots are SVG: give --plot a file that ends with .svg, not {plot_file.name}."
-        )
-
-
-def _same(one: Path, other: Path) -> bool:
-    both_exist = one.exists() and other.exists()
-    return one.samefile(other) if both_exist else one.resolve() == other.resolve()
 
 
 def _plan(path: Path) -> Plan:
@@ -352,45 +314,3 @@ def _check_tenants(requests: Sequence[TraceRequest], plan: Plan, *, made_up: boo
             f"The plan has no tenant {', '.join(names[:5])}: add it to the plan, or say whose the"
             " requests are with --tenants."
         )
-
-
-# What comes out
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on standard error, if that is a terminal; yields what is called for each request."""
-    console = Console(stderr=True)
-    done = 0
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("simulating", total=total)
-
-        def watch() -> None:
-            nonlocal done
-            done += 1
-            if not done % 500:
-                progress.update(task, completed=done)
-
-        yield watch
-
-
-def _print(table: RenderableType) -> None:
-    """As wide as needed into files and pipes; names, not figures, are broken in a terminal."""
-    console = Console()
-    if console.is_terminal:
-        console.width = max(console.width, _LEAST_WIDTH)
-        console.print(table)
-        return
-    console = Console(width=_WIDEST)
-    with console.capture() as capture:
-        console.print(table)
-    typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise sentences.mistake(
-            f"{path} cannot be written: {error.strerror}. Choose another place."
-        ) from None

@@ -54,6 +54,13 @@ def test_every_command_of_the_page_runs(options: str, folder: Path) -> None:
     assert "service tokens/s" in run(folder, *shlex.split(options))
 
 
+def test_the_page_shows_the_files_that_are_in_the_examples() -> None:
+    shown = re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert dict(shown) == {
+        path.name: path.read_text() for path in (PAGE.parents[1] / "examples/simulate").iterdir()
+    }
+
+
 def test_the_page_has_commands() -> None:
     assert len(commands()) >= 3
 
