@@ -150,7 +150,8 @@ class Finds(NamedTuple):
 def blocked(core: Core) -> Finds | None:
     """What the reservation finds that all others wait behind; None without such a one."""
     account, seats = core._order.blocked, core._seats
-    if account is None:
+    if account is None or not core._waiting.number:
+        # It is as of the last time that somebody waited.
         return None
     head = account.head()
     assert head is not None, "others wait behind a reservation for which nothing waits"
