@@ -17,7 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from tierfleet.admission.types import Arrival, Dispatch, Outcome, Shed
+from tierfleet.admission.types import Arrival, Dispatch, Outcome, Settled, Shed
+from tierfleet.plan import MICRO
 from tierfleet.sidecar import answers
 from tierfleet.sidecar.answers import Answer
 from tierfleet.sidecar.client import ClientConnection
@@ -66,8 +67,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_asked", "_client", "_fields", "_length", "_meter", "_number", "_payload", "_retried",
-        "_rules", "_shared", "_stage", "_status", "_upstream", "arrived", "record",
+        "_asked", "_client", "_fields", "_length", "_meter", "_number", "_payload", "_remembered",
+        "_retried", "_rules", "_shared", "_stage", "_status", "_upstream", "arrived", "record",
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +93,7 @@ class Exchange:
         self._stage = Stage.WAITING
         self._upstream: UpstreamConnection | None = None
         self._retried = False
+        self._remembered = False
         self._status = 0
         self._fields: Fields = []
         self._length: int | None = None
@@ -118,6 +120,10 @@ class Exchange:
         record.tier = decision.tier
         record.partition = decision.partition.value
         record.reservation = decision.reservation
+        record.conforming = decision.conforming
+        record.borrowed = decision.borrowed
+        record.shadow_refused = decision.refused or ""
+        record.shadow_passed = decision.instead_of is not None
         record.wait_ms = decision.waited / _NS_PER_MS
         self._shared.metrics.dispatched(
             decision.tier, record.partition, decision.waited / _NS_PER_S
@@ -128,6 +134,7 @@ class Exchange:
     def shed(self, decision: Shed) -> None:
         """See `Ticket`."""
         self.record.wait_ms = decision.waited / _NS_PER_MS
+        self.record.conforming = decision.conforming
         self._answer(answers.shed(decision), RequestOutcome.REFUSED)
 
     def evicted(self, *, requeued: bool) -> None:
@@ -143,6 +150,12 @@ class Exchange:
             self._client.cut()
         else:
             self._answer(answers.evicted(), RequestOutcome.EVICTED)
+
+    def settled(self, decision: Settled) -> None:
+        """See `Ticket`."""
+        self.record.cost = decision.cost / MICRO
+        self.record.billed = decision.billed / MICRO
+        self._remember()
 
     # From the client
 
@@ -294,6 +307,7 @@ class Exchange:
         self._client.answer(answer, fields)
 
     def _over(self, status: int, outcome: RequestOutcome, reason: str) -> None:
+        has_seat = self._stage is not Stage.WAITING
         self._stage = Stage.OVER
         self._payload = b""
         record = self.record
@@ -305,7 +319,15 @@ class Exchange:
             record.output_tokens = self._meter.output_tokens
             record.prompt_tokens = usage.prompt_tokens if usage else self._asked.prompt_tokens
             record.cached_tokens = usage.cached_tokens if usage else 0
-        self._shared.remember(record, self.arrived)
+        if not has_seat:
+            # Else when it is known what it has cost.
+            self._remember()
+
+    def _remember(self) -> None:
+        """Once: a seat may be on its way to a request whose client has just gone."""
+        if not self._remembered:
+            self._remembered = True
+            self._shared.remember(self.record, self.arrived)
 
     def _leave(self, outcome: Outcome) -> None:
         usage = self._meter.usage if self._meter is not None else None

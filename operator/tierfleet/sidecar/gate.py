@@ -22,6 +22,7 @@ from tierfleet.admission.types import (
     Headroom,
     Outcome,
     Progress,
+    Settled,
     Shed,
     TierLoad,
     WakeAt,
@@ -52,6 +53,10 @@ class Ticket(Protocol):
 
     def evicted(self, *, requeued: bool) -> None:
         """Take it out of the engine, at once; requeued it will be dispatched again."""
+        ...
+
+    def settled(self, decision: Settled) -> None:
+        """What it has cost in the end: once for each that leaves the engine for good."""
         ...
 
 
@@ -122,14 +127,14 @@ class Gate:
             cached_tokens: of its prompt.
         """
         self._last_progress(number, prompt_tokens, cached_tokens)
-        self._tickets.pop(number, None)
-        self._carry_out(self._core.finish(self._clock(), number, outcome))
+        ticket = self._tickets.pop(number, None)
+        self._carry_out(_settle(ticket, self._core.finish(self._clock(), number, outcome)))
 
     def abort(self, number: int) -> None:
         """Its client is gone, and the engine has been told if it had it."""
         self._last_progress(number)
-        self._tickets.pop(number, None)
-        self._carry_out(self._core.abort(self._clock(), number))
+        ticket = self._tickets.pop(number, None)
+        self._carry_out(_settle(ticket, self._core.abort(self._clock(), number)))
 
     # From the process
 
@@ -211,7 +216,8 @@ class Gate:
             del self._tickets[number]
         ticket.evicted(requeued=decision.requeued)
         # The connection is closed; the engine lets go at its next step, which nothing tells us of.
-        self._carry_out(self._core.finish(self._clock(), number, Outcome.ABORTED))
+        decisions = self._core.finish(self._clock(), number, Outcome.ABORTED)
+        self._carry_out(_settle(ticket, decisions))
 
     # Time
 
@@ -275,3 +281,12 @@ class Gate:
         if produced or prompt_tokens or cached_tokens:
             last = Progress(number, prompt_tokens, cached_tokens, produced)
             self._carry_out(self._core.progress(self._clock(), (last,)))
+
+
+def _settle(ticket: Ticket | None, decisions: Sequence[Decision]) -> Sequence[Decision]:
+    """Tells the ticket what it has cost before anything else that follows from its end."""
+    if ticket is not None:
+        for decision in decisions:
+            if isinstance(decision, Settled):
+                ticket.settled(decision)
+    return decisions

@@ -34,6 +34,12 @@ class Record(msgspec.Struct, kw_only=True):
         status: of the answer; 499 when the client went before one.
         outcome: see `RequestOutcome`.
         reason: why it was refused, or what broke.
+        conforming: its reservation's label at arrival; None if no seat was decided on.
+        borrowed: it conformed, and was sent before its reservation owed it a seat.
+        cost: what decided who was next, in service tokens at the scheduling rates.
+        billed: what it costs the tenant, in service tokens at the billing rates.
+        shadow_refused: with enforcement Shadow, why Enforce would have refused it.
+        shadow_passed: with enforcement Shadow, Enforce would have sent another one then.
         wait_ms: in our queue.
         ttft_ms: from the whole request to the first byte of the answer's body.
         plan: version of the plan that admitted it.
@@ -51,6 +57,12 @@ class Record(msgspec.Struct, kw_only=True):
     tier: str = ""
     partition: str = ""
     reservation: str | None = None
+    conforming: bool | None = None
+    borrowed: bool = False
+    cost: float = 0.0
+    billed: float = 0.0
+    shadow_refused: str = ""
+    shadow_passed: bool = False
     stream: bool = False
     wait_ms: float | None = None
     ttft_ms: float | None = None

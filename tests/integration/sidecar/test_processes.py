@@ -102,6 +102,10 @@ async def test_an_alias_is_served_and_what_it_cost_is_logged(
     assert (line["tenant"], line["tier"], line["partition"]) == ("acme", "enterprise", "reserved")
     assert (line["status"], line["outcome"], line["reservation"]) == (200, "served", "acme")
     assert line["ttft_ms"] > 0
+    assert line["conforming"] is True
+    # The plan's rates: 1 an input token, 0.1 one from the cache, 4 an output token.
+    cost = line["prompt_tokens"] - 0.9 * line["cached_tokens"] + 4 * 7
+    assert line["cost"] == line["billed"] == pytest.approx(cost)
 
 
 @pytest.mark.parametrize("stream", [True, False])

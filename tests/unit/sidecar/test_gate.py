@@ -18,11 +18,12 @@ from tierfleet.admission.types import (
     Outcome,
     Partition,
     Progress,
+    Settled,
     Shed,
     ShedReason,
     WakeAt,
 )
-from tierfleet.plan import Plan
+from tierfleet.plan import MICRO, Plan
 from tierfleet.sidecar import gate as gates
 from tierfleet.sidecar.gate import Gate
 
@@ -45,6 +46,9 @@ class Caller:
     def evicted(self, *, requeued: bool) -> None:
         self.told.append("requeued" if requeued else "evicted")
         self.output_tokens = 0
+
+    def settled(self, decision: Settled) -> None:
+        self.told.append(decision)
 
 
 def gate(document: Plan | None = None) -> tuple[Gate, Scripted]:
@@ -80,6 +84,21 @@ async def test_the_core_is_told_the_time_of_day_even_when_nothing_happens(
     core.heard.clear()
     await until(lambda: len(core.heard) >= 2)
     one.close()
+
+
+async def test_who_leaves_is_told_once_what_it_has_cost() -> None:
+    to, _ = gate()
+    first, ended = submit(to)
+    second, gone = submit(to)
+    third, waits = submit(to)
+    ended.output_tokens = 5
+    to.abort(third)
+    to.finish(first, Outcome.COMPLETED)
+    to.abort(second)
+    (cost,) = [told for told in ended.told if isinstance(told, Settled)]
+    assert (cost.cost, cost.billed) == ((10 + 4 * 5) * MICRO, (10 + 4 * 5) * MICRO)
+    assert [type(told) for told in gone.told] == [Dispatch, Settled]
+    assert waits.told == []
 
 
 async def test_a_freed_seat_goes_to_who_waits_before_finish_returns() -> None:
