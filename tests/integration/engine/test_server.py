@@ -308,6 +308,9 @@ async def refused(engine: EngineProcess) -> None:
                 _, writer = await asyncio.open_connection(host, int(port))
             except ConnectionRefusedError:
                 return
+            except ConnectionResetError:
+                # It was in the backlog of the socket that has just been closed.
+                continue
             writer.close()
             await asyncio.sleep(0.02)
 
