@@ -409,19 +409,22 @@ class Core:
         at = self._calendar.edge
         if self._waiting.number:
             # What was due before now waits for something else.
-            at = _sooner(now, at, self._waiting.due())
-            at = _sooner(now, at, self._pulse.due())
-            at = _sooner(now, at, self._reclaim.due())
+            if now < (due := self._waiting.due) < at:
+                at = due
+            if now < (due := self._pulse.due()) < at:
+                at = due
+            if now < (due := self._reclaim.due()) < at:
+                at = due
             free = self._seats.taken < self._seats.total
             if free:
-                if self._seats.held:
-                    at = _sooner(now, at, self._hold.due)
+                if self._seats.held and now < (due := self._hold.due) < at:
+                    at = due
                 for tier in self._roster.floors:
-                    if tier.waiting and tier.floor is not None:
-                        at = _sooner(now, at, tier.floor.tag)
-            if free or self._roster.reclaims:
-                # Without a free seat too: a guarantee's patience begins when it is owed one.
-                at = _sooner(now, at, self._order.due(now))
+                    if tier.waiting and tier.floor is not None and now < tier.floor.tag < at:
+                        at = tier.floor.tag
+            # Without a free seat too: a guarantee's patience begins when it is owed one.
+            if (free or self._roster.reclaims) and now < (due := self._order.due(now)) < at:
+                at = due
         if at == NEVER or now < self._wake <= at:
             return
         self._wake = at
@@ -454,8 +457,3 @@ class Core:
             entitlement.keep = 0
             self._running.keep(entitlement)
         self._order.rebuild()
-
-
-def _sooner(now: int, at: int, due: int) -> int:
-    """What was due before now waits for something else."""
-    return due if now < due < at else at

@@ -76,7 +76,12 @@ class Bucket:
     def settle(self, now: int, units: int) -> None:
         """Charges more (positive) or gives back (negative), without asking."""
         self._refill(now)
-        self._level = min(self._limit.depth, self._level - units * self._limit.unit)
+        limit = self._limit
+        # Two products of what is positive: compiled, those of negative numbers are slow.
+        if units > 0:
+            self._level -= units * limit.unit
+        else:
+            self._level = min(limit.depth, self._level + -units * limit.unit)
 
     def allowance(self, now: int) -> Allowance:
         """What the bucket shows: whole units, rounded against the caller so that it is true."""
@@ -88,9 +93,14 @@ class Bucket:
         )
 
     def _level_at(self, now: int) -> int:
-        if now <= self._then:
+        passed = now - self._then
+        if passed <= 0:
             return self._level
-        return min(self._limit.depth, self._level + (now - self._then) * self._limit.gain)
+        limit = self._limit
+        # By a quotient and not by the product, which is a large number after a long silence.
+        if passed > (limit.depth - self._level) // limit.gain:
+            return limit.depth
+        return self._level + passed * limit.gain
 
     def _refill(self, now: int) -> None:
         if now > self._then:

@@ -60,7 +60,10 @@ class Order:
                 self._owed.put(entitlement, soonest, entitlement.index)
 
     def due(self, now: int) -> int:
-        """When the next guarantee begins to be owed something; `NEVER` if none will be."""
+        """No guarantee begins to be owed something before that; `NEVER` if none will be."""
+        owed = self._owed.items
+        if owed and owed[0].rank > now:
+            return owed[0].rank
         top = self._top()
         if top is None or top.rank > now:
             return NEVER if top is None else top.rank
@@ -77,7 +80,9 @@ class Order:
     def next(self, now: int) -> Request | None:
         """The request that takes a seat now, with who pays for it; None if none may."""
         self._begin()
-        if self._owed.items:
+        owed = self._owed.items
+        # Ranks are never later than what they stand for: whatever makes it sooner is an `offer`.
+        if owed and owed[0].rank <= now:
             entitlement = self._top()
             if entitlement is not None and entitlement.rank <= now:
                 request = self._reserved(now, entitlement)

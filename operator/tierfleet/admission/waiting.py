@@ -19,15 +19,18 @@ class Waiting:
 
     Attributes:
         number: requests that wait.
+        due: no request will have waited in vain before that. It may be early: the one that would
+            have may have left since.
     """
 
-    __slots__ = ("_ages", "_early", "_order", "_roster", "number")
+    __slots__ = ("_ages", "_early", "_order", "_roster", "due", "number")
 
     def __init__(self, roster: Roster, order: Order) -> None:
         self._roster = roster
         self._order = order
         self._early: Heap[Request] = Heap()
         self._ages: list[Ages] = []
+        self.due = NEVER
         self.number = 0
 
     def put(self, now: int, request: Request, *, again: bool = False) -> None:
@@ -71,6 +74,7 @@ class Waiting:
 
     def watch(self, request: Request) -> None:
         """It has found no seat at once, so it will wait in vain from `expiry` on."""
+        self.due = min(self.due, request.expiry)
         ages = request.flow.home.ages
         newest = ages.newest
         if newest is None or newest.expiry <= request.expiry:
@@ -81,6 +85,7 @@ class Waiting:
     def rewatch(self, requests: Iterable[Request]) -> None:
         """These are all that wait, and their tiers may be others than before."""
         self._early.clear()
+        self.due = NEVER
         for request in requests:
             request.ages = request.before = request.after = None
         self._ages = [tier.ages for tier in self._roster.tiers.values()]
@@ -89,15 +94,13 @@ class Waiting:
         for request in sorted(requests, key=lambda one: (one.expiry, one.sequence)):
             self.watch(request)
 
-    def due(self) -> int:
-        """When the next one has waited in vain; `NEVER` if none waits."""
-        oldest = self._oldest()
-        return NEVER if oldest is None else oldest.expiry
-
     def expired(self, now: int) -> Request | None:
         """One that has waited in vain; None if none has. It has to leave before the next call."""
+        if now < self.due:
+            return None
         oldest = self._oldest()
-        return oldest if oldest is not None and oldest.expiry <= now else None
+        self.due = NEVER if oldest is None else oldest.expiry
+        return oldest if self.due <= now else None
 
     def _oldest(self) -> Request | None:
         early = self._early.items
