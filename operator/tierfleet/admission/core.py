@@ -76,7 +76,7 @@ class Core:
         self._settlement = Settlement(plan)
         self._roster = Roster(0, self._calendar.wall(0), plan, limits.group)
         self._order = Order(self._roster, self._seats)
-        self._shadow = Shadow(self._order, self._seats)
+        self._shadow = Shadow(self._order, self._seats, self._settlement)
         self._waiting = Waiting(self._roster, self._order)
         self._running = Running(self._seats, self._order, self._hold, self._pulse)
         self._reclaim = Reclaim(self._roster, self._seats)
@@ -129,10 +129,13 @@ class Core:
                 # In Shadow, where nothing is refused at arrival.
                 self._shedding.expire(now, out)
             tier = record.share.tier
-            if tier.waiting > tier.bound and not self._shadow.on:
-                self._shedding.push_out(now, tier, out)
-                # What is turned away may have been what the others waited behind.
-                self._fill(now, out)
+            if tier.is_too_full():
+                if self._shadow.on:
+                    self._shadow.push_out(now, tier)
+                else:
+                    self._shedding.push_out(now, tier, out)
+                    # What is turned away may have been what the others waited behind.
+                    self._fill(now, out)
         self._wake_up(now, out)
         return out
 

@@ -62,8 +62,12 @@ class Settlement:
 
     def forgive(self, now: int, request: Request) -> None:
         """It ran nowhere: it costs nothing, and all its limits are given back."""
-        self._charge_tokens(now, request, 0)
+        self.give_back(now, request)
         self._charge_cost(now, request, 0)
+
+    def give_back(self, now: int, request: Request) -> None:
+        """What it has taken of its tenant's limits."""
+        self._charge_tokens(now, request, 0)
         flow = request.flow
         if flow.requests is not None and request.refused is None:
             flow.requests.settle(now, -1)

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from tierfleet.admission.order import Order
 from tierfleet.admission.requests import QUEUED, Request
 from tierfleet.admission.seats import Seats
+from tierfleet.admission.settlement import Settlement
+from tierfleet.admission.shares import Share, TierQueue
+from tierfleet.admission.types import ShedReason
 
 
 class Shadow:
@@ -15,28 +18,35 @@ class Shadow:
         on: it is in force; else nothing is noted here.
     """
 
-    __slots__ = ("_line", "_order", "_seats", "on")
+    __slots__ = ("_let_wait", "_line", "_order", "_seats", "_settlement", "on")
 
-    def __init__(self, order: Order, seats: Seats) -> None:
+    def __init__(self, order: Order, seats: Seats, settlement: Settlement) -> None:
         self._order = order
         self._seats = seats
+        self._settlement = settlement
         self._line: deque[Request] = deque()
+        # Of each share what Enforce would have waiting too, with what no longer waits.
+        self._let_wait: dict[Share, deque[Request]] = {}
         self.on = False
 
     def change(self, waiting: Iterable[Request], *, on: bool) -> None:
         """A new plan; these wait."""
         self.on = on
-        line = sorted(waiting, key=lambda request: request.sequence) if on else ()
-        self._line = deque(line)
+        self._line.clear()
+        self._let_wait.clear()
+        if on:
+            for request in sorted(waiting, key=lambda one: one.sequence):
+                self.join(request)
 
     def join(self, request: Request) -> None:
         """It begins to wait."""
         self._line.append(request)
+        if request.refused is None and not request.reserved:
+            self._let_wait.setdefault(request.share, deque()).append(request)
 
     def join_again(self, request: Request) -> None:
         """It was thrown out before Shadow came, and has its old place."""
-        self._line.append(request)
-        self._line = deque(sorted(self._line, key=lambda one: one.sequence))
+        self.change([*(one for one in self._line if one.state == QUEUED), request], on=True)
 
     def next(self, now: int) -> tuple[Request | None, int | None]:
         """The oldest request, if it may run, with the id of the one that Enforce would send."""
@@ -47,11 +57,40 @@ class Shadow:
             self._order.passed = []
         line = self._line
         while line and line[0].state != QUEUED:
-            line.popleft()
+            self._forget(line.popleft())
         if not line or self._seats.taken + line[0].seats > self._seats.total:
             return None, None
         oldest = line.popleft()
+        self._forget(oldest)
         account = oldest.flow.account
         if account is not None and oldest.joined and account.due(conforming=oldest.reserved) <= now:
             oldest.account = account
         return oldest, choice.id if choice is not None and choice is not oldest else None
+
+    def push_out(self, now: int, tier: TierQueue) -> None:
+        """Notes whom Enforce would turn away, as the queue is fuller than it may be."""
+        while tier.is_too_full():
+            heaviest = tier.heaviest()
+            newest = None if heaviest is None else self._newest(heaviest.share)
+            if newest is None:
+                return
+            self._settlement.give_back(now, newest)
+            newest.share.refuse(newest, ShedReason.QUEUE_FULL)
+
+    def _newest(self, share: Share) -> Request | None:
+        """The newest of a share that Enforce would have waiting; taken from its line."""
+        line = self._let_wait.get(share)
+        while line:
+            newest = line.pop()
+            if newest.state == QUEUED:
+                return newest
+        return None
+
+    def _forget(self, request: Request) -> None:
+        """The oldest of all goes."""
+        line = self._let_wait.get(request.share)
+        if line is not None:
+            if line and line[0] is request:
+                line.popleft()
+            if not line:
+                del self._let_wait[request.share]

@@ -13,6 +13,7 @@ from tierfleet.admission.heap import Heap
 from tierfleet.admission.limits import UNLIMITED, TierLimits
 from tierfleet.admission.lines import Ages, Line
 from tierfleet.admission.requests import Request
+from tierfleet.admission.types import ShedReason
 from tierfleet.plan import Preemption, Tier
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Share(Line):
         weight: of the tenant among its equals.
         v: service received, micro service tokens divided by the weight: the least is served next.
         base: refunds take `v` no lower: the clock when the tenant last came back.
-        backlog: micro service tokens of what waits.
+        backlog: micro service tokens of what waits, but for what only Shadow lets wait.
         heavy: in the tier's heap of backlogs; None if there is none.
     """
 
@@ -79,14 +80,26 @@ class Share(Line):
         else:
             self.append(request)
         request.reserved = False
-        self.backlog += request.cost
+        if request.refused is None:
+            self.backlog += request.cost
+        else:
+            self.tier.refused += 1
         self.tier.put(now, self)
 
     def leave(self, now: int, request: Request) -> None:
         """The request no longer waits."""
         self.remove(request)
-        self.backlog -= request.cost
+        if request.refused is None:
+            self.backlog -= request.cost
+        else:
+            self.tier.refused -= 1
         self.tier.leave(now, self)
+
+    def refuse(self, request: Request, reason: ShedReason) -> None:
+        """In Shadow: Enforce would not let it wait on."""
+        request.refused = reason
+        self.backlog -= request.cost
+        self.tier.refused += 1
 
     def empty(self) -> None:
         """Forgets what waits."""
@@ -151,6 +164,7 @@ class TierQueue:
         preemptible: its running requests may be aborted at some time.
         anytime: at any time.
         waiting: requests that wait in its shares.
+        refused: those of them that Enforce would have turned away.
         reserved_waiting: conforming requests of its tenants.
         in_flight: its running requests.
         long_running: those with long contexts.
@@ -161,7 +175,7 @@ class TierQueue:
     __slots__ = (
         "_heap", "_heavies", "_parked", "ages", "anytime", "band", "bound", "floor", "in_flight",
         "limits", "long", "long_running", "name", "plan", "preemptible", "priority",
-        "reserved_waiting", "running", "wait", "waiting",
+        "refused", "reserved_waiting", "running", "wait", "waiting",
     )  # fmt: skip
 
     def __init__(self, plan: Tier) -> None:
@@ -169,7 +183,7 @@ class TierQueue:
         self._heavies: list[Entry] | None = None
         self._parked: dict[Share, None] = {}
         self.ages = Ages()
-        self.waiting = 0
+        self.waiting = self.refused = 0
         self.reserved_waiting = 0
         self.in_flight = 0
         self.long_running = 0
@@ -197,7 +211,7 @@ class TierQueue:
         self._heap.clear()
         self._heavies = None
         self._parked = {}
-        self.waiting = 0
+        self.waiting = self.refused = 0
         self.reserved_waiting = 0
 
     # Next
@@ -270,6 +284,10 @@ class TierQueue:
         return head.prompt > self.long.above and self.long_running >= self.long.most
 
     # Shedding
+
+    def is_too_full(self) -> bool:
+        """True if more wait than may."""
+        return self.waiting - self.refused > self.bound
 
     def heaviest(self) -> Request | None:
         """The newest request of the share with the largest backlog for its weight.

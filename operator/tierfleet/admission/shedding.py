@@ -53,7 +53,7 @@ class Shedding:
     def push_out(self, now: int, tier: TierQueue, out: list[Decision]) -> None:
         """The queue is fuller than it may be: the tenant with the largest backlog loses first."""
         message = f"The queue of tier {tier.plan.name} is full: the fleet has no capacity left."
-        while tier.waiting > tier.bound:
+        while tier.is_too_full():
             newest = tier.heaviest()
             if newest is None:
                 return

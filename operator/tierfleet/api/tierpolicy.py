@@ -261,8 +261,8 @@ class TierPolicySpec(Model):
     )
 
     enforcement: Enforcement = Enforcement.ENFORCE
-    """Enforce, or Shadow: first come, first served, and nothing refused that has a valid key. For
-    now nothing reports what Enforce would have done."""
+    """Enforce, or Shadow: first come, first served, and nothing refused that has a valid key. The
+    sidecar's access log says what Enforce would have done."""
     burndown: Burndown = Burndown()
     """What each kind of token costs."""
     identification: Identification = Identification()

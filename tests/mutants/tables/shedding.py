@@ -45,6 +45,27 @@ MUTANTS = (
         "::test_a_conforming_request_is_turned_away_by_no_full_queue_and_counts_in_none",
     ),
     wrong(
+        "Shadow counts what Enforce would have turned away",
+        "shares.py",
+        "return self.waiting - self.refused > self.bound",
+        "return self.waiting > self.bound",
+        "test_shadow.py::test_what_only_shadow_let_wait_is_served_when_enforce_comes",
+    ),
+    wrong(
+        "Shadow keeps the limits of whom Enforce would have turned away",
+        "shadow.py",
+        "            self._settlement.give_back(now, newest)\n",
+        "",
+        "test_shadow.py::test_shadow_gives_back_the_limits_of_whom_enforce_would_turn_away",
+    ),
+    wrong(
+        "Shadow notes the newest of all, whatever its tenant",
+        "shadow.py",
+        "newest = None if heaviest is None else self._newest(heaviest.share)",
+        "newest = None if heaviest is None else self._line[-1]",
+        "test_shadow.py::test_shadow_says_whom_enforce_would_turn_away_for_a_full_queue",
+    ),
+    wrong(
         "deadlines not looked at",
         "arrivals.py",
         "if wait is not None and now + wait > record.deadline:",

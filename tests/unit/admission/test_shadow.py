@@ -89,3 +89,41 @@ def test_shadow_throws_nobody_out() -> None:
     replica.send("bronze-0")
     replica.wait(1000)
     assert not replica.thrown
+
+
+def test_shadow_says_whom_enforce_would_turn_away_for_a_full_queue() -> None:
+    """The same who are shed there: the newest of who has most waiting, whoever came last."""
+    queue = tiers(gold={"queue": {"maxRequests": 3}})
+    shadow, enforce = (Replica(enforcement=mode, tiers=queue) for mode in ("Shadow", "Enforce"))
+    for replica in (shadow, enforce):
+        replica.many(6, "gold-0")
+        replica.many(2, "gold-1")
+        replica.many(2, "gold-0")
+        replica.many(2, "gold-1", 25)
+    shadow.drain(11)
+    refused = [one for one, sent in shadow.dispatch.items() if sent.refused]
+    assert sorted(refused) == sorted(enforce.shed)
+    assert {shadow.dispatch[one].refused for one in refused} == {ShedReason.QUEUE_FULL}
+
+
+def test_shadow_gives_back_the_limits_of_whom_enforce_would_turn_away() -> None:
+    limits = {"requestsPerMinute": 10, "tokensPerMinute": 1000}
+    queue = tiers(gold={"queue": {"maxRequests": 1}, "limits": limits})
+    shadow, enforce = (Replica(enforcement=mode, tiers=queue) for mode in ("Shadow", "Enforce"))
+    for replica in (shadow, enforce):
+        replica.many(4, "gold-0", 100)
+    left = shadow.core.headroom(0, "gold-0")
+    assert left == enforce.core.headroom(0, "gold-0")
+    shadow.drain(3)
+    assert shadow.core.headroom(0, "gold-0") == left
+
+
+def test_what_only_shadow_let_wait_is_served_when_enforce_comes() -> None:
+    queue = tiers(gold={"queue": {"maxRequests": 1}})
+    replica = Replica(enforcement="Shadow", tiers=queue)
+    sent = replica.many(4, "gold-0")
+    replica.replan(tiers=queue)
+    more = replica.send("gold-0")
+    replica.drain(3)
+    assert replica.started == sent
+    assert list(replica.shed) == [more]
