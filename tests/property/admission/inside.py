@@ -215,6 +215,17 @@ def owed(core: Core, now: int) -> bool:
     )
 
 
+def found_too_late(core: Core) -> list[str]:
+    """Reservations with a request that may run which the core looks for later than it is owed."""
+    return [
+        name
+        for name, account in _accounts(core).items()
+        if account.live
+        and (head := account.head()) is not None
+        and (account.place < 0 or account.rank > account.due(conforming=head.reserved))
+    ]
+
+
 class Place(NamedTuple):
     """A tenant's place in a tier.
 
@@ -270,6 +281,7 @@ def leftovers(core: Core) -> dict[str, int]:
     for name, tier in roster.tiers.items():
         counts |= {
             f"tier {name}: waiting": tier.waiting,
+            f"tier {name}: refused": tier.refused,
             f"tier {name}: conforming": tier.reserved_waiting,
             f"tier {name}: in flight": tier.in_flight,
             f"tier {name}: long contexts": tier.long_running,

@@ -100,3 +100,16 @@ def test_a_tenants_requests_are_served_in_the_order_in_which_they_came(
     driver.on_dispatch = look
     for _ in stir(driver, seed, length):
         pass
+
+
+@given(plans(), SEEDS, LENGTHS, st.integers(1, 4), st.sampled_from([None, 9000]))
+def test_a_reservation_is_looked_for_no_later_than_it_is_owed_a_seat(
+    plan: Plan, seed: int, length: int, seats: int, kv_tokens: int | None
+) -> None:
+    """Whatever makes it owed sooner (a refund, a new head, a tenant below its limit) moves it up.
+
+    The core looks at the first of the reservations only, and only when that one is due.
+    """
+    driver = drive(seats, plan, kv_tokens)
+    for _ in stir(driver, seed, length):
+        assert inside.found_too_late(driver.core) == []
