@@ -5,6 +5,7 @@ A floor is a reservation whose queue is the whole tier, so its bounds are those 
 there: cm, e, T. β is half a second.
 """
 
+from itertools import accumulate
 from random import Random
 
 from hypothesis import given
@@ -86,8 +87,9 @@ def test_a_floor_catches_up_no_more_than_its_burst_and_the_wait_of_its_tier(
 ) -> None:
     """Served <= r·Δt + r·(2β + ω) + cm + e in every window, while others want every seat.
 
-    Here after 8 s without a free seat, for a tier that `waits` meanwhile; one that does not has
-    saved no more than r·β.
+    Here after 8 s without a free seat, for a tier that `waits` meanwhile. One that does not has
+    saved no more than r·β, and earns on from when it begins to wait until it finds its first seat:
+    from there on it is served <= r·Δt + r·(β + that wait) + cm + e.
     """
     world = World(drive(seats, floors((0, percent), wait)), seed)
     for _ in range(seats):
@@ -106,7 +108,10 @@ def test_a_floor_catches_up_no_more_than_its_burst_and_the_wait_of_its_tier(
         if one.tenant == "bronze-0":
             changes += [-((one.at - then) * rate * MICRO // SECOND), one.cost]
             then = one.at
-    saved = 2 * FLOOR_BURST + wait if waits else FLOOR_BURST + 100
     assert changes
-    bound = rate * saved * MICRO // 1000 + Size(prompt, 1).cost + world.error
-    assert largest_window(changes) <= bound
+    rest = Size(prompt, 1).cost + world.error
+    assert largest_window(changes) <= rate * (2 * FLOOR_BURST + wait) * MICRO // 1000 + rest
+    if not waits:
+        first = next(one.at for one in world.served if one.tenant == "bronze-0")
+        saved = FLOOR_BURST * SECOND // 1000 + first - 8 * SECOND
+        assert max(accumulate(changes[1:])) <= rate * saved * MICRO // SECOND + rest
