@@ -36,6 +36,10 @@ from tierfleet.simulator.baselines import Fcfs, Vtc
 from tierfleet.simulator.overselling import oversold
 
 _DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
+_LONGEST = 10**8
+"""Seconds of a load, as for clients: three years."""
+_LAST_YEAR = 9900
+"""Of the beginning, so that neither a load nor a period of a prepaid balance ends after 9999."""
 
 
 class CoreName(StrEnum):
@@ -233,6 +237,8 @@ def _time(text: str) -> datetime:
         raise sentences.mistake(
             f"--start {text} is not a time: give something like 2026-12-01T08:00:00Z."
         ) from None
+    if given.year > _LAST_YEAR:
+        raise sentences.mistake(f"--start {text} is too late: give a year up to {_LAST_YEAR}.")
     return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
@@ -270,6 +276,11 @@ def _requests(
         raise sentences.mistake(f"{clients_file} makes no requests: give a higher rate, or longer.")
     if speed_up != 1:
         requests = trace.speed_up(requests, speed_up)
+    if requests[-1].arrival > _LONGEST * trace.SECOND:
+        raise sentences.mistake(
+            f"The requests come over {requests[-1].arrival // trace.SECOND:,} s, of which at most"
+            f" {_LONGEST:,} can be simulated: give fewer of them, or a higher --speed-up."
+        )
     return trace.assign(requests, _weights(tenants), seed) if tenants else requests
 
 

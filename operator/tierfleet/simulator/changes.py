@@ -8,7 +8,10 @@ engine, by its own name.
 import dataclasses
 import json
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
+
+import yaml
 
 from tierfleet.engine.config import EngineConfig, SchedulingPolicy
 from tierfleet.plan import Plan, PlanError, parse, render
@@ -19,6 +22,8 @@ _LISTS = {
     "tenant": "tenants",
     "group": "groups",
 }
+_RATES = ("percent", "serviceTokensPerSecond")
+"""Of a reservation: each is what it declares, and what is granted follows from it."""
 _ENGINE = tuple(field.name for field in dataclasses.fields(EngineConfig) if field.name != "cost")
 _EXAMPLE = "Give something like reservation.acme.percent=40 or tier.pro.weight=3."
 
@@ -51,12 +56,20 @@ def apply(plan: Plan, engine: EngineConfig, changes: Iterable[str]) -> tuple[Pla
 def _change_engine(engine: EngineConfig, name: str, text: str) -> EngineConfig:
     if name not in _ENGINE:
         raise ChangeError(f"an engine has no {name!r}, but {', '.join(_ENGINE)}.")
+    changes: dict[str, Any] = {name: _size(engine, name, text)}
     try:
-        value = SchedulingPolicy(text) if name == "scheduling_policy" else int(text)
-        changes: dict[str, Any] = {name: value}
         return dataclasses.replace(engine, **changes)
     except ValueError as error:
         raise ChangeError(f"that engine cannot be: {error}") from None
+
+
+def _size(engine: EngineConfig, name: str, text: str) -> int | SchedulingPolicy:
+    is_policy = name == "scheduling_policy"
+    try:
+        return SchedulingPolicy(text) if is_policy else int(text)
+    except ValueError:
+        what = f"one of {', '.join(SchedulingPolicy)}" if is_policy else "a whole number"
+        raise ChangeError(f"{name} is {what}, such as {getattr(engine, name)}.") from None
 
 
 def _change_plan(plan: Plan, kind: str, rest: str, value: Any) -> Plan:
@@ -84,6 +97,9 @@ def _change_plan(plan: Plan, kind: str, rest: str, value: Any) -> Plan:
 def _set_field(
     plan: Plan, item: dict[str, Any], field: str, value: Any, *, is_reservation: bool
 ) -> None:
+    field = field.removeprefix("declared.") if is_reservation else field
+    if is_reservation and field not in _RATES and (meant := get_close_matches(field, _RATES)):
+        raise ChangeError(f"a reservation has no {field!r} (did you mean {meant[0]}?).")
     if is_reservation and field == "percent":
         item["declared"] = {"percent": value}
         item["granted"] = _rate(plan, value)
@@ -119,9 +135,11 @@ def _rate(plan: Plan, percent: Any) -> int:
 
 
 def _value(text: str) -> Any:
-    """Whole numbers, true, false and null as JSON has them; all else is text, 0.1 too."""
+    """Whole numbers, true, false and null as in JSON, lists as in YAML; all else is text."""
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = yaml.safe_load(text) if text.startswith("[") else json.loads(text)
+    except (ValueError, yaml.YAMLError):
         return text
+    if isinstance(value, list):
+        return value
     return value if value is None or isinstance(value, int) else text

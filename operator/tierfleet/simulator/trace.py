@@ -87,7 +87,10 @@ def _requests(
         if not row:
             continue
         if len(row) != width:
-            raise TraceError(f"Line {line} has {len(row)} fields, the first line {width}.")
+            raise TraceError(
+                f"Line {line} has {len(row)} fields, the first line {width}: correct the line, or"
+                " leave it out."
+            )
         fields = {name: row[column].strip() for name, column in columns.items()}
         hang_up = _optional(fields, _HANG_UP, line, 0)
         prompt = _number(fields, "ContextTokens", line, 1)

@@ -46,6 +46,16 @@ def test_every_other_field_goes_by_its_name_in_the_plan() -> None:
     assert made.version != plan().version
 
 
+@pytest.mark.parametrize("value", ["[acme,hobby]", '["acme", "hobby"]'])
+def test_a_list_is_given_in_brackets(value: str) -> None:
+    (reservation,) = changed(f"reservation.acme.tenants={value}").reservations
+    assert reservation.tenants == ("acme", "hobby")
+
+
+def test_what_a_reservation_declares_is_granted_by_its_long_name_too() -> None:
+    assert changed("reservation.acme.declared.percent=40") == changed("reservation.acme.percent=40")
+
+
 def test_null_takes_a_field_or_a_whole_thing_away() -> None:
     assert changed("reservation.acme=null").reservations == ()
     limited = changed("tier.retail.limits.requestsPerMinute=60")
@@ -87,7 +97,10 @@ def test_the_engine_changes_by_the_names_of_its_sizes() -> None:
         ("tenant.acme.tier=gold", "which is not one of the tiers: enterprise, retail"),
         ("engine.seats=4", "an engine has no 'seats', but num_blocks, max_model_len"),
         ("engine.max_num_seqs=0", "that engine cannot be: max_num_seqs must be at least 1"),
-        ("engine.max_num_seqs=x", "that engine cannot be"),
+        ("engine.max_num_seqs=x", "max_num_seqs is a whole number, such as"),
+        ("engine.max_num_seqs=null", "max_num_seqs is a whole number, such as"),
+        ("engine.scheduling_policy=1", "scheduling_policy is one of fcfs, priority, such as"),
+        ("reservation.acme.pecent=40", "a reservation has no 'pecent' (did you mean percent?)."),
     ],
 )
 def test_a_change_that_cannot_be_is_told_with_the_change(change: str, sentence: str) -> None:

@@ -66,6 +66,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("--plan two.yaml --trace trace.csv", "The plan has groups b200, h100: say which one"),
         (f"{GIVEN} --speed-up 0", "--speed-up 0 is no pace"),
         (f"{GIVEN} --speed-up nan", "--speed-up nan is no pace"),
+        (
+            "--plan plan.yaml --clients clients.yaml --speed-up 1e-12",
+            "of which at most 100,000,000 can be simulated: give fewer",
+        ),
+        (f"{GIVEN} --start 9999-12-31", "--start 9999-12-31 is too late: give a year up to 9900"),
         (f"{GIVEN} --replicas 0", "--replicas"),
         (f"{GIVEN} --core magic", "'tierfleet', 'fcfs', 'vtc'"),
         (f"{GIVEN} --start noon", "--start noon is not a time: give something like 2026-"),
