@@ -41,7 +41,7 @@ class Arrivals:
         record = Request(request.id, self._sequence, flow, now, seats, prompt, expected)
         tier, deadline = request.tier, request.deadline
         if tier is not None:
-            asked = self._roster.tiers.get(tier)
+            asked = self._roster.offered(tier)
             own = asked is flow.home
             if asked is not None and not own and asked.plan.priority <= flow.home.plan.priority:
                 record.share = flow.share_in(asked)

@@ -76,9 +76,16 @@ class Contracts:
         prepaid = reservation.declared.prepaid
         if prepaid is None:
             entitlement.balance = entitlement.period_end = None
-        elif entitlement.period_end is None or before is None or before.declared.prepaid != prepaid:
+            return
+        known = before.declared.prepaid if before is not None else None
+        full = int(prepaid.service_tokens * MICRO * self._share)
+        if entitlement.balance is None or known is None or known.period != prepaid.period:
             # Filled when the period turns, which is at once.
             entitlement.balance, entitlement.period_end = 0, None
+        else:
+            # What was used stays used.
+            entitlement.balance += full - entitlement.full
+        entitlement.full = full
 
     def turn(self, wall: datetime) -> datetime | None:
         """What begins or ends now does so; when the next thing will, None if nothing."""
@@ -96,7 +103,8 @@ class Contracts:
             # Further ahead than the next period is a clock that was wrong.
             latest = end_of(prepaid.period, end)
             if entitlement.period_end is None or not wall < entitlement.period_end <= latest:
-                entitlement.balance = int(prepaid.service_tokens * MICRO * self._share)
+                # What was still running when it was used up is paid for out of the next one.
+                entitlement.balance = entitlement.full + min(0, entitlement.balance)
                 entitlement.period_end = end
             yield entitlement.period_end
         yield from (edge for edge in (plan.term.start, plan.term.end) if edge is not None)

@@ -23,6 +23,7 @@ from tierfleet.admission.running import Running
 from tierfleet.admission.seats import Seats
 from tierfleet.admission.settlement import Settlement
 from tierfleet.admission.shadow import Shadow
+from tierfleet.admission.shares import TierQueue
 from tierfleet.admission.shedding import Shedding
 from tierfleet.admission.types import (
     Abort,
@@ -130,12 +131,8 @@ class Core:
                 self._shedding.expire(now, out)
             tier = record.share.tier
             if tier.is_too_full():
-                if self._shadow.on:
-                    self._shadow.push_out(now, tier)
-                else:
-                    self._shedding.push_out(now, tier, out)
-                    # What is turned away may have been what the others waited behind.
-                    self._fill(now, out)
+                self._push_out(now, tier, out)
+                return out
         self._wake_up(now, out)
         return out
 
@@ -159,12 +156,16 @@ class Core:
             record.prompt += delta.prompt_tokens
             record.cached += delta.cached_tokens
             record.output += delta.output_tokens
-            if record.output > record.expected:
+            if record.output < 0 or not 0 <= record.cached <= record.prompt:
+                # What cannot be is not believed: it would give tokens away.
+                record.output = max(0, record.output)
+                record.prompt = max(0, record.prompt)
+                record.cached = max(0, min(record.cached, record.prompt))
+            more = record.prompt + record.output - record.kv
+            if more > 0:
                 # It holds more of the cache than was counted for it.
-                more = record.prompt + record.output - record.kv
-                if more > 0:
-                    record.kv += more
-                    self._seats.kv += more
+                record.kv += more
+                self._seats.kv += more
             self._settlement.charge_excess(now, record)
             self._pulse.beat(now)
         # Nothing has come free; but an engine that was taken for stalled has given a sign.
@@ -229,6 +230,9 @@ class Core:
         out: list[Decision] = []
         self._shedding.too_large(now, out)
         out += self._decide(now)
+        for tier in self._roster.tiers.values():
+            if tier.is_too_full():
+                self._push_out(now, tier, out)
         return out
 
     def tick(self, now: int, wall: datetime) -> Sequence[Decision]:
@@ -286,21 +290,20 @@ class Core:
         if not self._gets_on(now):
             return
         while waiting.number:
-            instead_of: int | None = None
             if self._shadow.on:
-                record, instead_of = self._shadow.next(now)
+                record, choice = self._shadow.next(now)
             else:
-                record = self._order.next(now)
+                record = choice = self._order.next(now)
             if record is None:
                 break
-            out.append(self._dispatch(now, record, instead_of))
+            out.append(self._dispatch(now, record, choice))
         if self._shadow.on or self._order.blocked is None or not self._roster.reclaims:
             self._reclaim.relax()
             return
         thrown_out = self._reclaim.throw_out(now, self._settlement)
         out.extend(Abort(gone.id, requeued=not gone.sent) for gone in thrown_out)
 
-    def _dispatch(self, now: int, record: Request, instead_of: int | None) -> Dispatch:
+    def _dispatch(self, now: int, record: Request, choice: Request | None) -> Dispatch:
         self._waiting.leave(now, record)
         self._running.start(now, record)
         tier = record.share.tier
@@ -315,9 +318,20 @@ class Core:
             tier.priority,
             record.conforming,
             record.borrowed,
-            instead_of,
+            choice.id if choice is not None and choice is not record else None,
+            choice is None,
             record.refused,
         )
+
+    def _push_out(self, now: int, tier: TierQueue, out: list[Decision]) -> None:
+        """More wait in the tier than may."""
+        if self._shadow.on:
+            self._shadow.push_out(now, tier)
+        else:
+            self._shedding.push_out(now, tier, out)
+            # What is turned away may have been what the others waited behind.
+            self._fill(now, out)
+        self._wake_up(now, out)
 
     # Taking seats back
 
@@ -358,9 +372,9 @@ class Core:
         self._running.release(record)
         record.state = ENDED
         del self._requests[record.id]
-        account = record.flow.account
-        if account is not None and account.balance is not None and account.balance <= 0:
-            self._turn(now, forced=account.live)
+        purse = record.purse
+        if purse is not None and purse.live and purse.balance is not None and purse.balance <= 0:
+            self._turn(now, forced=True)
         conforms = record.conforming and record.cost - record.estimate <= record.spare
         out: list[Decision] = [Settled(record.id, record.cost, billed, record.conforming, conforms)]
         self._shedding.expire(now, out)

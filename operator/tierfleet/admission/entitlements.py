@@ -62,12 +62,13 @@ class Entitlement(Ranked):
         keep: those of them that are not used.
         clock: virtual time among its tenants.
         balance: micro service tokens that are left of what was prepaid; None if nothing was.
+        full: what that is after a period has turned, but for a debt.
         period_end: when the balance is filled up again.
     """
 
     __slots__ = (
         "_cap", "_cap_both", "_cap_waiting", "_excess", "_frozen", "_gain", "_level", "_then",
-        "_unit", "backlog", "balance", "burst", "clock", "conforming", "flows", "in_flight",
+        "_unit", "backlog", "balance", "burst", "clock", "conforming", "flows", "full", "in_flight",
         "index", "keep", "live", "patience", "period_end", "plan", "reclaims", "tag", "unlent",
         "waiting",
     )  # fmt: skip
@@ -84,6 +85,7 @@ class Entitlement(Ranked):
         self.keep = self.unlent = 0
         self.clock = 0
         self.balance: int | None = None
+        self.full = 0
         self.period_end: datetime | None = None
         self._then = now
         self._unit = 1

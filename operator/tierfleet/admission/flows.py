@@ -33,12 +33,14 @@ class Flow:
         reserved: conforming requests that wait; `NOBODY` without a reservation.
         served: the plan gives it access.
         drawn: service received under the reservation, for the order among its tenants.
+        drawn_base: refunds take `drawn` no lower: the reservation's clock when the tenant last came
+            back.
         output_estimate: output tokens of one sequence.
         cached_permille: cached part of prompts.
     """
 
     __slots__ = (
-        "account", "cached_permille", "drawn", "home", "in_flight", "max_in_flight",
+        "account", "cached_permille", "drawn", "drawn_base", "home", "in_flight", "max_in_flight",
         "output_estimate", "requests", "reserved", "seats", "served", "share", "shares", "tenant",
         "tokens", "weight",
     )  # fmt: skip
@@ -57,14 +59,35 @@ class Flow:
         self.max_in_flight = UNLIMITED
         self.tenant = tenant
         self.reserved = NOBODY
-        self.drawn = 0
+        self.drawn = self.drawn_base = 0
         self.weight = weight
         self.shares: dict[str, Share] | None = None
+
+    def come_back(self, clock: int) -> None:
+        """It has conforming requests again, or another reservation, whose clock that is.
+
+        What it did not draw meanwhile is gone, as in `Share.come_back`.
+        """
+        self.drawn_base = clock
+        self.drawn = max(self.drawn, clock)
+
+    def draw(self, change: int) -> None:
+        """Service under the reservation; a refund (negative) goes no lower than `drawn_base`."""
+        self.drawn += change
+        if change < 0:
+            self.drawn = max(self.drawn, self.drawn_base)
 
     def waits(self) -> bool:
         """True if something of it waits."""
         return self.reserved.first is not None or any(
             share.first is not None for share in self.all_shares()
+        )
+
+    def owes_nothing(self, now: int) -> bool:
+        """True if it would be the same if it had never sent anything, but for its estimates."""
+        buckets = (self.requests, self.tokens)
+        return all(bucket is None or bucket.is_full(now) for bucket in buckets) and all(
+            share.v <= share.tier.band.clock for share in self.all_shares()
         )
 
     def may_run(self) -> bool:

@@ -83,6 +83,10 @@ class Bucket:
         else:
             self._level = min(limit.depth, self._level + -units * limit.unit)
 
+    def is_full(self, now: int) -> bool:
+        """True if nothing is missing."""
+        return self._level_at(now) == self._limit.depth
+
     def allowance(self, now: int) -> Allowance:
         """What the bucket shows: whole units, rounded against the caller so that it is true."""
         level, limit = self._level_at(now), self._limit

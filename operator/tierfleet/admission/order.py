@@ -163,21 +163,20 @@ class Order:
         return None
 
     def _shared(self) -> Request | None:
-        only_anytime = False
+        seats, anytime = self._seats, False
         for band in self._roster.bands:
-            head = _first(band.tiers)
-            if head is None or (only_anytime and not head.share.tier.anytime):
-                continue
-            if self._fits(head):
-                return head
-            if self._seats.seats_to_share(head.seats, anytime=True):
-                if not self._seats.kv_to_share(head.kv):
+            head = _first(band.tiers, anytime=anytime)
+            if head is not None and not anytime and not self._fits(head):
+                if not seats.seats_to_share(head.seats, anytime=True):
+                    return None
+                if not seats.kv_to_share(head.kv):
                     return None
                 # It would fit but for the seats that are held back, where only such may sit as can
                 # be thrown out at once.
-                only_anytime = True
-                continue
-            return None
+                anytime = True
+                head = _first(band.tiers, anytime=True)
+            if head is not None:
+                return head if self._fits(head) else None
         return None
 
     def _borrowed(self) -> Request | None:
@@ -201,12 +200,15 @@ class Order:
         return found and seats.kv_to_share(head.kv)
 
 
-def _first(tiers: list[TierQueue]) -> Request | None:
-    """Of tiers that share a clock, the request to be served; ties go to the older one."""
+def _first(tiers: list[TierQueue], *, anytime: bool) -> Request | None:
+    """Of tiers that share a clock, the request to be served; ties go to the older one.
+
+    With `anytime`, only of those whose requests can be thrown out at any time.
+    """
     first: Request | None = None
     least = 0
     for tier in tiers:
-        head = tier.top() if tier.waiting else None
+        head = tier.top() if tier.waiting and (tier.anytime or not anytime) else None
         if head is not None:
             v = head.share.v
             older = first is None or (v == least and head.sequence < first.sequence)

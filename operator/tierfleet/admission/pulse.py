@@ -13,20 +13,21 @@ STALLED_AFTER: Final = 10 * SECOND
 class Pulse:
     """Signs of life of one engine.
 
-    Unstreamed answers come all at once, so without the engine's own count of tokens its silence
-    says something only while an answer flows.
+    Unstreamed answers come all at once, so its silence says something only while an answer flows,
+    or where its own count of tokens has been read again since and stands still: metrics that cannot
+    be read any more say nothing.
 
     Attributes:
         stalled: it does not get on.
         flowing: requests of which the caller has part of the answer.
     """
 
-    __slots__ = ("_last", "_tokens", "flowing", "stalled")
+    __slots__ = ("_last", "_read", "_tokens", "flowing", "stalled")
 
     def __init__(self) -> None:
         self.stalled = False
         self.flowing = 0
-        self._last = 0
+        self._last = self._read = 0
         self._tokens: int | None = None
 
     def beat(self, now: int) -> None:
@@ -39,10 +40,11 @@ class Pulse:
             if reading.tokens != self._tokens:
                 self.beat(now)
             self._tokens = reading.tokens
+            self._read = now
 
     def due(self) -> int:
         """When it is taken for stalled, if no sign comes; `NEVER` if nothing can tell."""
-        return self._last + STALLED_AFTER if self.flowing or self._tokens is not None else NEVER
+        return self._last + STALLED_AFTER if self.flowing or self._read > self._last else NEVER
 
     def check(self, now: int, *, busy: bool) -> bool:
         """True if that has changed: it has stalled, or it has come back."""

@@ -66,6 +66,11 @@ class Losses:
         self._slice(now)
         return self.may_lose(now, self._lost, at_least)
 
+    def eases(self) -> int:
+        """When the bound is next less tight: what was lost first leaves the window."""
+        lost = next((began for began, _, lost in self._slices if lost), None)
+        return _WINDOW + (self._began if lost is None else lost)
+
     def freed(self, nanoseconds: int) -> None:
         """The engine let go of a seat so long after it was told to."""
         self.abort_to_free += (nanoseconds - self.abort_to_free) // 8
@@ -90,18 +95,22 @@ class Reclaim:
         pending: seats that the engine has been told to let go of and still holds.
     """
 
-    __slots__ = ("_roster", "_seats", "_since", "losses", "pending")
+    __slots__ = ("_again", "_roster", "_seats", "_since", "losses", "pending")
 
     def __init__(self, roster: Roster, seats: Seats) -> None:
         self._roster = roster
         self._seats = seats
         self._since = NEVER
+        self._again = 0
         self.losses = Losses()
         self.pending = 0
 
     def due(self) -> int:
-        """When a guarantee will have waited long enough; `NEVER` if none waits."""
-        return min(NEVER, self._since + PATIENCE)
+        """When a guarantee will have waited long enough; `NEVER` if none waits.
+
+        Where the bound on losses did not let it have its seats then, when that is less tight.
+        """
+        return max(self._again, min(NEVER, self._since + PATIENCE))
 
     def takes_back_within(self, now: int, wait: int) -> bool:
         """True if every guarantee gets what is lent back in less than so many nanoseconds.
@@ -123,12 +132,16 @@ class Reclaim:
     def throw_out(self, now: int, settlement: Settlement) -> Iterator[Request]:
         """Requests that have to go for guarantees that wait, as of now."""
         self._since = min(self._since, now)
+        self._again = 0
         if now - self._since < PATIENCE:
             return
         need = self._needed(now) - self.pending
         for request in victims(self._roster.bands) if need > 0 else ():
             cost = settlement.cost(request)
-            if need <= 0 or not self.losses.may_lose(now, cost, self._roster.minute):
+            if need <= 0:
+                return
+            if not self.losses.may_lose(now, cost, self._roster.minute):
+                self._again = self.losses.eases()
                 return
             self.losses.lose(now, cost)
             request.state = ABORTING

@@ -45,6 +45,7 @@ class Request(Ranked):
             charged to a share.
         weight: at dispatch.
         account: the reservation that pays; None if none does.
+        purse: the reservation with the prepaid balance that it draws on; None if there is none.
         firm: it cannot be thrown out at any time.
         floor: the floor of its tier that is charged too; None if none is.
         asked: it asked for a tier below its tenant's own: it is none of its reservation's business.
@@ -69,8 +70,8 @@ class Request(Ranked):
         "aborted_at", "account", "after", "ages", "arrived", "asked", "before", "borrowed",
         "cached", "conforming", "cost", "deadline", "estimate", "expected", "expiry", "firm",
         "floor", "flow", "id", "joined", "kv", "long", "newer", "older", "output", "passed",
-        "prompt", "refused", "reserved", "seats", "sent", "sequence", "share", "spare", "state",
-        "tokens", "weighed", "weight",
+        "prompt", "purse", "refused", "reserved", "seats", "sent", "sequence", "share", "spare",
+        "state", "tokens", "weighed", "weight",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917 - made for every request, and keywords take longer
@@ -117,4 +118,5 @@ class Request(Ranked):
         self.estimate = 0
         self.spare = 0
         self.aborted_at = -1
+        self.purse: Entitlement | None = None
         self.deadline = NEVER

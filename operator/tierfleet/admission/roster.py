@@ -17,7 +17,7 @@ from tierfleet.admission.flows import Flow
 from tierfleet.admission.limits import UNLIMITED, Bucket, Limit, TierLimits
 from tierfleet.admission.lines import NOBODY, Line
 from tierfleet.admission.requests import Request
-from tierfleet.admission.shares import UNBOUNDED, Band, LongContexts, TierQueue
+from tierfleet.admission.shares import UNBOUNDED, Band, LongContexts, Share, TierQueue
 from tierfleet.plan import MICRO, Plan, SpilloverAction, Tier
 
 
@@ -56,6 +56,7 @@ class Roster:
         share = plan.share(group)
         self.plan, self.share, self._group = plan, share, plan.group(group)
         self._tenants = {tenant.name: tenant for tenant in plan.tenants}
+        self._offered = {tier.name for tier in plan.tiers}
         waiting = {flow: _take_all(flow) for flow in self.flows.values() if flow.waits()}
         # What a tenant is ahead of its tier's clock goes with it to another: clocks of different
         # priorities have nothing to do with each other.
@@ -68,7 +69,8 @@ class Roster:
         self.balances = [*self.entitlements, *(q.floor for q in self.floors if q.floor)]
         for flow in list(self.flows.values()):
             self._settle_in(now, flow)
-            if not flow.served and not flow.in_flight and flow not in waiting:
+            idle = not flow.served and not flow.in_flight and flow not in waiting
+            if idle and flow.owes_nothing(now):
                 del self.flows[flow.tenant]
         self._begin(now, wall, self.flows.values(), waiting)
 
@@ -173,7 +175,7 @@ class Roster:
         if account is not None and account.plan is not None:
             account.flows.append(flow)
             account.in_flight += flow.seats
-            flow.drawn = max(flow.drawn, account.clock)
+            flow.come_back(account.clock)
             spillover = account.plan.spillover
             if spillover.action is SpilloverAction.QUEUE:
                 weight = 1
@@ -195,9 +197,7 @@ class Roster:
             if request.conforming and account is not None:
                 self.reserve(request, account)
             else:
-                share = request.share
-                if share not in flow.all_shares() or share.tier is flow.home:
-                    share = flow.share
+                share = request.share if request.asked else flow.share
                 stays = share is request.share and not request.reserved
                 request.share = share
                 share.put(now, request, stays=stays)
@@ -210,7 +210,7 @@ class Roster:
         """A conforming request begins to wait: last, or `again` at its old place."""
         flow = request.flow
         if flow.reserved.first is None:
-            flow.drawn = max(flow.drawn, account.clock)
+            flow.come_back(account.clock)
         request.reserved = True
         if again:
             flow.reserved.insert(request)
@@ -225,6 +225,10 @@ class Roster:
             return self.tiers[anonymous] if anonymous is not None else None
         known = self._tenants.get(tenant)
         return self.tiers[known.tier] if known and known.access else None
+
+    def offered(self, tier: str) -> TierQueue | None:
+        """The plan's tier of that name; None if it has none, though one may still be served out."""
+        return self.tiers.get(tier) if tier in self._offered else None
 
     def knows(self, tenant: str | None) -> bool:
         """True if the plan names the tenant, with or without access to this pool."""
@@ -277,6 +281,11 @@ class Roster:
         places = {s.tier.name: s for s in flow.all_shares() if s.tier.name in self.tiers}
         if flow.share.tier.name not in self.tiers:
             flow.share = places.setdefault(home.name, flow.share)
+        before = places.get(flow.home.name)
+        if before is not None and home.name != flow.home.name:
+            # What it is ahead of the clock goes with it.
+            there = places.setdefault(home.name, Share(flow, home, home.plan.weight))
+            there.v, there.base = max(there.v, before.v), max(there.base, before.base)
         for name, share in places.items():
             share.tier = self.tiers[name]
             share.weight = flow.weight or share.tier.plan.weight

@@ -41,8 +41,10 @@ class Running:
         if record.account is None and tier.is_long(record.prompt):
             record.long = True
             tier.long_running += 1
-        if flow.account is not None:
-            self._holds(flow.account, record.seats)
+        account = flow.account
+        if account is not None:
+            record.purse = account if account.balance is not None else None
+            self._holds(account, record.seats)
 
     def _charge_account(self, now: int, record: Request, account: Entitlement) -> None:
         flow = record.flow

@@ -81,10 +81,10 @@ class Settlement:
 
     @staticmethod
     def draw(request: Request, billed: int) -> None:
-        """All service of a tenant draws on what it has prepaid."""
-        account = request.flow.account
-        if account is not None and account.balance is not None:
-            account.balance -= billed
+        """All service of a tenant draws on what it had prepaid when it was sent."""
+        purse = request.purse
+        if purse is not None and purse.balance is not None:
+            purse.balance -= billed
 
     @staticmethod
     def _charge_tokens(now: int, request: Request, tokens: int) -> None:
@@ -102,7 +102,8 @@ class Settlement:
             account = request.account
             if account is not None:
                 account.pay(now, change, conforming=request.reserved)
-                request.flow.drawn += change
+                if account is request.flow.account:
+                    request.flow.draw(change)
             if request.floor is not None:
                 request.floor.pay(now, change)
             if request.weighed >= 0:

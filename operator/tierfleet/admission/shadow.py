@@ -48,8 +48,8 @@ class Shadow:
         """It was thrown out before Shadow came, and has its old place."""
         self.change([*(one for one in self._line if one.state == QUEUED), request], on=True)
 
-    def next(self, now: int) -> tuple[Request | None, int | None]:
-        """The oldest request, if it may run, with the id of the one that Enforce would send."""
+    def next(self, now: int) -> tuple[Request | None, Request | None]:
+        """The oldest request, if it may run, and the one that Enforce would send, if any."""
         choice = self._order.next(now)
         if choice is not None:
             choice.account = choice.floor = None
@@ -65,7 +65,7 @@ class Shadow:
         account = oldest.flow.account
         if account is not None and oldest.joined and account.due(conforming=oldest.reserved) <= now:
             oldest.account = account
-        return oldest, choice.id if choice is not None and choice is not oldest else None
+        return oldest, choice
 
     def push_out(self, now: int, tier: TierQueue) -> None:
         """Notes whom Enforce would turn away, as the queue is fuller than it may be."""

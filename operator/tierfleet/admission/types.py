@@ -128,7 +128,8 @@ class Dispatch(Struct, frozen=True, gc=False):
         conforming: the label at arrival: within what its reservation was owed then, in a wait that
             was promised. False for a tenant without one.
         borrowed: sooner than its reservation owed it, because nothing else wanted the seat.
-        instead_of: in Shadow, the request that Enforce would have sent; None: this one.
+        instead_of: in Shadow, the request that Enforce would have sent; None: this one or none.
+        held: in Shadow, Enforce would have sent none: seats are held back, or a bound is reached.
         refused: in Shadow, why Enforce would have turned it away; None: it would not.
     """
 
@@ -142,6 +143,7 @@ class Dispatch(Struct, frozen=True, gc=False):
     conforming: bool = False
     borrowed: bool = False
     instead_of: int | None = None
+    held: bool = False
     refused: ShedReason | None = None
 
 
@@ -187,7 +189,8 @@ class Settled(Struct, frozen=True, gc=False):
         billed: for the receipt: what the caller got. Less than `cost` where an estimate stands in
             for output that nobody counted; nothing for work that was thrown away for others.
         conforming: the label at arrival.
-        conforms_settled: the label that its true cost would have given it.
+        conforms_settled: it conformed, and its true cost was within what its reservation had to
+            spare then.
     """
 
     id: int

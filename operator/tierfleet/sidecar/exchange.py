@@ -124,6 +124,7 @@ class Exchange:
         record.borrowed = decision.borrowed
         record.shadow_refused = decision.refused or ""
         record.shadow_passed = decision.instead_of is not None
+        record.shadow_held = decision.held
         record.wait_ms = decision.waited / _NS_PER_MS
         self._shared.metrics.dispatched(
             decision.tier, record.partition, decision.waited / _NS_PER_S

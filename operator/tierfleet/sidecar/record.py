@@ -40,6 +40,7 @@ class Record(msgspec.Struct, kw_only=True):
         billed: what it costs the tenant, in service tokens at the billing rates.
         shadow_refused: with enforcement Shadow, why Enforce would have refused it.
         shadow_passed: with enforcement Shadow, Enforce would have sent another one then.
+        shadow_held: with enforcement Shadow, Enforce would have sent none then.
         wait_ms: in our queue.
         ttft_ms: from the whole request to the first byte of the answer's body.
         plan: version of the plan that admitted it.
@@ -63,6 +64,7 @@ class Record(msgspec.Struct, kw_only=True):
     billed: float = 0.0
     shadow_refused: str = ""
     shadow_passed: bool = False
+    shadow_held: bool = False
     stream: bool = False
     wait_ms: float | None = None
     ttft_ms: float | None = None

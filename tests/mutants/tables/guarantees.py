@@ -79,9 +79,9 @@ MUTANTS = (
     ),
     wrong(
         "tenants of a reservation save up by idling",
-        "roster.py",
-        "if flow.reserved.first is None:\n            flow.drawn = max(flow.drawn, account.clock)",
-        "if flow.reserved.first is None:\n            flow.drawn += 0",
+        "flows.py",
+        "self.drawn = max(self.drawn, clock)",
+        "self.drawn += 0",
         "test_guarantees.py::test_who_comes_back_to_a_reservation_gets_no_more_than_its_turn",
     ),
     wrong(

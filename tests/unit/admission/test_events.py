@@ -300,3 +300,60 @@ def test_tenants_that_are_idle_are_forgotten_and_lose_nothing_by_it() -> None:
     headroom = replica.core.headroom(replica.now, "gold-0")
     assert headroom.requests is not None
     assert headroom.requests.remaining == 1
+
+
+def test_a_plan_that_changes_the_rate_of_a_prepaid_balance_does_not_fill_it_up() -> None:
+    prepaid = {"serviceTokens": 100, "period": "Hour", "serviceTokensPerSecond": 300}
+    replica = Replica(reservations=[reservation(declared={"prepaid": prepaid})])
+    spent = replica.send("bronze-0", 100)
+    replica.end_at_a_cost_of(spent, 100, 100)
+    changed = {"prepaid": {**prepaid, "serviceTokensPerSecond": 301}}
+    replica.replan(reservations=[reservation(declared=changed)])
+    assert not replica.is_reserved(replica.send("bronze-0"))
+
+
+def test_a_plan_without_a_tenant_gives_it_no_new_limits() -> None:
+    limited = tiers(gold={"limits": {"requestsPerMinute": 2}})
+    few = [{"name": "gold-1", "tier": "gold"}]
+    replica = Replica(9, tiers=limited)
+    for request in replica.many(2, "gold-0"):
+        replica.end(request)
+    replica.replan(tiers=limited, tenants=few)
+    replica.replan(tiers=limited)
+    assert replica.send("gold-0") in replica.shed
+
+
+def test_what_a_tenant_was_served_goes_with_it_to_another_tier() -> None:
+    moved = [
+        {"name": "gold-0", "tier": "silver"},
+        {"name": "silver-0", "tier": "silver"},
+        {"name": "gold-1", "tier": "gold"},
+    ]
+    replica = Replica()
+    replica.end(replica.send("silver-0"))
+    running = replica.send("gold-1")
+    replica.end_at_a_cost_of(running, 10, 10)
+    replica.end(replica.send("gold-0", 1000))
+    replica.replan(tenants=moved)
+    running = replica.send("gold-1")
+    replica.many(3, "gold-0")
+    replica.many(3, "silver-0")
+    replica.end(running)
+    assert replica.drain(2) == ["silver-0", "silver-0"]
+
+
+def test_a_queue_that_is_made_smaller_turns_away_what_no_longer_fits() -> None:
+    replica = Replica()
+    replica.many(6, "gold-0")
+    replica.replan(tiers=tiers(gold={"queue": {"maxRequests": 2}}))
+    assert len(replica.waiting) == 2
+    assert len(replica.shed) == 3
+
+
+def test_counts_that_cannot_be_are_not_believed() -> None:
+    replica = Replica(reservations=[reservation()])
+    request = replica.send("bronze-0", 100)
+    replica.progress(Progress(request, prompt_tokens=-500, cached_tokens=900, output_tokens=1))
+    replica.end(request)
+    assert replica.settled[request].cost == 0
+    assert replica.settled[request].billed == 0

@@ -325,3 +325,37 @@ def test_a_prepaid_balance_pays_for_what_its_tenant_borrows_too() -> None:
         replica.end(replica.send("bronze-0", 160))  # the second and third are beyond the rate
     replica.wait(5_000)
     assert not replica.is_reserved(replica.send("bronze-0"))
+
+
+def test_what_runs_when_a_prepaid_balance_is_used_up_is_drawn_from_the_next_one() -> None:
+    """300 are served of 100: what the next hour brings is used up as well, and the one after."""
+    declared = {"prepaid": {"serviceTokens": 100, "period": "Hour", "serviceTokensPerSecond": 300}}
+    contract = reservation(declared=declared, burstWindowMilliseconds=10_000)
+    replica = Replica(3, reservations=[contract])
+    for request in replica.many(3, "bronze-0", 100):
+        assert replica.is_reserved(request)
+    for request in list(replica.running):
+        replica.end(request)
+    served = []
+    for _ in range(3):
+        replica.wait(3_600_000)
+        replica.tick()
+        request = replica.send("bronze-0", 0)
+        served.append(replica.is_reserved(request))
+        replica.end(request)
+    assert served == [False, False, True]
+
+
+def test_refunds_of_old_work_give_a_tenant_of_a_reservation_no_head_start() -> None:
+    contract = reservation(tenants=["bronze-0", "bronze-1"], granted=10**6)
+    replica = Replica(2, reservations=[contract])
+    old = replica.send("bronze-0", 1000)
+    running = replica.send("bronze-1", 10)
+    for _ in range(150):
+        replica.send("bronze-1", 10)
+        replica.end(running)
+        running = next(one for one in replica.running if one != old)
+    replica.many(20, "bronze-0", 10)
+    replica.many(20, "bronze-1", 10)
+    replica.end_at_a_cost_of(old, 1, 1000)
+    assert replica.drain(20).count("bronze-0") <= 12

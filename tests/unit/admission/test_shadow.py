@@ -127,3 +127,10 @@ def test_what_only_shadow_let_wait_is_served_when_enforce_comes() -> None:
     replica.drain(3)
     assert replica.started == sent
     assert list(replica.shed) == [more]
+
+
+def test_shadow_says_when_enforce_would_have_sent_nobody() -> None:
+    bounded = tiers(gold={"limits": {"maxConcurrentRequests": 1}})
+    replica = Replica(2, enforcement="Shadow", tiers=bounded)
+    first, second = replica.many(2, "gold-0")
+    assert [replica.dispatch[one].held for one in (first, second)] == [False, True]

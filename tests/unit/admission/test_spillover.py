@@ -74,3 +74,16 @@ def test_naming_ones_own_tier_does_not_escape_spillover() -> None:
     replica = Replica(2, reservations=[plan])
     replica.end(replica.send("gold-0", 1000))
     assert replica.dispatch[replica.send("gold-0", tier="gold")].tier == "bronze"
+
+
+def test_what_has_spilled_over_comes_home_when_the_reservation_ends() -> None:
+    to_bronze = reservation(tenants=["gold-0"], spillover={"action": "Shared", "tier": "bronze"})
+    replica = Replica(reservations=[to_bronze])
+    replica.end(replica.send("gold-0", 1000))
+    running = replica.send("silver-1")
+    spilled = replica.send("gold-0")
+    replica.send("silver-0")
+    replica.replan()
+    replica.end(running)
+    assert replica.running == [spilled]
+    assert replica.dispatch[spilled].tier == "gold"

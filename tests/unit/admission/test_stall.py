@@ -42,6 +42,14 @@ def test_an_engine_that_tells_no_tokens_is_judged_only_while_an_answer_flows() -
     assert replica.send("gold-0") in replica.waiting
 
 
+def test_metrics_that_cannot_be_read_any_more_say_nothing_of_the_engine() -> None:
+    replica = Replica(4)
+    replica.send("gold-0")
+    replica.engine(tokens=5)
+    replica.wait(11_000)
+    assert replica.send("gold-0") in replica.running
+
+
 def test_an_engine_without_work_has_not_stalled() -> None:
     replica, running = stalled()
     replica.end(running)
@@ -93,7 +101,9 @@ def test_a_guarantee_earns_at_all_times_but_those_of_a_stall(meanwhile: str) -> 
     replica = Replica(4, reservations=plans)
     first = replica.send("bronze-0", 2050)
     replica.engine(tokens=5)
-    replica.wait(10_000)
+    replica.wait(5_000)
+    replica.engine(tokens=5)
+    replica.wait(5_000)
     replica.send("gold-0")
     replica.wait(14_000)
     if meanwhile != "nothing":
