@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from tests.property.admission import inside
@@ -201,3 +203,24 @@ def test_a_request_of_all_seats_runs_when_the_engine_is_empty(reclaim: str) -> N
     while replica.running and large not in replica.running:
         replica.end_oldest()
     assert large in replica.running
+
+
+def test_seats_held_back_go_to_anytime_work_of_a_higher_priority_first() -> None:
+    """Gold and silver are of one priority, and gold's next request finds no seat for itself."""
+    same = [
+        {"name": "gold", "priority": 50},
+        {"name": "silver", "priority": 50, "preemption": "Anytime"},
+        {"name": "bronze", "priority": 0, "preemption": "Anytime"},
+    ]
+    lending: dict[str, Any] = {"lending": {"reclaim": "Abort"}, "maxWaitMilliseconds": 1000}
+    contract = reservation(tenants=["gold-1"], granted=500, **lending)
+    replica = Replica(8, tiers=same, reservations=[contract])
+    for milliseconds in (1000, 500):
+        replica.end(replica.send("gold-1", 1))
+        replica.wait(milliseconds)
+    replica.many(7, "gold-0", 1)
+    assert len(replica.running) < 7
+    replica.send("silver-0", 500)
+    silver = replica.send("silver-0")
+    bronze = replica.send("bronze-0")
+    assert silver in replica.running or bronze in replica.waiting

@@ -244,3 +244,15 @@ def test_the_wait_does_not_begin_with_who_has_gone() -> None:
     replica.wait(10_000)
     replica.send("bronze-0")
     assert not replica.thrown
+
+
+def test_a_guarantee_that_may_lose_no_more_is_woken_when_it_may_again() -> None:
+    """Nothing else happens: the core asks to be woken when the loss is a minute old."""
+    patient = {"queue": {"maxWaitMilliseconds": 600_000}}
+    silver: dict[str, Any] = {"preemption": "Anytime"}
+    plan = reservation(**ABORT)
+    replica = Replica(2, tiers=tiers(silver=silver, bronze=patient), reservations=[plan])
+    first, second = replica.many(2, "silver-0", 3000)
+    replica.many(2, "bronze-0")
+    replica.wait(62_000)
+    assert ids(replica) == [second, first]
