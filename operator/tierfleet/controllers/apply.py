@@ -14,7 +14,7 @@ from tierfleet.controllers.events import DRIFT_REPAIRED, Events
 from tierfleet.controllers.store import CHILD_TYPES, Store
 from tierfleet.kube import ownership
 from tierfleet.kube.cluster import Cluster, ClusterError, ConflictError, NotFoundError
-from tierfleet.kube.resources import Raw, ResourceType, key_of
+from tierfleet.kube.resources import POOLS, Raw, ResourceType, key_of
 
 _PATHS_NAMED = 3
 
@@ -68,6 +68,7 @@ class Applier:
         wanted = child.stamped(manifest)
         live = self._store.child(type_, key) or await self._read(type_, key)
         if live is None:
+            await self._confirm(pool)
             await self._apply(type_, wanted)
             if (type_, key) in self._lost.get(pool.key, ()):
                 self._lost[pool.key].discard((type_, key))
@@ -91,6 +92,20 @@ class Applier:
         await self._apply(type_, wanted)
         if live.foreign or live.applied in {"", stamp}:
             await self._tell(pool, type_, _repaired(type_, key, missing, live))
+
+    async def _confirm(self, pool: InferencePool) -> None:
+        """Asks for the pool itself before anything is made for it.
+
+        Watches of different types do not wait for each other: of a pool that is deleted we may hear
+        first that its children have gone, and would make them anew, with devices of others by then.
+        """
+        try:
+            raw = await self._cluster.get(POOLS, pool.key)
+        except NotFoundError:
+            raise ConflictError(f"InferencePool {pool.key[1]} is gone.") from None
+        meta = raw["metadata"]
+        if meta["uid"] != pool.metadata.uid or "deletionTimestamp" in meta:
+            raise ConflictError(f"InferencePool {pool.key[1]} is being deleted.")
 
     async def remove(self, live: Child) -> None:
         """Delete a child that is not planned any more."""

@@ -112,6 +112,11 @@ class FakeCluster:
             raise ConflictError("exists", 409)
         return self._store(type_, key_of(body), body, "ADDED")
 
+    async def apply(self, type_: ResourceType, body: Raw, **_: Any) -> Raw:
+        self._requested("apply")
+        kind = "MODIFIED" if (type_, key_of(body)) in self._objects else "ADDED"
+        return self._store(type_, key_of(body), body, kind)
+
     async def replace(self, type_: ResourceType, body: Raw) -> Raw:
         self._requested("replace")
         held = self._objects.get((type_, key_of(body)))
