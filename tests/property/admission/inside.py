@@ -5,12 +5,14 @@ what has to hold of these numbers is said where they are looked at. Times are na
 micro service tokens.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tierfleet.admission.core import Core
 from tierfleet.admission.entitlements import Entitlement
 from tierfleet.admission.limits import Bucket
+from tierfleet.admission.requests import Request
 
 # Requests
 
@@ -213,6 +215,74 @@ def owed(core: Core, now: int) -> bool:
         account.live and account.tag <= now and account.conforming_head() is not None
         for account in core._roster.entitlements
     )
+
+
+class Owed(NamedTuple):
+    """The request that a reservation serves next, which is owed a seat.
+
+    Attributes:
+        reservation: its name.
+        rank: the least is served first.
+        conforming: it has that label.
+        finds_seats: as many are free, or lent to it.
+        finds_free_seats: as many are free, perhaps not lent to it.
+        finds_kv: there is KV cache for it.
+        passed: times that it was overtaken for want of that.
+    """
+
+    reservation: str
+    rank: tuple[int, int]
+    conforming: bool
+    finds_seats: bool
+    finds_free_seats: bool
+    finds_kv: bool
+    passed: int
+
+
+def owed_heads(core: Core, now: int) -> list[Owed]:
+    """Of all reservations that owe a seat to a request that may run."""
+    seats = core._seats
+    return [
+        Owed(
+            name,
+            (account.due(conforming=head.reserved), account.index),
+            head.reserved,
+            seats.seats_for(head.seats, account),
+            seats.taken + head.seats <= seats.total,
+            seats.kv_for(head.kv),
+            head.passed,
+        )
+        for name, account in _accounts(core).items()
+        if account.live
+        and (head := account.head()) is not None
+        and account.due(conforming=head.reserved) <= now
+    ]
+
+
+def watch_choices(core: Core, look: Callable[[list[Owed], str | None], None]) -> None:
+    """From now on tells who was owed a seat and which reservation got it, None for no reservation.
+
+    At the moment of each choice: an event may lead to several.
+    """
+    order = core._order
+
+    class Watched:
+        def next(self, now: int) -> Request | None:
+            owed = owed_heads(core, now)
+            choice = order.next(now)
+            if choice is not None:
+                account = choice.account
+                paid = account is not None and account.plan is not None
+                look(owed, account.plan.name if paid else None)  # type: ignore[union-attr]
+            return choice
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(order, name)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            setattr(order, name, value)
+
+    core._order = Watched()  # type: ignore[assignment]
 
 
 def found_too_late(core: Core) -> list[str]:

@@ -145,3 +145,13 @@ def test_a_long_context_that_hangs_up_makes_room_for_the_next() -> None:
     replica.hang_up(second)
     replica.hang_up(first)
     assert replica.running == [third]
+
+
+def test_a_guarantees_prompt_that_fills_the_cache_runs_when_the_engine_is_empty() -> None:
+    replica = Replica(2, kv_tokens=1000, reservations=[reservation(granted=10_000)])
+    first = replica.send("gold-0", 100)
+    large = replica.send("bronze-0", 990)
+    assert large in replica.waiting
+    replica.end(first)
+    assert large in replica.running
+    assert replica.is_reserved(large)

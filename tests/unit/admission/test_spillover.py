@@ -87,3 +87,20 @@ def test_what_has_spilled_over_comes_home_when_the_reservation_ends() -> None:
     replica.end(running)
     assert replica.running == [spilled]
     assert replica.dispatch[spilled].tier == "gold"
+
+
+def test_in_a_tier_that_is_asked_for_its_weight_counts() -> None:
+    """Each of gold's costs ten of silver's in the end, whatever gold's weight in its own tier."""
+    weighed = tiers(gold={"weight": 10}, silver={"weight": 1})
+    replica = Replica(tiers=weighed)
+    running = replica.send("gold-1")
+    replica.many(20, "gold-0", tier="silver")
+    replica.many(40, "silver-0")
+    replica.end(running)
+    for _ in range(33):
+        running = replica.running[0]
+        if replica.dispatch[running].tenant == "gold-0":
+            replica.end_at_a_cost_of(running, 100, 10)
+        else:
+            replica.end(running)
+    assert replica.tenants()[1:].count("gold-0") in {3, 4}
