@@ -225,13 +225,15 @@ class Core:
             tierfleet.plan.PlanError: the plan has no such group; the old plan stays in force.
         """
         now = self._at(now)
+        bounds = {name: tier.bound for name, tier in self._roster.tiers.items()}
         self._roster.adopt(now, self._calendar.wall(now), plan, limits.group)
         self._adopt(plan, limits)
         out: list[Decision] = []
         self._shedding.too_large(now, out)
         out += self._decide(now)
-        for tier in self._roster.tiers.values():
-            if tier.is_too_full():
+        for name, tier in self._roster.tiers.items():
+            # One that came back to a full queue, thrown out, is not turned away by the same plan.
+            if tier.is_too_full() and tier.bound < bounds.get(name, 0):
                 self._push_out(now, tier, out)
         return out
 

@@ -1,12 +1,13 @@
 """A new plan under load: nothing is lost, debts stay what they were in service tokens."""
 
 from math import floor
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.admission import inside
-from tests.property.admission.driver import SECOND, TENANTS, drive, make_plan
+from tests.property.admission.driver import SECOND, TENANTS, TIERS, drive, make_plan
 from tests.property.admission.test_conservation import check_counts
 from tests.property.admission.traces import LENGTHS, SEEDS, plans, stir
 from tierfleet.plan import Plan
@@ -78,3 +79,34 @@ def test_a_reservation_that_is_deleted_and_made_again_finds_its_debt(
     balance = floor(inside.balance(driver.core, driver.now, "c"))
     driver.replan(make_plan(reservations=[{**contract, "granted": rate}]), 1)
     assert floor(inside.balance(driver.core, driver.now, "c")) == balance
+
+
+@given(SEEDS, LENGTHS, st.integers(1, 3), st.integers(0, 40), st.integers(1, 6))
+def test_9_a_tenant_that_a_plan_leaves_out_for_a_while_is_the_same_after(
+    seed: int, length: int, seats: int, away: int, left: int
+) -> None:
+    """What is forgotten changes nothing: neither what a limit leaves, nor who is next.
+
+    But for what had been learned of its answers' lengths: here nobody asks for any output.
+    """
+    limits = {"requestsPerMinute": 6, "tokensPerMinute": 4000}
+    tiers = [{"name": t, "priority": p, "limits": limits} for t, p in TIERS.items()]
+    tenants = [{"name": name, "tier": name.split("-")[0]} for name in TENANTS]
+    plan = make_plan(tiers=tiers, tenants=tenants)
+
+    def play(between: Plan) -> object:
+        driver, random = drive(seats, plan), Random(seed)
+        for _ in range(2):
+            for _ in range(length):
+                prompt = random.choice((1, 50, 500))
+                driver.arrive(random.choice(TENANTS), prompt_tokens=prompt, max_tokens=0)
+                driver.pass_time(random.choice((0, 0, SECOND)))
+                if random.random() < 0.5 and driver.running:
+                    driver.finish(min(driver.running))
+            driver.drain()
+            driver.replan(between, seats)
+            driver.pass_time(away * SECOND)
+            driver.replan(plan, seats)
+        return driver.dispatched, driver.shed
+
+    assert play(make_plan(tiers=tiers, tenants=tenants[:left])) == play(plan)
