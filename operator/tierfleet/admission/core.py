@@ -398,6 +398,8 @@ class Core:
         """Terms and prepaid periods begin and end by the time of day."""
         if forced or (self._roster.entitlements and self._calendar.must_turn(now)):
             self._roster.turn(now, self._calendar.wall(now))
+            if self._shadow.on:
+                self._shadow.moved()
             self._calendar.turned(now, self._roster.edge)
             self._rebuild()
 

@@ -33,8 +33,8 @@ class Admission(Protocol):
       (`now = max(now, last)`).
     - Each returns the decisions that it caused, to be carried out in order. A `WakeAt` among them
       is the only wake-up wanted from then on; without one the last `WakeAt` stands.
-    - An id that is unknown, already ended or repeated changes nothing and raises nothing: networks
-      end requests twice.
+    - An id that is unknown, has ended or is there already changes nothing and raises nothing:
+      networks end requests twice. Only `arrive` takes one that has ended for a new request.
     """
 
     def arrive(self, now: int, request: Arrival) -> Sequence[Decision]:
@@ -70,7 +70,11 @@ class Admission(Protocol):
         ...
 
     def replan(self, now: int, plan: Plan, limits: EngineLimits) -> Sequence[Decision]:
-        """A new plan, or new limits of the engine; requests already here stay what they are."""
+        """A new plan, or new limits of the engine.
+
+        What runs stays what it is; what waits goes to where its tenant competes now, with the
+        label and the place that it has, but where it had asked for a tier by name.
+        """
         ...
 
     def tick(self, now: int, wall: datetime) -> Sequence[Decision]:

@@ -195,6 +195,7 @@ class Roster:
                 # Its tier is gone.
                 request.share = flow.share_in(flow.home)
             if request.conforming and account is not None:
+                request.share = flow.share_in(flow.home)
                 self.reserve(request, account)
             else:
                 share = request.share if request.asked else flow.share

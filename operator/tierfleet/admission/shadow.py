@@ -46,7 +46,12 @@ class Shadow:
 
     def join_again(self, request: Request) -> None:
         """It was thrown out before Shadow came, and has its old place."""
-        self.change([*(one for one in self._line if one.state == QUEUED), request], on=True)
+        self._line.append(request)
+        self.moved()
+
+    def moved(self) -> None:
+        """What waits competes elsewhere: a term has begun or ended."""
+        self.change([one for one in self._line if one.state == QUEUED], on=True)
 
     def next(self, now: int) -> tuple[Request | None, Request | None]:
         """The oldest request, if it may run, and the one that Enforce would send, if any."""

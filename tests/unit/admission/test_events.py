@@ -342,6 +342,29 @@ def test_what_a_tenant_was_served_goes_with_it_to_another_tier() -> None:
     assert replica.drain(2) == ["silver-0", "silver-0"]
 
 
+def test_what_waits_goes_with_its_tenant_to_another_tier() -> None:
+    moved = [{"name": "gold-0", "tier": "bronze"}, {"name": "silver-0", "tier": "silver"}]
+    replica = Replica()
+    running = replica.send("silver-0")
+    mine, other = replica.send("gold-0"), replica.send("silver-0")
+    replica.replan(tenants=moved)
+    replica.end(running)
+    assert replica.running == [other]
+    replica.end(other)
+    assert replica.dispatch[mine].tier == "bronze"
+
+
+def test_what_waits_for_a_reservation_goes_with_its_tenant_to_another_tier() -> None:
+    plans = [reservation(tenants=["gold-0"])]
+    replica = Replica(reservations=plans)
+    running = replica.send("silver-0")
+    mine = replica.send("gold-0")
+    replica.replan(reservations=plans, tenants=[{"name": "gold-0", "tier": "bronze"}])
+    replica.end(running)
+    assert replica.is_reserved(mine)
+    assert replica.dispatch[mine].tier == "bronze"
+
+
 def test_a_queue_that_is_made_smaller_turns_away_what_no_longer_fits() -> None:
     replica = Replica()
     replica.many(6, "gold-0")

@@ -222,5 +222,4 @@ def test_seats_held_back_go_to_anytime_work_of_a_higher_priority_first() -> None
     assert len(replica.running) < 7
     replica.send("silver-0", 500)
     silver = replica.send("silver-0")
-    bronze = replica.send("bronze-0")
-    assert silver in replica.running or bronze in replica.waiting
+    assert silver in replica.running

@@ -1,5 +1,8 @@
 """Shadow: first come, first served, and what Enforce would have done."""
 
+from datetime import timedelta
+
+from tests.property.admission.driver import WALL
 from tests.unit.admission.replica import Replica, reservation, tiers
 from tierfleet.admission.types import Outcome, ShedReason
 
@@ -134,3 +137,23 @@ def test_shadow_says_when_enforce_would_have_sent_nobody() -> None:
     replica = Replica(2, enforcement="Shadow", tiers=bounded)
     first, second = replica.many(2, "gold-0")
     assert [replica.dispatch[one].held for one in (first, second)] == [False, True]
+
+
+def test_shadow_finds_whom_enforce_would_turn_away_after_a_term_has_ended() -> None:
+    """Its requests compete in their own tier from then on, not where they had spilled over to."""
+    end = (WALL + timedelta(seconds=1)).isoformat()
+    contract = reservation(
+        tenants=["gold-0"],
+        spillover={"action": "Shared", "tier": "bronze"},
+        term={"start": None, "end": end},
+    )
+    queue = tiers(gold={"queue": {"maxRequests": 2}})
+    replica = Replica(enforcement="Shadow", tiers=queue, reservations=[contract])
+    replica.send("silver-0", 1000)
+    replica.send("gold-0", 1000)
+    spilled = replica.many(2, "gold-0")
+    replica.wait(2_000)
+    replica.send("gold-1", 1)
+    replica.drain(4)
+    refused = [one for one, sent in replica.dispatch.items() if sent.refused]
+    assert refused == spilled

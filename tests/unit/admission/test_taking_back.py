@@ -185,13 +185,19 @@ def test_at_most_5_percent_of_a_minutes_work_is_thrown_away(prompt: int, thrown:
     assert len(replica.thrown) == thrown
 
 
-def test_a_minute_later_work_may_be_lost_again() -> None:
+def two_that_may_not_both_be_lost() -> tuple[Replica, int, int]:
+    """Two requests of 3,000, of which one may be lost in a minute, in the way of two that wait."""
     patient = {"queue": {"maxWaitMilliseconds": 600_000}}
     silver: dict[str, Any] = {"preemption": "Anytime"}
     plan = reservation(**ABORT)
     replica = Replica(2, tiers=tiers(silver=silver, bronze=patient), reservations=[plan])
     first, second = replica.many(2, "silver-0", 3000)
     replica.many(2, "bronze-0")
+    return replica, first, second
+
+
+def test_a_minute_later_work_may_be_lost_again() -> None:
+    replica, first, second = two_that_may_not_both_be_lost()
     replica.wait(20)
     assert ids(replica) == [second]
     replica.let_go(second)
@@ -248,11 +254,6 @@ def test_the_wait_does_not_begin_with_who_has_gone() -> None:
 
 def test_a_guarantee_that_may_lose_no_more_is_woken_when_it_may_again() -> None:
     """Nothing else happens: the core asks to be woken when the loss is a minute old."""
-    patient = {"queue": {"maxWaitMilliseconds": 600_000}}
-    silver: dict[str, Any] = {"preemption": "Anytime"}
-    plan = reservation(**ABORT)
-    replica = Replica(2, tiers=tiers(silver=silver, bronze=patient), reservations=[plan])
-    first, second = replica.many(2, "silver-0", 3000)
-    replica.many(2, "bronze-0")
+    replica, first, second = two_that_may_not_both_be_lost()
     replica.wait(62_000)
     assert ids(replica) == [second, first]
