@@ -5,12 +5,14 @@ Sources: OpenAI's error object and `x-ratelimit-*` fields; llm-d's `x-llm-d-requ
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 
-from tierfleet.admission.types import Allowance, Headroom, Shed, ShedReason
+from tierfleet.admission.types import Allowance, Headroom, Partition, Shed, ShedReason
 from tierfleet.plan import Model
 from tierfleet.sidecar.errors import ProtocolError
+from tierfleet.sidecar.headers import field_value
 
 _MS = 1_000_000
 _S = 1_000_000_000
@@ -154,10 +156,26 @@ def rate_limits(headroom: Headroom) -> bytes:
 
 
 def _allowance(kind: bytes, allowance: Allowance) -> bytes:
-    return (
-        b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %b\r\n"
-        % (kind, allowance.limit, kind, allowance.remaining, kind, duration(allowance.reset))
+    return b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %b\r\n" % (
+        kind, allowance.limit, kind, allowance.remaining, kind, duration(allowance.reset),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def charged(tier: str, partition: Partition, reservation: str | None) -> bytes:
+    """The lines that say what a request is charged to."""
+    lines = b"x-tierfleet-tier: %b\r\nx-tierfleet-partition: %b\r\n" % (
+        field_value(tier),
+        partition.value.encode(),
     )
+    if reservation is not None:
+        lines += b"x-tierfleet-reservation: %b\r\n" % field_value(reservation)
+    return lines
+
+
+def waited(nanoseconds: int) -> bytes:
+    """The line that says how long a request was in our queue."""
+    return b"x-tierfleet-queue-wait-ms: %.1f\r\n" % (nanoseconds / _MS)
 
 
 def duration(nanoseconds: int) -> bytes:

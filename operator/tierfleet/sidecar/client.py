@@ -15,6 +15,7 @@ from typing import Protocol, cast
 from tierfleet.sidecar.answers import Answer, broken_request
 from tierfleet.sidecar.errors import ProtocolError
 from tierfleet.sidecar.http1 import Phase, ReadLimits, Request, RequestReader
+from tierfleet.sidecar.outbox import Outbox
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS_LINES = {
@@ -45,6 +46,12 @@ class Patience:
 
 
 _FOREVER = float("inf")
+
+
+@lru_cache(maxsize=1024)
+def _size(length: int) -> bytes:
+    """As a chunk begins with it (RFC 9112 7.1); events of a stream have about the same few."""
+    return b"%x" % length
 
 
 @lru_cache(maxsize=1)
@@ -78,6 +85,7 @@ class Service(Protocol):
     read_limits: ReadLimits
     patience: Patience
     connections: set["ClientConnection"]
+    outbox: Outbox
 
     def handle(self, request: Request, client: "ClientConnection") -> Job | None:
         """Serve a request: answer it, now or later, by the client's methods.
@@ -96,7 +104,7 @@ class Service(Protocol):
         ...
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection:
     """See above. A request is answered by `answer`, or by `start`, `send` and `finish` or `cut`.
 
     Attributes:
@@ -104,13 +112,14 @@ class ClientConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_advancing", "_busy", "_chunked", "_close_after", "_done", "_expects", "_http11", "_job",
-        "_loop", "_reader", "_reading", "_sends_body", "_service", "_stuck", "_transport",
-        "deadline",
+        "_advancing", "_busy", "_chunked", "_close_after", "_done", "_expects", "_head", "_http11",
+        "_job", "_loop", "_outbox", "_reader", "_reading", "_sends_body", "_service", "_stuck",
+        "_transport", "deadline",
     )  # fmt: skip
 
     def __init__(self, service: Service, loop: asyncio.AbstractEventLoop) -> None:
         self._service = service
+        self._outbox = service.outbox
         self._loop = loop
         self._reader = RequestReader(service.read_limits)
         # The request that is being served, and how its answer goes out.
@@ -119,6 +128,8 @@ class ClientConnection(asyncio.Protocol):
         self._http11 = True
         self._sends_body = True
         self._chunked = False
+        # Goes out together with the first piece of the body.
+        self._head = b""
         self._close_after = False
         # What the bytes that come next belong to.
         self._expects: Phase | None = Phase.HEAD
@@ -189,7 +200,8 @@ class ClientConnection(asyncio.Protocol):
     def answer(self, answer: Answer, fields: bytes = b"") -> None:
         """Send a whole response, with further lines of header fields."""
         self._chunked = False
-        self._transport.write(
+        self._outbox.write(
+            self._transport,
             b"%bdate: %b\r\n%b%bcontent-length: %d\r\n%b\r\n%b"
             % (
                 _STATUS_LINES[answer.status],
@@ -199,12 +211,12 @@ class ClientConnection(asyncio.Protocol):
                 len(answer.body),
                 self._connection_field(),
                 answer.body if self._sends_body else b"",
-            )
+            ),
         )
         self._finished()
 
     def start(self, status: int, fields: bytes, length: int | None) -> None:
-        """Send the head of a response whose body follows by `send`.
+        """Begin a response whose body follows by `send`; its head goes out with it.
 
         Args:
             status: a final one.
@@ -223,16 +235,28 @@ class ClientConnection(asyncio.Protocol):
             self._close_after = True
             framing = b""
         line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-        self._transport.write(b"".join((line, fields, framing, self._connection_field(), b"\r\n")))
+        self._head = b"".join((line, fields, framing, self._connection_field(), b"\r\n"))
 
     def send(self, data: bytes) -> None:
         """Send a piece of the body, not empty."""
-        self._transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        head = self._head
+        if head:
+            self._head = b""
+        if self._chunked:
+            data = b"".join((head, _size(len(data)), b"\r\n", data, b"\r\n"))
+        elif head:
+            data = head + data
+        self._outbox.write(self._transport, data)
 
     def finish(self) -> None:
         """The body is complete."""
+        end = self._head
+        if end:
+            self._head = b""
         if self._chunked:
-            self._transport.write(b"0\r\n\r\n")
+            end += b"0\r\n\r\n"
+        if end:
+            self._outbox.write(self._transport, end)
         self._finished()
 
     def cut(self) -> None:
@@ -286,7 +310,7 @@ class ClientConnection(asyncio.Protocol):
             self._reading = True
             self._transport.resume_reading()
         if self._reader.wants_continue():
-            self._transport.write(_CONTINUE)
+            self._outbox.write(self._transport, _CONTINUE)
         phase = self._reader.phase
         patience = self._service.patience
         if phase is Phase.BODY:
@@ -323,6 +347,7 @@ class ClientConnection(asyncio.Protocol):
         Closing while bytes of the client are unread resets the connection, and the client may
         never see the answer (RFC 9112 9.6).
         """
+        self._outbox.flush()
         self._done = True
         self._give(self._service.patience.write if self._stuck else self._service.patience.linger)
         if self._transport.can_write_eof():

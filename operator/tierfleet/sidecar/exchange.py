@@ -15,7 +15,7 @@ It knows nothing of bytes on sockets, nor of how seats are given.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from typing import Final
 
 from tierfleet.admission.types import Arrival, Dispatch, Outcome, Settled, Shed
 from tierfleet.plan import MICRO
@@ -23,8 +23,9 @@ from tierfleet.sidecar import answers
 from tierfleet.sidecar.answers import Answer
 from tierfleet.sidecar.client import ClientConnection
 from tierfleet.sidecar.gate import Gate
-from tierfleet.sidecar.headers import field_value, to_client
-from tierfleet.sidecar.http1 import Fields
+from tierfleet.sidecar.headers import to_client
+from tierfleet.sidecar.http1 import Fields, Request
+from tierfleet.sidecar.identify import Caller
 from tierfleet.sidecar.metrics import Metrics
 from tierfleet.sidecar.record import Record, RequestOutcome
 from tierfleet.sidecar.request import Inference
@@ -38,13 +39,11 @@ _CLIENT_GONE = 499
 """nginx's status for the log; nobody receives it."""
 
 
-class Stage(Enum):
-    """See the table above."""
-
-    WAITING = "waiting"
-    SENT = "sent"
-    FLOWING = "flowing"
-    OVER = "over"
+# See the table above. Plain numbers: it is asked for at each piece of an answer.
+_WAITING: Final = 0
+_SENT: Final = 1
+_FLOWING: Final = 2
+_OVER: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +61,17 @@ class Exchange:
     """See above. Told what happens by its client, by the gate (as a ticket) and by the engine.
 
     Attributes:
-        record: what is known of it so far.
+        id: the `x-request-id`.
+        tenant: who pays; None for an anonymous caller.
+        tier: of the tenant, later the one that is really charged.
         arrived: when the whole request was there, monotonic nanoseconds.
     """
 
     __slots__ = (
-        "_asked", "_client", "_fields", "_length", "_meter", "_number", "_payload", "_remembered",
-        "_retried", "_rules", "_shared", "_stage", "_status", "_upstream", "arrived", "record",
+        "_asked", "_billed", "_client", "_cost", "_dispatch", "_fields", "_first_byte", "_length",
+        "_meter", "_number", "_outcome", "_payload", "_reason", "_remembered", "_request",
+        "_retried", "_rules", "_shared", "_shed", "_stage", "_status", "_upstream", "arrived", "id",
+        "tenant", "tier",
     )  # fmt: skip
 
     def __init__(
@@ -77,7 +80,9 @@ class Exchange:
         rules: Rules,
         client: ClientConnection,
         *,
-        record: Record,
+        request: Request,
+        request_id: bytes,
+        caller: Caller,
         asked: Inference,
         payload: bytes,
         arrived: int,
@@ -85,16 +90,26 @@ class Exchange:
         self._shared = shared
         self._rules = rules
         self._client = client
+        self._request = request
         self._asked = asked
         self._payload = payload
-        self.record = record
+        self.id = request_id
+        self.tenant = caller.tenant
+        self.tier = caller.tier
         self.arrived = arrived
         self._number = shared.gate.next_id()
-        self._stage = Stage.WAITING
+        self._stage = _WAITING
         self._upstream: UpstreamConnection | None = None
+        self._dispatch: Dispatch | None = None
+        self._shed: Shed | None = None
         self._retried = False
         self._remembered = False
         self._status = 0
+        self._outcome = RequestOutcome.SERVED
+        self._reason = ""
+        self._first_byte = 0
+        self._cost = 0
+        self._billed = 0
         self._fields: Fields = []
         self._length: int | None = None
         self._meter: Meter | None = None
@@ -103,7 +118,7 @@ class Exchange:
         """Ask for a seat; it may have one, or be over, when this returns."""
         asked = self._asked
         arrival = Arrival(
-            self._number, self.record.tenant, asked.prompt_tokens, asked.max_tokens, asked.sequences
+            self._number, self.tenant, asked.prompt_tokens, asked.max_tokens, asked.sequences
         )
         self._shared.gate.submit(self, arrival)
 
@@ -116,26 +131,17 @@ class Exchange:
 
     def dispatched(self, decision: Dispatch) -> None:
         """See `Ticket`."""
-        record = self.record
-        record.tier = decision.tier
-        record.partition = decision.partition.value
-        record.reservation = decision.reservation
-        record.conforming = decision.conforming
-        record.borrowed = decision.borrowed
-        record.shadow_refused = decision.refused or ""
-        record.shadow_passed = decision.instead_of is not None
-        record.shadow_held = decision.held
-        record.wait_ms = decision.waited / _NS_PER_MS
+        self._dispatch = decision
+        self.tier = decision.tier
         self._shared.metrics.dispatched(
-            decision.tier, record.partition, decision.waited / _NS_PER_S
+            decision.tier, decision.partition.value, decision.waited / _NS_PER_S
         )
-        self._stage = Stage.SENT
+        self._stage = _SENT
         self._upstream = self._shared.pool.send(self._payload, self)
 
     def shed(self, decision: Shed) -> None:
         """See `Ticket`."""
-        self.record.wait_ms = decision.waited / _NS_PER_MS
-        self.record.conforming = decision.conforming
+        self._shed = decision
         self._answer(answers.shed(decision), RequestOutcome.REFUSED)
 
     def evicted(self, *, requeued: bool) -> None:
@@ -145,8 +151,8 @@ class Exchange:
         self._upstream = None
         if requeued:
             self._meter = None
-            self._stage = Stage.WAITING
-        elif self._stage is Stage.FLOWING:
+            self._stage = _WAITING
+        elif self._stage == _FLOWING:
             self._over(self._status, RequestOutcome.EVICTED, "evicted-priority")
             self._client.cut()
         else:
@@ -154,29 +160,31 @@ class Exchange:
 
     def settled(self, decision: Settled) -> None:
         """See `Ticket`."""
-        self.record.cost = decision.cost / MICRO
-        self.record.billed = decision.billed / MICRO
-        self._remember()
+        self._cost = decision.cost
+        self._billed = decision.billed
+        if self._stage == _OVER:
+            self._remember()
 
     # From the client
 
     def gone(self) -> None:
         """See `Job`."""
-        if self._stage is Stage.OVER:
+        if self._stage == _OVER:
             return
         if self._upstream is not None:
             self._upstream.cancel()
-        status = self._status if self._stage is Stage.FLOWING else _CLIENT_GONE
+        status = self._status if self._stage == _FLOWING else _CLIENT_GONE
         self._over(status, RequestOutcome.CLIENT_GONE, "")
         self._shared.gate.abort(self._number)
+        self._remember()
 
     def stop(self) -> None:
         """See `Job`."""
-        if self._stage is Stage.OVER:
+        if self._stage == _OVER:
             return
         if self._upstream is not None:
             self._upstream.cancel()
-        if self._stage is Stage.FLOWING:
+        if self._stage == _FLOWING:
             self._over(self._status, RequestOutcome.STOPPED, "drain-deadline")
             self._client.cut()
         else:
@@ -184,6 +192,7 @@ class Exchange:
             answer = answers.unavailable(message, "rejected-shutting-down")
             self._answer(answer, RequestOutcome.STOPPED)
         self._shared.gate.abort(self._number)
+        self._remember()
 
     def pause(self) -> None:
         """See `Job`."""
@@ -214,7 +223,7 @@ class Exchange:
             data = self._meter.feed(data)
         if not data:
             return
-        if self._stage is Stage.SENT:
+        if self._stage == _SENT:
             self._begin()
             self._client.send(data)
             self._shared.gate.first_byte(self._number)
@@ -224,7 +233,7 @@ class Exchange:
     def on_end(self) -> None:
         """See `Receiver`."""
         self._upstream = None
-        if self._stage is Stage.SENT:
+        if self._stage == _SENT:
             self._begin()
         rest = self._meter.close() if self._meter is not None else b""
         if rest:
@@ -258,7 +267,7 @@ class Exchange:
     def on_lost(self, reason: str) -> None:
         """See `Receiver`."""
         self._upstream = None
-        if self._stage is Stage.FLOWING:
+        if self._stage == _FLOWING:
             self._over(self._status, RequestOutcome.ENGINE_LOST, reason)
             self._client.cut()
         else:
@@ -273,33 +282,29 @@ class Exchange:
 
     def _begin(self) -> None:
         """The first byte of the answer: from here on the client has part of it."""
-        self._stage = Stage.FLOWING
+        self._stage = _FLOWING
         self._payload = b""
-        record = self.record
-        waited = time.monotonic_ns() - self.arrived
-        record.ttft_ms = waited / _NS_PER_MS
-        if self._status < 400:
-            self._shared.metrics.first_byte(record.tier, record.partition, waited / _NS_PER_S)
+        self._first_byte = time.monotonic_ns() - self.arrived
+        dispatch = self._dispatch
+        if self._status < 400 and dispatch is not None:
+            self._shared.metrics.first_byte(
+                dispatch.tier, dispatch.partition.value, self._first_byte / _NS_PER_S
+            )
         self._client.start(self._status, to_client(self._fields) + self._own_fields(), self._length)
         self._fields = []
 
     def _own_fields(self) -> bytes:
-        record = self.record
-        fields = b"x-request-id: %b\r\n%b%b" % (
-            record.id.encode(),
-            self._rules.fields,
-            answers.rate_limits(self._shared.gate.headroom(record.tenant)),
-        )
-        if record.partition:
-            fields += b"x-tierfleet-tier: %b\r\nx-tierfleet-partition: %b\r\n" % (
-                field_value(record.tier),
-                record.partition.encode(),
-            )
-            if record.reservation is not None:
-                fields += b"x-tierfleet-reservation: %b\r\n" % field_value(record.reservation)
-        if record.wait_ms is not None:
-            fields += b"x-tierfleet-queue-wait-ms: %.1f\r\n" % record.wait_ms
-        return fields
+        lines = [
+            b"x-request-id: ", self.id, b"\r\n", self._rules.fields,
+            answers.rate_limits(self._shared.gate.headroom(self.tenant)),
+        ]  # fmt: skip
+        dispatch = self._dispatch
+        if dispatch is not None:
+            lines.append(answers.charged(dispatch.tier, dispatch.partition, dispatch.reservation))
+            lines.append(answers.waited(dispatch.waited))
+        elif self._shed is not None:
+            lines.append(answers.waited(self._shed.waited))
+        return b"".join(lines)
 
     def _answer(self, answer: Answer, outcome: RequestOutcome, reason: str = "") -> None:
         """Answer in the engine's place."""
@@ -308,27 +313,59 @@ class Exchange:
         self._client.answer(answer, fields)
 
     def _over(self, status: int, outcome: RequestOutcome, reason: str) -> None:
-        has_seat = self._stage is not Stage.WAITING
-        self._stage = Stage.OVER
+        has_seat = self._stage != _WAITING
+        self._stage = _OVER
         self._payload = b""
-        record = self.record
-        record.status = status
-        record.outcome = outcome
-        record.reason = reason
-        if self._meter is not None:
-            usage = self._meter.usage
-            record.output_tokens = self._meter.output_tokens
-            record.prompt_tokens = usage.prompt_tokens if usage else self._asked.prompt_tokens
-            record.cached_tokens = usage.cached_tokens if usage else 0
+        self._status = status
+        self._outcome = outcome
+        self._reason = reason
         if not has_seat:
-            # Else when it is known what it has cost.
+            # Else when it is known what it has cost, which is when the gate has been told.
             self._remember()
 
     def _remember(self) -> None:
-        """Once: a seat may be on its way to a request whose client has just gone."""
+        """Once, when it is over and settled."""
         if not self._remembered:
             self._remembered = True
-            self._shared.remember(self.record, self.arrived)
+            self._shared.remember(self._record(), self.arrived)
+
+    def _record(self) -> Record:
+        dispatch, shed, meter, request = self._dispatch, self._shed, self._meter, self._request
+        plan = self._rules.plan
+        record = Record(
+            id=self.id.decode(),
+            method=request.method.decode(),
+            path=request.path.decode(),
+            status=self._status,
+            outcome=self._outcome,
+            reason=self._reason,
+            tenant=self.tenant,
+            tier=self.tier,
+            cost=self._cost / MICRO,
+            billed=self._billed / MICRO,
+            stream=self._asked.stream,
+            ttft_ms=self._first_byte / _NS_PER_MS if self._first_byte else None,
+            plan=plan.version,
+            burndown=plan.burndown.version,
+        )
+        if dispatch is not None:
+            record.partition = dispatch.partition.value
+            record.reservation = dispatch.reservation
+            record.conforming = dispatch.conforming
+            record.borrowed = dispatch.borrowed
+            record.shadow_refused = dispatch.refused or ""
+            record.shadow_passed = dispatch.instead_of is not None
+            record.shadow_held = dispatch.held
+            record.wait_ms = dispatch.waited / _NS_PER_MS
+        if shed is not None:
+            record.wait_ms = shed.waited / _NS_PER_MS
+            record.conforming = shed.conforming
+        if meter is not None:
+            usage = meter.usage
+            record.output_tokens = meter.output_tokens
+            record.prompt_tokens = usage.prompt_tokens if usage else self._asked.prompt_tokens
+            record.cached_tokens = usage.cached_tokens if usage else 0
+        return record
 
     def _leave(self, outcome: Outcome) -> None:
         usage = self._meter.usage if self._meter is not None else None
@@ -341,3 +378,4 @@ class Exchange:
                 prompt_tokens=usage.prompt_tokens - self._asked.prompt_tokens,
                 cached_tokens=usage.cached_tokens,
             )
+        self._remember()

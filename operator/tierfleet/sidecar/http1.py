@@ -1,16 +1,18 @@
 """HTTP/1.1 requests as bytes (RFC 9112), read one at a time and strictly.
 
 Sans-IO: bytes are fed in, whole requests come out; sockets, time and what a request means are
-somebody else's. httptools checks the grammar of the header fields, in C; what it would let through
-and another parser could read differently is refused here (the list is in `docs/sidecar.md`).
+somebody else's. What two parsers could read differently is refused (the list is in
+`docs/sidecar.md`).
+
+One pass over the lines of a head. httptools would let through much of what is refused here, so all
+of it would have to be looked at a second time; and calling back for each field takes longer than
+splitting does (docs/performance.md).
 """
 
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import cast
-
-import httptools
+from typing import Final, cast
 
 from tierfleet.sidecar.chunked import Body, ChunkedBody, SizedBody
 from tierfleet.sidecar.errors import ProtocolError
@@ -18,15 +20,28 @@ from tierfleet.sidecar.errors import ProtocolError
 Fields = list[tuple[bytes, bytes]]
 """Header fields in order; names in lower case, values without white space around them."""
 
-# httptools takes any run of spaces, other protocols (RTSP, ICE) and versions for a request line.
-_REQUEST_LINE = re.compile(rb"([A-Z]{1,20}) ([!\"$-~]+) HTTP/1\.([01])\r\n")
-_OTHER_VERSION = re.compile(rb"[A-Z]+ [!-~]+ HTTP/(?!1\.[01]\r)[0-9](?:\.[0-9])?\r\n")
-_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
-_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]+")
+_METHOD: Final = re.compile(rb"[A-Z]{1,20}")
+_VERSION: Final = re.compile(rb"HTTP/[0-9](?:\.[0-9])?")
+_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_EMPTY_LINES: Final = re.compile(rb"(?:\r\n)+")
+# RFC 9110 5.5: what a value, and so a line, may hold.
+_TEXT: Final = bytes([9, *range(32, 127), *range(128, 256)])
+# RFC 3986 2, without the fragment that is never sent (RFC 9112 3.2).
+_TARGET: Final = bytes(set(range(33, 127)) - {ord("#")})
+# RFC 3986 3.2.2 and 3.2.3.
+_HOST: Final = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~!$&'()*+,;=:%[]-"
 # Two of these would let two readers of one request pick different ones.
-_SINGULAR = frozenset(
+_SINGULAR: Final = frozenset(
     {b"host", b"content-length", b"transfer-encoding", b"authorization", b"x-api-key", b"expect"}
 )
+
+
+# Names as they are spelled, and in lower case: nearly all requests bring the same few.
+_seen_names: dict[bytes, bytes] = {}
+_MOST_NAMES: Final = 1024
+# Digits of a Content-Length: every larger number is beyond any limit, or a trap for parsers.
+_LONGEST_LENGTH: Final = 18
+_LONGEST_NAME: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +66,6 @@ class Phase(Enum):
     BODY = "body"
 
 
-@dataclass(slots=True)
 class Request:
     """One whole request.
 
@@ -65,13 +79,25 @@ class Request:
         body: without framing.
     """
 
-    method: bytes
-    path: bytes
-    query: bytes
-    http11: bool
-    keep_alive: bool
-    fields: Fields
-    body: bytes = b""
+    __slots__ = ("body", "fields", "http11", "keep_alive", "method", "path", "query")
+
+    def __init__(
+        self,
+        method: bytes,
+        path: bytes,
+        query: bytes,
+        http11: bool,
+        keep_alive: bool,
+        fields: Fields,
+        body: bytes = b"",
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.http11 = http11
+        self.keep_alive = keep_alive
+        self.fields = fields
+        self.body = body
 
     def field(self, name: bytes) -> bytes | None:
         """Value of the first field of that lower-case name."""
@@ -79,16 +105,6 @@ class Request:
             if field == name:
                 return value
         return None
-
-
-class _FieldList(list[tuple[bytes, bytes]]):
-    """What httptools calls while it parses a head."""
-
-    __slots__ = ()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # llhttp leaves white space at the end of a value.
-        self.append((name.lower(), value.rstrip(b" \t")))
 
 
 class RequestReader:
@@ -174,43 +190,59 @@ class RequestReader:
         return self._parse_head(head)
 
     def _parse_head(self, head: bytes) -> Request:
-        line = _REQUEST_LINE.match(head)
-        if line is None:
-            if _OTHER_VERSION.match(head):
-                raise ProtocolError(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
-            raise ProtocolError(400, "The request line must be: method, target, HTTP/1.1.")
-        method, target, minor = line.groups()
-        if len(target) > self._limits.target:
-            raise ProtocolError(
-                414, f"The target must not be longer than {self._limits.target} bytes."
-            )
-        fields = _FieldList()
-        try:
-            httptools.HttpRequestParser(fields).feed_data(head)
-        except httptools.HttpParserUpgrade:
-            # Not taken up: the request is served as if it had not been offered (RFC 9110 7.8).
-            pass
-        except httptools.HttpParserError as error:
-            raise ProtocolError(400, f"The request is not valid HTTP: {error}.") from error
-        if len(fields) > self._limits.fields:
+        """The request without its body; the head ends with an empty line."""
+        lines = head[:-4].split(b"\r\n")
+        if head.translate(None, _TEXT) != b"\r\n" * (len(lines) + 1):
+            raise ProtocolError(400, "Only CRLF may end a line, and no line may hold controls.")
+        method, target, http11 = self._request_line(lines[0])
+        if len(lines) > self._limits.fields + 1:
             raise ProtocolError(
                 431, f"A request must not have more than {self._limits.fields} header fields."
             )
-        path, mark, query = _origin_form(target).partition(b"?")
-        http11 = minor == b"1"
-        self._frame(fields, http11)
+        fields: Fields = []
+        single: dict[bytes, bytes] = {}
+        for line in lines[1:]:
+            colon = line.find(b":")
+            spelled = line[:colon] if colon >= 0 else b""
+            name = _seen_names.get(spelled) or _field_name(spelled)
+            value = line[colon + 1 :].strip(b" \t")
+            fields.append((name, value))
+            if name in _SINGULAR:
+                if name in single:
+                    raise ProtocolError(400, f"{name.decode().title()} must not be given twice.")
+                single[name] = value
+        self._frame(single, http11)
+        path, mark, query = target.partition(b"?")
         return Request(method, path, mark + query, http11, _keep_alive(fields, http11), fields)
 
-    def _frame(self, fields: Fields, http11: bool) -> None:
+    def _request_line(self, line: bytes) -> tuple[bytes, bytes, bool]:
+        """Method, target in origin form, and whether it is HTTP/1.1."""
+        parts = line.split(b" ")
+        if len(parts) == 3:
+            method, target, version = parts
+            http11 = version == b"HTTP/1.1"
+            if len(target) > self._limits.target:
+                raise ProtocolError(
+                    414, f"The target must not be longer than {self._limits.target} bytes."
+                )
+            if _METHOD.fullmatch(method) is not None and not target.translate(None, _TARGET):
+                if http11 or version == b"HTTP/1.0":
+                    return method, _origin_form(target), http11
+                if _VERSION.fullmatch(version) is not None:
+                    raise ProtocolError(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
+        raise ProtocolError(400, "The request line must be: method, target, HTTP/1.1.")
+
+    def _frame(self, single: dict[bytes, bytes], http11: bool) -> None:
         """Find out how the body is framed; exactly one reading must be possible."""
-        single = _singular(fields)
         host = single.get(b"host")
         if host is None and http11:
             raise ProtocolError(400, "A request must have a Host.")
-        if host is not None and _HOST.fullmatch(host) is None:
+        if host is not None and (not host or host.translate(None, _HOST)):
             raise ProtocolError(400, "The Host must be a host name, with a port if needed.")
         coding = single.get(b"transfer-encoding")
         length = single.get(b"content-length")
+        if length is not None and not (length.isdigit() and len(length) <= _LONGEST_LENGTH):
+            raise ProtocolError(400, "The Content-Length must be a number of bytes.")
         if coding is not None:
             if coding.lower() != b"chunked" or not http11 or length is not None:
                 raise ProtocolError(
@@ -233,30 +265,33 @@ class RequestReader:
         return f"The request line and header fields must fit into {self._limits.head} bytes."
 
 
-def _singular(fields: Fields) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = {}
-    for name, value in fields:
-        if name in _SINGULAR:
-            if name in found:
-                raise ProtocolError(400, f"{name.decode().title()} must not be given twice.")
-            found[name] = value
-    return found
+def _field_name(spelled: bytes) -> bytes:
+    """A name that has not been seen yet, in lower case."""
+    if _NAME.fullmatch(spelled) is None:
+        raise ProtocolError(400, "A header field must be: name, colon, value, on one line.")
+    name = spelled.lower()
+    # Bounded: a stranger chooses the names.
+    if len(spelled) <= _LONGEST_NAME and len(_seen_names) < _MOST_NAMES:
+        _seen_names[spelled] = name
+    return name
 
 
 def _keep_alive(fields: Fields, http11: bool) -> bool:
     """Whether the client lets the connection be used again (RFC 9112 9.3)."""
     options = connection_options(fields)
+    if not options:
+        return http11
     return b"close" not in options and (http11 or b"keep-alive" in options)
 
 
 def connection_options(fields: Fields) -> list[bytes]:
     """What the Connection fields list, in lower case (RFC 9110 7.6.1)."""
-    return [
-        option.strip(b" \t").lower()
-        for name, value in fields
-        if name == b"connection"
-        for option in value.split(b",")
-    ]
+    options: list[bytes] = []
+    for name, value in fields:
+        if name == b"connection":
+            for option in value.split(b","):
+                options.append(option.strip(b" \t").lower())  # noqa: PERF401 - compiles well
+    return options
 
 
 def _origin_form(target: bytes) -> bytes:

@@ -1,21 +1,21 @@
 """The access log: one line of JSON per request on standard output, written in batches.
 
-A request only appends to a list; encoding and writing happen a few times a second, the writing in a
-thread, because a pipe whose reader sleeps must not stop the data plane. It knows nothing of what
-the fields of a record mean.
+A request's line is made when it ends, so that no batch of them ever holds the event loop; writing
+happens a few times a second, in a thread, because a pipe whose reader sleeps must not stop the data
+plane. It knows nothing of what the fields of a record mean.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import msgspec
 
 from tierfleet.sidecar.record import Record
 
 _PERIOD = 0.1
-# About 20 MB of lines: beyond it the reader is gone for good, and memory is worth more.
-_MAX_WAITING = 50_000
+# Some 50,000 lines: beyond it the reader is gone for good, and memory is worth more.
+_MAX_WAITING = 20 * 1024 * 1024
 
 
 class Journal:
@@ -28,19 +28,30 @@ class Journal:
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self.dropped = 0
         self._write = write
-        self._waiting: list[tuple[float, Record]] = []
+        self._waiting = bytearray()
+        self._lines = 0
         self._encoder = msgspec.json.Encoder()
+        self._second = 0
+        self._stamp = ""
         self._writing: asyncio.Future[None] | None = None
 
     def note(self, ended: float, record: Record) -> None:
         """Remember a request that ended at this time (seconds since the epoch)."""
-        if len(self._waiting) < _MAX_WAITING:
-            self._waiting.append((ended, record))
-        else:
+        if len(self._waiting) >= _MAX_WAITING:
             self.dropped += 1
+            return
+        second = int(ended)
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+        milliseconds = str(int((ended - second) * 1000) + 1000)[1:]
+        record.time = f"{self._stamp}{milliseconds}Z"
+        self._encoder.encode_into(record, self._waiting, len(self._waiting))
+        self._waiting += b"\n"
+        self._lines += 1
 
     async def run(self) -> None:
-        """Write until cancelled; `close` writes what is left then."""
+        """Write until cancelled; `flush` writes what is left then."""
         while True:
             await asyncio.sleep(_PERIOD)
             await self.flush()
@@ -49,19 +60,19 @@ class Journal:
         """Write what has been noted; whole batches, one after the other, even when cancelled."""
         while self._writing is not None or self._waiting:
             if self._writing is None:
-                batch, self._waiting = self._waiting, []
-                self._writing = asyncio.ensure_future(asyncio.to_thread(self._write_batch, batch))
+                batch, self._waiting = self._waiting, bytearray()
+                lines, self._lines = self._lines, 0
+                self._writing = asyncio.ensure_future(
+                    asyncio.to_thread(self._write_batch, bytes(batch), lines)
+                )
                 self._writing.add_done_callback(self._written)
             await asyncio.shield(self._writing)
 
     def _written(self, _: object) -> None:
         self._writing = None
 
-    def _write_batch(self, batch: list[tuple[float, Record]]) -> None:
-        for ended, record in batch:
-            stamp = datetime.fromtimestamp(ended, UTC).isoformat(timespec="milliseconds")
-            record.time = stamp.replace("+00:00", "Z")
+    def _write_batch(self, batch: bytes, lines: int) -> None:
         try:
-            self._write(self._encoder.encode_lines([record for _, record in batch]))
+            self._write(batch)
         except OSError:
-            self.dropped += len(batch)
+            self.dropped += lines

@@ -59,9 +59,9 @@ def describe_queue(gate: Gate, now: int) -> dict[str, object]:
         ],
         "waiting": [
             {
-                "id": exchange.record.id,
-                "tenant": exchange.record.tenant,
-                "tier": exchange.record.tier,
+                "id": exchange.id.decode(),
+                "tenant": exchange.tenant,
+                "tier": exchange.tier,
                 "waitedMilliseconds": round((now - exchange.arrived) / 1e6, 1),
             }
             for exchange in waiting[:_SHOWN]

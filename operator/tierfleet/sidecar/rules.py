@@ -20,13 +20,15 @@ class Rules:
         plan: itself.
         callers: its tenants by key.
         fields: header lines that name it, for every answer.
+        model: the name under which the engine knows it.
     """
 
-    __slots__ = ("_models", "callers", "fields", "plan")
+    __slots__ = ("_models", "callers", "fields", "model", "plan")
 
     def __init__(self, plan: Plan, created: int) -> None:
         self.plan = plan
         self.callers = Callers(plan)
+        self.model = plan.model.name
         self.fields = b"x-tierfleet-policy: %b@%b\r\nx-tierfleet-plan: %b\r\n" % (
             field_value(plan.policy),
             field_value(plan.burndown.version),

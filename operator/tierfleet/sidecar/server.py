@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from typing import cast
 
 from aiohttp import web
 from msgspec.structs import replace
@@ -29,6 +30,7 @@ from tierfleet.sidecar.gate import Gate
 from tierfleet.sidecar.journal import Journal
 from tierfleet.sidecar.lifecycle import State
 from tierfleet.sidecar.metrics import Metrics
+from tierfleet.sidecar.outbox import Outbox
 from tierfleet.sidecar.plansource import PlanSource
 from tierfleet.sidecar.planwatch import PlanWatch
 from tierfleet.sidecar.rules import Rules
@@ -74,12 +76,14 @@ class Server:
         self._journal = Journal(write_log)
         self._metrics.dropped_lines = lambda: self._journal.dropped
         self.engine = Engine(config.upstream.url)
-        self._pool = Pool(config.upstream.host, config.upstream.port, self._loop)
+        outbox = Outbox(self._loop)
+        self._pool = Pool(config.upstream.host, config.upstream.port, self._loop, outbox)
         self._data = DataPlane(
             self.engine,
             config.upstream.authority.encode(),
             self._metrics,
             self._journal,
+            outbox,
             read_limits=config.read_limits,
             patience=config.patience,
         )
@@ -128,7 +132,7 @@ class Server:
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, config.admin_host, config.admin_port).start()
         data = await self._loop.create_server(
-            lambda: ClientConnection(self._data, self._loop),
+            lambda: cast("asyncio.Protocol", ClientConnection(self._data, self._loop)),
             config.host,
             config.port,
             backlog=_BACKLOG,

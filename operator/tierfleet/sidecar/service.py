@@ -8,7 +8,6 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable
-from itertools import count
 
 from tierfleet.sidecar import answers, vllm
 from tierfleet.sidecar.answers import Answer
@@ -17,10 +16,11 @@ from tierfleet.sidecar.engine import Engine, EngineUnavailableError
 from tierfleet.sidecar.exchange import Exchange, Shared
 from tierfleet.sidecar.headers import to_engine
 from tierfleet.sidecar.http1 import ReadLimits, Request
-from tierfleet.sidecar.identify import UnknownCallerError
+from tierfleet.sidecar.identify import Caller, UnknownCallerError
 from tierfleet.sidecar.journal import Journal
 from tierfleet.sidecar.lifecycle import Lifecycle, State
 from tierfleet.sidecar.metrics import Metrics
+from tierfleet.sidecar.outbox import Outbox
 from tierfleet.sidecar.record import Record, RequestOutcome
 from tierfleet.sidecar.request import BadBodyError, for_engine, read
 from tierfleet.sidecar.rules import MODELS, Rules
@@ -59,6 +59,7 @@ class DataPlane:
         host: bytes,
         metrics: Metrics,
         journal: Journal,
+        outbox: Outbox,
         *,
         read_limits: ReadLimits,
         patience: Patience,
@@ -66,6 +67,7 @@ class DataPlane:
         self.read_limits = read_limits
         self.patience = patience
         self.connections: set[ClientConnection] = set()
+        self.outbox = outbox
         self.lifecycle = Lifecycle()
         self.rules: Rules | None = None
         self.shared: Shared | None = None
@@ -73,8 +75,8 @@ class DataPlane:
         self._host = host
         self._metrics = metrics
         self._journal = journal
-        self._ids = count(1)
-        self._id_prefix = secrets.token_hex(6)
+        self._ids = 0
+        self._id_prefix = secrets.token_hex(6).encode()
 
     @property
     def in_flight(self) -> int:
@@ -86,27 +88,24 @@ class DataPlane:
         if request.path == _METRICS and request.method in _READING:
             return _Scrape(self.engine_metrics(), client)
         arrived = time.monotonic_ns()
-        record = Record(
-            id=self._request_id(request),
-            method=request.method.decode(),
-            path=request.path[:_LOGGED_PATH].decode("latin-1"),
-        )
+        request_id = self._request_id(request)
+        visit = Visit(request, request_id, arrived)
         try:
             if request.path in _INFERENCE and request.method == b"POST":
-                return self._infer(request, client, record, arrived)
-            answer = self._look_up(request, record)
+                return self._infer(visit, client)
+            answer = self._look_up(visit)
         except RefusedError as refused:
             answer = refused.answer
-        self._close(record, answer, arrived)
-        fields = b"x-request-id: %b\r\n" % record.id.encode()
+        self._close(visit.record(), answer, arrived)
+        fields = b"x-request-id: %b\r\n" % request_id
         client.answer(answer, fields + self.rules.fields if self.rules is not None else fields)
         return None
 
     def refused(self, answer: Answer) -> bytes:
         """See `client.Service`."""
-        record = Record(id=self._new_id(), method="", path="")
-        self._close(record, answer, time.monotonic_ns())
-        return b"x-request-id: %b\r\n" % record.id.encode()
+        request_id = self._new_id()
+        self._close(Record(id=request_id.decode(), method="", path=""), answer, time.monotonic_ns())
+        return b"x-request-id: %b\r\n" % request_id
 
     def last_answer(self) -> bool:
         """See `client.Service`."""
@@ -131,14 +130,15 @@ class DataPlane:
         kind = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
         return Answer(200, kind, vllm.with_queue(metrics, queued))
 
-    def _infer(
-        self, request: Request, client: ClientConnection, record: Record, arrived: int
-    ) -> Job:
+    def _infer(self, visit: "Visit", client: ClientConnection) -> Job:
         rules, shared = self._in_force()
-        if self.lifecycle.state(time.monotonic()) is State.REFUSING:
+        if not self.lifecycle.serving and (
+            self.lifecycle.state(time.monotonic()) is State.REFUSING
+        ):
             message = "This replica is shutting down; another one will serve the request."
             raise RefusedError(answers.unavailable(message, "rejected-shutting-down"))
-        self._identify(rules, request, record)
+        request = visit.request
+        caller = self._identify(rules, visit)
         for field, value in request.fields:
             if field == b"content-encoding" and value.lower() != b"identity":
                 raise RefusedError(answers.encoded_body(value.decode("latin-1")[:40]))
@@ -147,30 +147,37 @@ class DataPlane:
         except BadBodyError as problem:
             raise RefusedError(answers.bad_body(problem.message, problem.param)) from problem
         model = rules.plan.model
-        if not model.serves(asked.model):
+        if asked.model != rules.model and not model.serves(asked.model):
             raise RefusedError(answers.no_such_model(asked.model, model))
-        record.stream = asked.stream
-        record.plan = rules.plan.version
-        record.burndown = rules.plan.burndown.version
-        body = for_engine(request.body, asked, model.name)
-        payload = b"%bcontent-length: %d\r\n\r\n%b" % (
-            to_engine(request, self._host, record.id.encode()),
-            len(body),
-            body,
-        )
+        body = for_engine(request.body, asked, rules.model)
+        request.body = b""
+        payload = b"".join(
+            (
+                to_engine(request, self._host, visit.id),
+                b"content-length: ", str(len(body)).encode(), b"\r\n\r\n", body,
+            )
+        )  # fmt: skip
         exchange = Exchange(
-            shared, rules, client, record=record, asked=asked, payload=payload, arrived=arrived
+            shared,
+            rules,
+            client,
+            request=request,
+            request_id=visit.id,
+            caller=caller,
+            asked=asked,
+            payload=payload,
+            arrived=visit.arrived,
         )
         exchange.admit()
         return exchange
 
-    def _look_up(self, request: Request, record: Record) -> Answer:
-        path, method = request.path, request.method
+    def _look_up(self, visit: "Visit") -> Answer:
+        path, method = visit.request.path, visit.request.method
         if method in _READING and (path == MODELS or path.startswith(MODELS + b"/")):
             rules, _ = self._in_force()
-            self._identify(rules, request, record)
+            self._identify(rules, visit)
             return rules.models(path)
-        return answers.no_such_path(record.method, record.path, _SERVED)
+        return answers.no_such_path(method.decode(), visit.path, _SERVED)
 
     def _in_force(self) -> tuple[Rules, Shared]:
         if self.rules is None or self.shared is None:
@@ -179,15 +186,15 @@ class DataPlane:
         return self.rules, self.shared
 
     @staticmethod
-    def _identify(rules: Rules, request: Request, record: Record) -> None:
+    def _identify(rules: Rules, visit: "Visit") -> Caller:
         try:
-            caller = rules.callers.identify(request)
+            caller = rules.callers.identify(visit.request)
         except UnknownCallerError as problem:
             raise RefusedError(answers.unknown_caller(str(problem))) from problem
-        record.tenant = caller.tenant
-        record.tier = caller.tier
+        visit.caller = caller
         if not caller.access:
             raise RefusedError(answers.no_access(caller.tenant, rules.plan.pool.name))
+        return caller
 
     def _close(self, record: Record, answer: Answer, arrived: int) -> None:
         record.status = answer.status
@@ -195,14 +202,47 @@ class DataPlane:
         record.outcome = RequestOutcome.REFUSED if answer.reason else RequestOutcome.SERVED
         self.remember(record, arrived)
 
-    def _request_id(self, request: Request) -> str:
+    def _request_id(self, request: Request) -> bytes:
         given = request.field(b"x-request-id")
         if given is not None and _SANE_ID.fullmatch(given):
-            return given.decode()
+            return given
         return self._new_id()
 
-    def _new_id(self) -> str:
-        return f"req-{self._id_prefix}-{next(self._ids):x}"
+    def _new_id(self) -> bytes:
+        self._ids += 1
+        return b"req-%b-%x" % (self._id_prefix, self._ids)
+
+
+class Visit:
+    """A request while it is looked at.
+
+    Attributes:
+        request: itself.
+        id: the `x-request-id`.
+        arrived: when the whole of it was there, monotonic nanoseconds.
+        caller: once it is known.
+    """
+
+    __slots__ = ("arrived", "caller", "id", "request")
+
+    def __init__(self, request: Request, request_id: bytes, arrived: int) -> None:
+        self.request = request
+        self.id = request_id
+        self.arrived = arrived
+        self.caller: Caller | None = None
+
+    @property
+    def path(self) -> str:
+        """As much of the path as is worth showing."""
+        return self.request.path[:_LOGGED_PATH].decode("latin-1")
+
+    def record(self) -> Record:
+        """What is known so far."""
+        record = Record(id=self.id.decode(), method=self.request.method.decode(), path=self.path)
+        if self.caller is not None:
+            record.tenant = self.caller.tenant
+            record.tier = self.caller.tier
+        return record
 
 
 class _Scrape:

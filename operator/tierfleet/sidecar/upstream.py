@@ -8,6 +8,7 @@ import asyncio
 from typing import Protocol, cast
 
 from tierfleet.sidecar.http1 import Fields
+from tierfleet.sidecar.outbox import Outbox
 from tierfleet.sidecar.response import ResponseError, ResponseReader
 
 # uvicorn, in front of vLLM and SGLang, closes connections that were idle for 5 s; one that it is
@@ -47,7 +48,7 @@ class Receiver(Protocol):
         ...
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection:
     """One connection; carries one request at a time."""
 
     __slots__ = (
@@ -74,7 +75,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._transport is not None:
             self._reused = True
             self._payload = b""
-            self._transport.write(payload)
+            self._pool.outbox.write(self._transport, payload)
 
     def cancel(self) -> None:
         """Nobody wants the response any more: close at once, so that the engine frees the seat."""
@@ -116,7 +117,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._receiver is None:
             self._transport.abort()
         else:
-            self._transport.write(self._payload)
+            self._pool.outbox.write(self._transport, self._payload)
             self._payload = b""
 
     def data_received(self, data: bytes) -> None:
@@ -168,7 +169,10 @@ class UpstreamConnection(asyncio.Protocol):
 class Pool:
     """All connections to one engine."""
 
-    def __init__(self, host: str, port: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, host: str, port: int, loop: asyncio.AbstractEventLoop, outbox: Outbox
+    ) -> None:
+        self.outbox = outbox
         self._host = host
         self._port = port
         self._loop = loop
@@ -221,6 +225,8 @@ class Pool:
     async def _connect(self, connection: UpstreamConnection) -> None:
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                await self._loop.create_connection(lambda: connection, self._host, self._port)
+                # Not an `asyncio.Protocol` by name: compiled classes inherit from nothing else.
+                protocol = cast("asyncio.Protocol", connection)
+                await self._loop.create_connection(lambda: protocol, self._host, self._port)
         except (OSError, TimeoutError) as error:
             connection.refused(error)
