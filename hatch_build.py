@@ -27,6 +27,7 @@ COMPILED = {
         "answers chunked client exchange gate headers http1 identify journal lifecycle metrics outbox"
         " response service upstream"
     ),
+    "sidecar/surfaces": "anthropic meters openai responses surface table tiers",
 }
 _OPTIONS = ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent"]
 _LINES_OF_A_FAILURE = 30

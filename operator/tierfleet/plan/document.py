@@ -39,6 +39,7 @@ class Plan(Part):
     policy: Name = "standalone"
     model: Model
     engine_type: Name = "Custom"
+    engine_priority: bool = False
     enforcement: Enforcement = Enforcement.ENFORCE
     burndown: Burndown = Burndown()
     scheduling: Burndown | None = None

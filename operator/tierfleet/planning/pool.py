@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from tierfleet import plan
 from tierfleet.api import InferencePool, TierPolicy
 from tierfleet.api.conditions import Judgement, Status
+from tierfleet.api.engine import EngineType
 from tierfleet.api.poolstatus import PoolReason
 from tierfleet.planning import acceptance, burst, capacity, reservations, tenants, unrated
 from tierfleet.planning.capacity import Capacity
@@ -112,6 +113,7 @@ def _planned(
         policy=policy.metadata.name,
         model=plan.Model(name=pool.spec.model.name, aliases=tuple(sorted(pool.spec.model.aliases))),
         engine_type=pool.spec.engine.type,
+        engine_priority=pool.spec.engine.type is EngineType.VLLM,
         enforcement=policy.spec.enforcement,
         burndown=rules.burndown,
         identification=rules.identification,

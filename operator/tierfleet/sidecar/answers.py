@@ -30,12 +30,14 @@ class Answer:
         fields: header lines, each with its CRLF.
         body: its Content-Length follows from it.
         reason: for the log and the counters; empty when nothing was refused.
+        message: what an error says, for APIs that say it in another shape.
     """
 
     status: int
     fields: bytes
     body: bytes
     reason: str = ""
+    message: str = ""
 
 
 def error(
@@ -49,7 +51,7 @@ def error(
 ) -> Answer:
     """An error in OpenAI's shape; `code` is what programs look at."""
     detail = {"message": message, "type": kind, "param": param, "code": code}
-    return Answer(status, _JSON + fields, msgspec.json.encode({"error": detail}), code)
+    return Answer(status, _JSON + fields, msgspec.json.encode({"error": detail}), code, message)
 
 
 def broken_request(problem: ProtocolError) -> Answer:
@@ -137,7 +139,9 @@ def shed(decision: Shed) -> Answer:
         else:
             fields += _retry_after(decision.retry_after)
     answer = error(status, decision.message, code, kind=kind, fields=fields)
-    return Answer(answer.status, answer.fields, answer.body, decision.reason.value)
+    return Answer(
+        answer.status, answer.fields, answer.body, decision.reason.value, decision.message
+    )
 
 
 def evicted() -> Answer:

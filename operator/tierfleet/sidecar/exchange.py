@@ -19,7 +19,7 @@ from typing import Final
 
 from tierfleet.admission.types import Arrival, Dispatch, Outcome, Settled, Shed
 from tierfleet.plan import MICRO
-from tierfleet.sidecar import answers
+from tierfleet.sidecar import answers, vllm
 from tierfleet.sidecar.answers import Answer
 from tierfleet.sidecar.client import ClientConnection
 from tierfleet.sidecar.gate import Gate
@@ -28,10 +28,10 @@ from tierfleet.sidecar.http1 import Fields, Request
 from tierfleet.sidecar.identify import Caller
 from tierfleet.sidecar.metrics import Metrics
 from tierfleet.sidecar.record import Record, RequestOutcome
-from tierfleet.sidecar.request import Inference
 from tierfleet.sidecar.rules import Rules
+from tierfleet.sidecar.surfaces.meters import DocumentMeter, Meter, StreamMeter
+from tierfleet.sidecar.surfaces.surface import Inference, Surface, for_engine
 from tierfleet.sidecar.upstream import Pool, UpstreamConnection
-from tierfleet.sidecar.usage import JsonMeter, Meter, StreamMeter
 
 _NS_PER_MS = 1e6
 _NS_PER_S = 1e9
@@ -68,9 +68,9 @@ class Exchange:
     """
 
     __slots__ = (
-        "_asked", "_billed", "_client", "_cost", "_dispatch", "_fields", "_first_byte", "_length",
+        "_asked", "_asked_tier", "_billed", "_client", "_cost", "_dispatch", "_fields", "_first_byte", "_length",
         "_meter", "_number", "_outcome", "_payload", "_reason", "_remembered", "_request",
-        "_retried", "_rules", "_shared", "_shed", "_stage", "_status", "_upstream", "arrived", "id",
+        "_retried", "_rules", "_shared", "_shed", "_stage", "_status", "_surface", "_upstream", "arrived", "id",
         "tenant", "tier",
     )  # fmt: skip
 
@@ -83,16 +83,21 @@ class Exchange:
         request: Request,
         request_id: bytes,
         caller: Caller,
+        surface: Surface,
         asked: Inference,
-        payload: bytes,
+        tier: str | None,
+        head: bytes,
         arrived: int,
     ) -> None:
         self._shared = shared
         self._rules = rules
         self._client = client
         self._request = request
+        self._surface = surface
         self._asked = asked
-        self._payload = payload
+        self._asked_tier = tier
+        # What the engine gets: the head up to its Content-Length, all of it once there is a seat.
+        self._payload = head
         self.id = request_id
         self.tenant = caller.tenant
         self.tier = caller.tier
@@ -118,7 +123,12 @@ class Exchange:
         """Ask for a seat; it may have one, or be over, when this returns."""
         asked = self._asked
         arrival = Arrival(
-            self._number, self.tenant, asked.prompt_tokens, asked.max_tokens, asked.sequences
+            self._number,
+            self.tenant,
+            asked.prompt_tokens,
+            asked.max_tokens,
+            asked.sequences,
+            self._asked_tier,
         )
         self._shared.gate.submit(self, arrival)
 
@@ -137,6 +147,8 @@ class Exchange:
             decision.tier, decision.partition.value, decision.waited / _NS_PER_S
         )
         self._stage = _SENT
+        if self._request.body:
+            self._payload = self._assembled(decision.priority)
         self._upstream = self._shared.pool.send(self._payload, self)
 
     def shed(self, decision: Shed) -> None:
@@ -210,12 +222,13 @@ class Exchange:
         """See `Receiver`."""
         self._status = status
         self._fields = fields
+        for name, value in fields:
+            if name == b"content-type" and b"event-stream" in value:
+                self._meter = StreamMeter(self._surface, self._asked, self.tier)
+                self._length = None
+                return
+        self._meter = DocumentMeter(self._surface, self._asked, self.tier)
         self._length = length
-        if any(name == b"content-type" and b"event-stream" in value for name, value in fields):
-            self._meter = StreamMeter(shows_usage=self._asked.shows_usage)
-            self._length = None
-        else:
-            self._meter = JsonMeter()
 
     def on_body(self, data: bytes) -> None:
         """See `Receiver`."""
@@ -233,9 +246,12 @@ class Exchange:
     def on_end(self) -> None:
         """See `Receiver`."""
         self._upstream = None
+        meter = self._meter
+        rest = meter.close() if meter is not None else b""
         if self._stage == _SENT:
+            if isinstance(meter, DocumentMeter):
+                self._length = len(rest)
             self._begin()
-        rest = self._meter.close() if self._meter is not None else b""
         if rest:
             self._client.send(rest)
         if self._status < 400:
@@ -280,6 +296,17 @@ class Exchange:
 
     # Inside
 
+    def _assembled(self, priority: int) -> bytes:
+        """The request for the engine, of which the caller's body is kept until now."""
+        request, rules = self._request, self._rules
+        sent = priority if rules.plan.engine_priority and self._surface.takes_priority else None
+        body = for_engine(
+            request.body, self._asked, rules.model, None if sent is None else vllm.priority(sent)
+        )
+        request.body = b""
+        length = str(len(body)).encode()
+        return b"".join((self._payload, b"content-length: ", length, b"\r\n\r\n", body))
+
     def _begin(self) -> None:
         """The first byte of the answer: from here on the client has part of it."""
         self._stage = _FLOWING
@@ -309,6 +336,7 @@ class Exchange:
     def _answer(self, answer: Answer, outcome: RequestOutcome, reason: str = "") -> None:
         """Answer in the engine's place."""
         fields = self._own_fields()
+        answer = self._surface.shaped(answer, self.id)
         self._over(answer.status, outcome, reason or answer.reason)
         self._client.answer(answer, fields)
 

@@ -21,14 +21,16 @@ class Rules:
         callers: its tenants by key.
         fields: header lines that name it, for every answer.
         model: the name under which the engine knows it.
+        tiers: names of the plan's tiers.
     """
 
-    __slots__ = ("_models", "callers", "fields", "model", "plan")
+    __slots__ = ("_models", "callers", "fields", "model", "plan", "tiers")
 
     def __init__(self, plan: Plan, created: int) -> None:
         self.plan = plan
         self.callers = Callers(plan)
         self.model = plan.model.name
+        self.tiers = frozenset(tier.name for tier in plan.tiers)
         self.fields = b"x-tierfleet-policy: %b@%b\r\nx-tierfleet-plan: %b\r\n" % (
             field_value(plan.policy),
             field_value(plan.burndown.version),

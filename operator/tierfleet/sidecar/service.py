@@ -22,17 +22,14 @@ from tierfleet.sidecar.lifecycle import Lifecycle, State
 from tierfleet.sidecar.metrics import Metrics
 from tierfleet.sidecar.outbox import Outbox
 from tierfleet.sidecar.record import Record, RequestOutcome
-from tierfleet.sidecar.request import BadBodyError, for_engine, read
 from tierfleet.sidecar.rules import MODELS, Rules
+from tierfleet.sidecar.surfaces import tiers
+from tierfleet.sidecar.surfaces.surface import BadBodyError, Surface
+from tierfleet.sidecar.surfaces.table import SERVED, SURFACES
 
-_INFERENCE = frozenset({b"/v1/chat/completions", b"/v1/completions"})
 _METRICS = b"/metrics"
 _READING = frozenset({b"GET", b"HEAD"})
 _LOGGED_PATH = 256
-_SERVED = (
-    "POST /v1/chat/completions, POST /v1/completions, GET /v1/models, GET /v1/models/NAME, "
-    "GET /metrics"
-)
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -90,12 +87,15 @@ class DataPlane:
         arrived = time.monotonic_ns()
         request_id = self._request_id(request)
         visit = Visit(request, request_id, arrived)
+        surface = SURFACES.get(request.path) if request.method == b"POST" else None
         try:
-            if request.path in _INFERENCE and request.method == b"POST":
-                return self._infer(visit, client)
+            if surface is not None:
+                return self._infer(visit, surface, client)
             answer = self._look_up(visit)
         except RefusedError as refused:
             answer = refused.answer
+            if surface is not None:
+                answer = surface.shaped(answer, request_id)
         self._close(visit.record(), answer, arrived)
         fields = b"x-request-id: %b\r\n" % request_id
         client.answer(answer, fields + self.rules.fields if self.rules is not None else fields)
@@ -130,7 +130,7 @@ class DataPlane:
         kind = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
         return Answer(200, kind, vllm.with_queue(metrics, queued))
 
-    def _infer(self, visit: "Visit", client: ClientConnection) -> Job:
+    def _infer(self, visit: "Visit", surface: Surface, client: ClientConnection) -> Job:
         rules, shared = self._in_force()
         if not self.lifecycle.serving and (
             self.lifecycle.state(time.monotonic()) is State.REFUSING
@@ -143,20 +143,13 @@ class DataPlane:
             if field == b"content-encoding" and value.lower() != b"identity":
                 raise RefusedError(answers.encoded_body(value.decode("latin-1")[:40]))
         try:
-            asked = read(request.body)
+            asked = surface.read(request.body)
+            tier = tiers.asked_for(asked.service_tier, rules.tiers)
         except BadBodyError as problem:
             raise RefusedError(answers.bad_body(problem.message, problem.param)) from problem
         model = rules.plan.model
         if asked.model != rules.model and not model.serves(asked.model):
             raise RefusedError(answers.no_such_model(asked.model, model))
-        body = for_engine(request.body, asked, rules.model)
-        request.body = b""
-        payload = b"".join(
-            (
-                to_engine(request, self._host, visit.id),
-                b"content-length: ", str(len(body)).encode(), b"\r\n\r\n", body,
-            )
-        )  # fmt: skip
         exchange = Exchange(
             shared,
             rules,
@@ -164,8 +157,10 @@ class DataPlane:
             request=request,
             request_id=visit.id,
             caller=caller,
+            surface=surface,
             asked=asked,
-            payload=payload,
+            tier=tier,
+            head=to_engine(request, self._host, visit.id),
             arrived=visit.arrived,
         )
         exchange.admit()
@@ -177,7 +172,7 @@ class DataPlane:
             rules, _ = self._in_force()
             self._identify(rules, visit)
             return rules.models(path)
-        return answers.no_such_path(method.decode(), visit.path, _SERVED)
+        return answers.no_such_path(method.decode(), visit.path, SERVED)
 
     def _in_force(self) -> tuple[Rules, Shared]:
         if self.rules is None or self.shared is None:

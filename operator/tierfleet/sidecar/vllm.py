@@ -51,6 +51,11 @@ def _finite(value: bytes) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
+def priority(tier_priority: int) -> int:
+    """The `priority` of a request: lower is sooner in vLLM, higher is sooner everywhere else."""
+    return -tier_priority
+
+
 def kv_tokens(metrics: bytes) -> int | None:
     """Tokens that the KV cache holds, None if the engine does not say."""
     config = _CACHE_CONFIG.search(metrics)

@@ -286,7 +286,7 @@ async def test_an_id_that_is_not_sane_is_replaced(inside: Inside, given: str) ->
         (request().replace(b"Authorization", b"X-Nothing"), 401, "invalid_api_key"),
         (request(key=KEYS["stranger"]), 403, "no_access"),
         (request(model="gpt-5"), 404, "model_not_found"),
-        (request(path="/v1/embeddings"), 404, "unknown_url"),
+        (request(path="/v1/audio/speech"), 404, "unknown_url"),
         (request(path="/v1/completions/"), 404, "unknown_url"),
         (MODELS.replace(b"/v1/models", b"/v1/completions"), 404, "unknown_url"),
         (MODELS.replace(b"/v1/models", b"/v1/models/gpt-5"), 404, "model_not_found"),

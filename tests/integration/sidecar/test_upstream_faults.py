@@ -83,7 +83,14 @@ async def test_an_engine_that_does_not_listen_is_a_503_that_says_when_to_come_ba
 
 
 @pytest.mark.parametrize(
-    "script", [resets_at_once, closes_at_once, resets_after_the_head, talks_nonsense]
+    "script",
+    [
+        resets_at_once,
+        closes_at_once,
+        resets_after_the_head,
+        talks_nonsense,
+        closes_before_its_length,
+    ],
 )
 async def test_an_engine_that_breaks_before_the_first_byte_is_a_502(
     scripted: ScriptedEngine, inside: Inside, script: Script
@@ -107,7 +114,6 @@ async def test_an_engine_that_breaks_before_the_first_byte_is_a_502(
         closes_in_the_stream,
         closes_in_a_chunk,
         sends_a_broken_chunk,
-        closes_before_its_length,
     ],
 )
 async def test_an_answer_that_breaks_off_never_looks_complete(

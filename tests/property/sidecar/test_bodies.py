@@ -6,8 +6,28 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierfleet.sidecar.request import BadBodyError, for_engine, read
-from tierfleet.sidecar.usage import JsonMeter, StreamMeter
+from tierfleet.sidecar.surfaces import surface
+from tierfleet.sidecar.surfaces.meters import DocumentMeter
+from tierfleet.sidecar.surfaces.meters import StreamMeter as Meter
+from tierfleet.sidecar.surfaces.surface import BadBodyError, Inference
+from tierfleet.sidecar.surfaces.table import SURFACES
+
+CHAT = SURFACES[b"/v1/chat/completions"]
+read = CHAT.read
+
+
+def for_engine(raw: bytes, asked: Inference, model: str) -> bytes:
+    return surface.for_engine(raw, asked, model, None)
+
+
+def StreamMeter(*, shows_usage: bool) -> Meter:  # noqa: N802
+    options = b',"stream_options":{"include_usage":true}' if shows_usage else b""
+    return Meter(CHAT, read(b'{"model":"a","stream":true%b}' % options), "gold")
+
+
+def JsonMeter() -> DocumentMeter:  # noqa: N802
+    return DocumentMeter(CHAT, read(b'{"model":"a"}'), "gold")
+
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -15,7 +35,16 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=8,
 )  # fmt: skip
-OURS = {"model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "priority"}
+OURS = {
+    "model",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "priority",
+    "service_tier",
+}
 OTHERS = st.dictionaries(st.text(max_size=8).filter(lambda name: name not in OURS), JSON)
 
 

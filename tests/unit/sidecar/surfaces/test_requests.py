@@ -5,9 +5,23 @@ from typing import Any
 
 import pytest
 
-from tierfleet.sidecar.request import BadBodyError, for_engine, read
+from tierfleet.sidecar.surfaces import surface
+from tierfleet.sidecar.surfaces.surface import BadBodyError, Inference
+from tierfleet.sidecar.surfaces.table import SURFACES
 
 MODEL = "llama"
+
+
+def read(raw: bytes, path: str = "") -> Inference:
+    """As chat, or as completions where there is a prompt."""
+    guessed = "completions" if b'"prompt"' in raw else "chat/completions"
+    return SURFACES[f"/v1/{path or guessed}".encode()].read(raw)
+
+
+def for_engine(
+    raw: bytes, asked: Inference, model: str = MODEL, priority: int | None = None
+) -> bytes:
+    return surface.for_engine(raw, asked, model, priority)
 
 
 def body(**members: Any) -> bytes:
@@ -63,6 +77,49 @@ def test_an_alias_reaches_the_engine_as_the_models_name() -> None:
 def test_a_priority_never_reaches_the_engine() -> None:
     for raw in (body(priority=-5), body(priority=None), b'{"model":"llama","prio\\u0072ity":-5}'):
         assert "priority" not in sent(raw)
+
+
+@pytest.mark.parametrize("members", [{}, {"priority": 5}, {"stream": True}, {"model": "alias"}])
+def test_our_own_priority_reaches_the_engine(members: dict[str, Any]) -> None:
+    raw = body(**members)
+    assert json.loads(for_engine(raw, read(raw), MODEL, -100))["priority"] == -100
+
+
+def test_the_tier_that_is_asked_for_is_not_for_the_engine() -> None:
+    raw = body(service_tier="flex")
+    assert read(raw).service_tier == "flex"
+    assert "service_tier" not in sent(raw)
+
+
+def test_adding_members_keeps_every_byte_of_the_others() -> None:
+    raw = b'\n{ "messages": [], "model":"llama", "stream":true }'
+    assert for_engine(raw, read(raw), MODEL, 7) == (
+        b'\n{"priority":7,"stream_options":{"include_usage":true},'
+        b' "messages": [], "model":"llama", "stream":true }'
+    )
+
+
+def test_a_batch_of_texts_to_embed_takes_one_seat_and_no_output() -> None:
+    asked = read(body(input=["x" * 40] * 500), "embeddings")
+    assert (asked.sequences, asked.prompt_tokens, asked.max_tokens) == (1, 5000, 0)
+
+
+@pytest.mark.parametrize("given", ["x" * 78, [{"role": "user", "content": "x" * 47}]])
+def test_a_response_is_asked_for_by_text_or_items(given: object) -> None:
+    asked = read(body(input=given, instructions="y" * 78, max_output_tokens=9), "responses")
+    assert (asked.prompt_tokens, asked.max_tokens, asked.sequences) == (40, 9, 1)
+
+
+def test_a_message_counts_its_system_prompt() -> None:
+    asked = read(body(messages=[], system="y" * 76, max_tokens=9, stream=True), "messages")
+    assert (asked.prompt_tokens, asked.max_tokens, asked.stream) == (20, 9, True)
+    assert asked.shows_usage
+
+
+@pytest.mark.parametrize("path", ["responses", "messages", "embeddings"])
+def test_only_chat_and_completions_have_stream_options(path: str) -> None:
+    raw = body(stream=True)
+    assert for_engine(raw, read(raw, path)) is raw
 
 
 def test_a_stream_is_made_to_carry_usage() -> None:
