@@ -6,19 +6,21 @@ Sources: OpenAI's error object and `x-ratelimit-*` fields; llm-d's `x-llm-d-requ
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 import msgspec
 
-from tierfleet.admission.types import Allowance, Headroom, Partition, Shed, ShedReason
+from tierfleet.admission.types import Allowance, Headroom, Shed, ShedReason
 from tierfleet.plan import Model
 from tierfleet.sidecar.errors import ProtocolError
 from tierfleet.sidecar.headers import field_value
 
-_MS = 1_000_000
-_S = 1_000_000_000
+_MS: Final = 1_000_000
+_S: Final = 1_000_000_000
 # Characters of what a caller sent that an answer repeats.
-_QUOTED = 200
-_JSON = b"content-type: application/json\r\n"
+_QUOTED: Final = 200
+_NO_WAIT: Final = b"x-tierfleet-queue-wait-ms: 0.0\r\n"
+_JSON: Final = b"content-type: application/json\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +162,21 @@ def rate_limits(headroom: Headroom) -> bytes:
 
 
 def _allowance(kind: bytes, allowance: Allowance) -> bytes:
-    return b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %b\r\n" % (
-        kind, allowance.limit, kind, allowance.remaining, kind, duration(allowance.reset),
+    return b"".join(
+        (
+            b"x-ratelimit-limit-", kind, b": ", str(allowance.limit).encode(),
+            b"\r\nx-ratelimit-remaining-", kind, b": ", str(allowance.remaining).encode(),
+            b"\r\nx-ratelimit-reset-", kind, b": ", duration(allowance.reset), b"\r\n",
+        )
     )  # fmt: skip
 
 
 @lru_cache(maxsize=1024)
-def charged(tier: str, partition: Partition, reservation: str | None) -> bytes:
+def charged(tier: str, partition: str, reservation: str | None) -> bytes:
     """The lines that say what a request is charged to."""
     lines = b"x-tierfleet-tier: %b\r\nx-tierfleet-partition: %b\r\n" % (
         field_value(tier),
-        partition.value.encode(),
+        partition.encode(),
     )
     if reservation is not None:
         lines += b"x-tierfleet-reservation: %b\r\n" % field_value(reservation)
@@ -179,6 +185,8 @@ def charged(tier: str, partition: Partition, reservation: str | None) -> bytes:
 
 def waited(nanoseconds: int) -> bytes:
     """The line that says how long a request was in our queue."""
+    if nanoseconds < _MS // 20:
+        return _NO_WAIT
     return b"x-tierfleet-queue-wait-ms: %.1f\r\n" % (nanoseconds / _MS)
 
 
@@ -186,7 +194,7 @@ def duration(nanoseconds: int) -> bytes:
     """As OpenAI writes resets: `12ms`, `1.5s`, `6m0s`; rounded up."""
     milliseconds = -(-nanoseconds // _MS)
     if milliseconds < 1000:
-        return b"%dms" % milliseconds
+        return b"0ms" if milliseconds == 0 else str(milliseconds).encode() + b"ms"
     minutes, rest = divmod(milliseconds, 60_000)
     seconds = f"{rest / 1000:.3f}".rstrip("0").rstrip(".")
     return f"{minutes}m{seconds}s".encode() if minutes else f"{seconds}s".encode()

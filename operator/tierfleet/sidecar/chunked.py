@@ -4,17 +4,17 @@ Sans-IO: bytes in, bytes out; it knows nothing of sockets, requests or limits of
 """
 
 import re
-from typing import Protocol
+from typing import Final, Protocol
 
 from tierfleet.sidecar.errors import ProtocolError
 
 # A chunk extension means nothing to us and must be ignored (RFC 9112 7.1.1), but it may not hold
 # anything that another parser could take for the end of a line.
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t -~]*)?\r\n")
-_TRAILER_LINE = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*)?\r\n")
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t -~]*)?\r\n")
+_TRAILER_LINE: Final = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*)?\r\n")
 # Nobody has a reason to send more framing than this around one chunk, or after the last one.
-_MAX_SIZE_LINE = 256
-_MAX_TRAILERS = 4096
+_MAX_SIZE_LINE: Final = 256
+_MAX_TRAILERS: Final = 4096
 
 
 class Body(Protocol):

@@ -5,25 +5,25 @@ and when to give up on a peer; what a request means is the business of its `Serv
 """
 
 import asyncio
-import time
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Protocol, cast
+from time import time
+from typing import Final, Protocol, cast
 
 from tierfleet.sidecar.answers import Answer, broken_request
 from tierfleet.sidecar.errors import ProtocolError
 from tierfleet.sidecar.http1 import Phase, ReadLimits, Request, RequestReader
 from tierfleet.sidecar.outbox import Outbox
 
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_STATUS_LINES = {
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
 }
 # Bytes that a client may send ahead of its answer. Beyond that its socket is not read, and that it
 # has gone is noticed only when an answer is written.
-_READ_AHEAD = 64 * 1024
+_READ_AHEAD: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Patience:
     linger: float = 2.0
 
 
-_FOREVER = float("inf")
+_FOREVER: Final = float("inf")
 
 
 @lru_cache(maxsize=1024)
@@ -205,7 +205,7 @@ class ClientConnection:
             b"%bdate: %b\r\n%b%bcontent-length: %d\r\n%b\r\n%b"
             % (
                 _STATUS_LINES[answer.status],
-                _date(int(time.time())),
+                _date(int(time())),
                 fields,
                 answer.fields,
                 len(answer.body),

@@ -12,12 +12,12 @@ only the engine's own end looks like an end; anything else cuts the client's con
 It knows nothing of bytes on sockets, nor of how seats are given.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic_ns
 from typing import Final
 
-from tierfleet.admission.types import Arrival, Dispatch, Outcome, Settled, Shed
+from tierfleet.admission.types import Arrival, Dispatch, Outcome, Partition, Settled, Shed
 from tierfleet.plan import MICRO
 from tierfleet.sidecar import answers, vllm
 from tierfleet.sidecar.answers import Answer
@@ -26,18 +26,24 @@ from tierfleet.sidecar.gate import Gate
 from tierfleet.sidecar.headers import to_client
 from tierfleet.sidecar.http1 import Fields, Request
 from tierfleet.sidecar.identify import Caller
-from tierfleet.sidecar.metrics import Metrics
 from tierfleet.sidecar.record import Record, RequestOutcome
 from tierfleet.sidecar.rules import Rules
 from tierfleet.sidecar.surfaces.meters import DocumentMeter, Meter, StreamMeter
 from tierfleet.sidecar.surfaces.surface import Inference, Surface, for_engine
+from tierfleet.sidecar.tally import Tallies
 from tierfleet.sidecar.upstream import Pool, UpstreamConnection
 
-_NS_PER_MS = 1e6
-_NS_PER_S = 1e9
-_CLIENT_GONE = 499
+_NS_PER_MS: Final = 1e6
+_NS_PER_S: Final = 1e9
+_CLIENT_GONE: Final = 499
 """nginx's status for the log; nobody receives it."""
 
+
+# Looked up once: a member of an enumeration takes a call to get at.
+_COMPLETED: Final = Outcome.COMPLETED
+_FAILED: Final = Outcome.FAILED
+_SERVED: Final = RequestOutcome.SERVED
+_RESERVED: Final = Partition.RESERVED
 
 # See the table above. Plain numbers: it is asked for at each piece of an answer.
 _WAITING: Final = 0
@@ -52,7 +58,7 @@ class Shared:
 
     gate: Gate
     pool: Pool
-    metrics: Metrics
+    tallies: Tallies
     remember: Callable[[Record, int], None]
     """Called once for every record, with the time at which its request came."""
 
@@ -64,14 +70,15 @@ class Exchange:
         id: the `x-request-id`.
         tenant: who pays; None for an anonymous caller.
         tier: of the tenant, later the one that is really charged.
+        partition: that serves it; empty while it has no seat.
         arrived: when the whole request was there, monotonic nanoseconds.
     """
 
     __slots__ = (
-        "_asked", "_asked_tier", "_billed", "_client", "_cost", "_dispatch", "_fields", "_first_byte", "_length",
-        "_meter", "_number", "_outcome", "_payload", "_reason", "_remembered", "_request",
-        "_retried", "_rules", "_shared", "_shed", "_stage", "_status", "_surface", "_upstream", "arrived", "id",
-        "tenant", "tier",
+        "_asked", "_asked_tier", "_billed", "_client", "_cost", "_dispatch", "_fields",
+        "_first_byte", "_length", "_meter", "_number", "_outcome", "_payload", "_reason",
+        "_remembered", "_request", "_retried", "_rules", "_shared", "_shed", "_stage", "_status",
+        "_surface", "_upstream", "arrived", "id", "partition", "tenant", "tier",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +108,7 @@ class Exchange:
         self.id = request_id
         self.tenant = caller.tenant
         self.tier = caller.tier
+        self.partition = ""
         self.arrived = arrived
         self._number = shared.gate.next_id()
         self._stage = _WAITING
@@ -110,7 +118,7 @@ class Exchange:
         self._retried = False
         self._remembered = False
         self._status = 0
-        self._outcome = RequestOutcome.SERVED
+        self._outcome = _SERVED
         self._reason = ""
         self._first_byte = 0
         self._cost = 0
@@ -143,9 +151,8 @@ class Exchange:
         """See `Ticket`."""
         self._dispatch = decision
         self.tier = decision.tier
-        self._shared.metrics.dispatched(
-            decision.tier, decision.partition.value, decision.waited / _NS_PER_S
-        )
+        self.partition = "reserved" if decision.partition is _RESERVED else "shared"
+        self._shared.tallies.dispatched(self.tier, self.partition, decision.waited / _NS_PER_S)
         self._stage = _SENT
         if self._request.body:
             self._payload = self._assembled(decision.priority)
@@ -223,7 +230,7 @@ class Exchange:
         self._status = status
         self._fields = fields
         for name, value in fields:
-            if name == b"content-type" and b"event-stream" in value:
+            if name == b"content-type" and value.find(b"event-stream") >= 0:
                 self._meter = StreamMeter(self._surface, self._asked, self.tier)
                 self._length = None
                 return
@@ -255,11 +262,11 @@ class Exchange:
         if rest:
             self._client.send(rest)
         if self._status < 400:
-            self._over(self._status, RequestOutcome.SERVED, "")
-            self._leave(Outcome.COMPLETED)
+            self._over(self._status, _SERVED, "")
+            self._leave(_COMPLETED)
         else:
             self._over(self._status, RequestOutcome.ENGINE_ERROR, "")
-            self._leave(Outcome.FAILED)
+            self._leave(_FAILED)
         self._client.finish()
 
     def on_refused(self, error: Exception) -> None:
@@ -277,7 +284,7 @@ class Exchange:
             self.on_lost("closed before an answer, twice")
             return
         self._retried = True
-        self._shared.metrics.retries += 1
+        self._shared.tallies.retries += 1
         self._upstream = self._shared.pool.send_afresh(self._payload, self)
 
     def on_lost(self, reason: str) -> None:
@@ -292,7 +299,7 @@ class Exchange:
                 RequestOutcome.ENGINE_LOST,
                 reason,
             )
-        self._leave(Outcome.FAILED)
+        self._leave(_FAILED)
 
     # Inside
 
@@ -311,12 +318,9 @@ class Exchange:
         """The first byte of the answer: from here on the client has part of it."""
         self._stage = _FLOWING
         self._payload = b""
-        self._first_byte = time.monotonic_ns() - self.arrived
-        dispatch = self._dispatch
-        if self._status < 400 and dispatch is not None:
-            self._shared.metrics.first_byte(
-                dispatch.tier, dispatch.partition.value, self._first_byte / _NS_PER_S
-            )
+        self._first_byte = monotonic_ns() - self.arrived
+        if self._status < 400:
+            self._shared.tallies.first_byte(self.tier, self.partition, self._first_byte / _NS_PER_S)
         self._client.start(self._status, to_client(self._fields) + self._own_fields(), self._length)
         self._fields = []
 
@@ -327,7 +331,7 @@ class Exchange:
         ]  # fmt: skip
         dispatch = self._dispatch
         if dispatch is not None:
-            lines.append(answers.charged(dispatch.tier, dispatch.partition, dispatch.reservation))
+            lines.append(answers.charged(self.tier, self.partition, dispatch.reservation))
             lines.append(answers.waited(dispatch.waited))
         elif self._shed is not None:
             lines.append(answers.waited(self._shed.waited))
@@ -377,7 +381,7 @@ class Exchange:
             burndown=plan.burndown.version,
         )
         if dispatch is not None:
-            record.partition = dispatch.partition.value
+            record.partition = self.partition
             record.reservation = dispatch.reservation
             record.conforming = dispatch.conforming
             record.borrowed = dispatch.borrowed

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from tierfleet.admission.interface import Admission
 from tierfleet.admission.types import (
@@ -30,9 +30,9 @@ from tierfleet.admission.types import (
 from tierfleet.plan import Plan
 
 # How often tokens are reported to the core while requests run.
-_PROGRESS_SECONDS = 0.2
+_PROGRESS_SECONDS: Final = 0.2
 # The core is told the time of day at least so often: contracts' terms go by it, and it may be set.
-_CALENDAR_SECONDS = 60.0
+_CALENDAR_SECONDS: Final = 60.0
 
 
 class Ticket(Protocol):
@@ -197,14 +197,14 @@ class Gate:
                 self._reported[decision.id] = 0
                 self._start_progress()
                 ticket.dispatched(decision)
+        elif isinstance(decision, WakeAt):
+            self._wake(decision.at)
         elif isinstance(decision, Shed):
             ticket = self._tickets.pop(decision.id, None)
             if ticket is not None:
                 ticket.shed(decision)
         elif isinstance(decision, Abort):
             self._evict(decision)
-        elif isinstance(decision, WakeAt):
-            self._wake(decision.at)
 
     def _evict(self, decision: Abort) -> None:
         number = decision.id

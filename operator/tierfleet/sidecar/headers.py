@@ -5,12 +5,13 @@ It knows nothing of sockets or of why a request is allowed.
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Final
 from urllib.parse import quote
 
 from tierfleet.sidecar.http1 import Fields, Request, connection_options
 
 # RFC 9110 7.6.1, with what RFC 2616 listed and old peers still send.
-_HOP_BY_HOP = frozenset(
+_HOP_BY_HOP: Final = frozenset(
     {
         b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization",
         b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
@@ -18,15 +19,15 @@ _HOP_BY_HOP = frozenset(
 )  # fmt: skip
 # Written anew for the engine, or none of its business: a caller's key must not reach it, and what
 # it answers must not be compressed, because the usage in it is read.
-_NOT_FOR_THE_ENGINE = _HOP_BY_HOP | {
+_NOT_FOR_THE_ENGINE: Final = _HOP_BY_HOP | {
     b"accept-encoding", b"authorization", b"content-length", b"cookie", b"expect",
     b"host", b"http2-settings", b"via", b"x-api-key", b"x-request-id",
 }  # fmt: skip
 # Who a caller is, is decided here: nobody tells the engine, or the next proxy, anything else.
-_IDENTITY = (b"x-llm-d-", b"x-tierfleet-", b"x-gateway-")
+_IDENTITY: Final = (b"x-llm-d-", b"x-tierfleet-", b"x-gateway-")
 # Said by us with the truth about the request, whatever the engine says.
-_OURS = (b"x-ratelimit-", b"x-tierfleet-")
-_NOT_FOR_THE_CLIENT = _HOP_BY_HOP | {b"content-length", b"x-request-id"}
+_OURS: Final = (b"x-ratelimit-", b"x-tierfleet-")
+_NOT_FOR_THE_CLIENT: Final = _HOP_BY_HOP | {b"content-length", b"x-request-id"}
 
 
 def to_engine(request: Request, host: bytes, request_id: bytes) -> bytes:

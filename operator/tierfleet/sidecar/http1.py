@@ -225,7 +225,9 @@ class RequestReader:
                 raise ProtocolError(
                     414, f"The target must not be longer than {self._limits.target} bytes."
                 )
-            if _METHOD.fullmatch(method) is not None and not target.translate(None, _TARGET):
+            if (
+                method == b"POST" or _METHOD.fullmatch(method) is not None
+            ) and not target.translate(None, _TARGET):
                 if http11 or version == b"HTTP/1.0":
                     return method, _origin_form(target), http11
                 if _VERSION.fullmatch(version) is not None:

@@ -3,19 +3,19 @@
 Keys are compared as SHA-256 only; this file must not keep, return or print one in clear.
 """
 
-from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
 
-from tierfleet.plan import Plan, sha256_hex
+from tierfleet.plan import Plan
 from tierfleet.sidecar.http1 import Request
 
-_BEARER = b"bearer "
+_BEARER: Final = b"bearer "
 
 
 class UnknownCallerError(Exception):
     """Nobody in the plan has this key; the message is a sentence for the caller."""
 
 
-@dataclass(frozen=True, slots=True)
 class Caller:
     """Who a request is charged to.
 
@@ -25,9 +25,12 @@ class Caller:
         access: whether the tenant may use this pool.
     """
 
-    tenant: str | None
-    tier: str
-    access: bool = True
+    __slots__ = ("access", "tenant", "tier")
+
+    def __init__(self, tenant: str | None, tier: str, access: bool = True) -> None:
+        self.tenant = tenant
+        self.tier = tier
+        self.access = access
 
 
 class Callers:
@@ -49,7 +52,7 @@ class Callers:
             UnknownCallerError: no key, or one that nobody has, and anonymous callers get no tier.
         """
         key = _key(request)
-        caller = self._by_key.get(sha256_hex(key)) if key else None
+        caller = self._by_key.get(sha256(key).hexdigest()) if key else None
         if caller is not None:
             return caller
         if self._anonymous is not None:
@@ -65,6 +68,6 @@ def _key(request: Request) -> bytes | None:
     authorization = request.field(b"authorization")
     if authorization is None:
         return request.field(b"x-api-key")
-    if authorization[: len(_BEARER)].lower() == _BEARER:
+    if authorization.startswith(b"Bearer ") or authorization[: len(_BEARER)].lower() == _BEARER:
         return authorization[len(_BEARER) :].strip(b" ")
     return None

@@ -8,14 +8,15 @@ plane. It knows nothing of what the fields of a record mean.
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from tierfleet.sidecar.record import Record
 
-_PERIOD = 0.1
+_PERIOD: Final = 0.1
 # Some 50,000 lines: beyond it the reader is gone for good, and memory is worth more.
-_MAX_WAITING = 20 * 1024 * 1024
+_MAX_WAITING: Final = 20 * 1024 * 1024
 
 
 class Journal:

@@ -5,6 +5,7 @@ startup → serve → drain → shutdown. It knows which part needs which; what 
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -81,12 +82,13 @@ class Server:
         self._data = DataPlane(
             self.engine,
             config.upstream.authority.encode(),
-            self._metrics,
+            self._metrics.tallies,
             self._journal,
             outbox,
             read_limits=config.read_limits,
             patience=config.patience,
         )
+        self._metrics.connections = lambda: len(self._data.connections)
         self._watch = PlanWatch(PlanSource(config.plan), self._adopt, self._metrics)
         self._gate: Gate | None = None
         self._stop = asyncio.Event()
@@ -117,6 +119,8 @@ class Server:
                         self._watch_engine(),
                     )
                 ]
+                gc.collect()
+                gc.freeze()
                 announce(_address(data.sockets[0].getsockname()), admin_address)
                 await self._stop.wait()
                 data.close()
@@ -234,7 +238,9 @@ class Server:
         rules = Rules(plan, int(time.time()))
         if self._gate is None:
             self._gate = Gate(self._make_core, plan, EngineLimits(name, seats))
-            self._data.shared = Shared(self._gate, self._pool, self._metrics, self._data.remember)
+            self._data.shared = Shared(
+                self._gate, self._pool, self._metrics.tallies, self._data.remember
+            )
             self._metrics.load = self._gate.load
         else:
             self._gate.replan(plan, replace(self._gate.limits, seats=seats))

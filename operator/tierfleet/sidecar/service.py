@@ -6,8 +6,9 @@ It knows the order of the checks; each check, and what comes after, is somebody 
 import asyncio
 import re
 import secrets
-import time
 from collections.abc import Awaitable
+from time import monotonic, monotonic_ns, time
+from typing import Final
 
 from tierfleet.sidecar import answers, vllm
 from tierfleet.sidecar.answers import Answer
@@ -19,18 +20,18 @@ from tierfleet.sidecar.http1 import ReadLimits, Request
 from tierfleet.sidecar.identify import Caller, UnknownCallerError
 from tierfleet.sidecar.journal import Journal
 from tierfleet.sidecar.lifecycle import Lifecycle, State
-from tierfleet.sidecar.metrics import Metrics
 from tierfleet.sidecar.outbox import Outbox
 from tierfleet.sidecar.record import Record, RequestOutcome
 from tierfleet.sidecar.rules import MODELS, Rules
 from tierfleet.sidecar.surfaces import tiers
 from tierfleet.sidecar.surfaces.surface import BadBodyError, Surface
 from tierfleet.sidecar.surfaces.table import SERVED, SURFACES
+from tierfleet.sidecar.tally import Tallies
 
-_METRICS = b"/metrics"
-_READING = frozenset({b"GET", b"HEAD"})
-_LOGGED_PATH = 256
-_SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_METRICS: Final = b"/metrics"
+_READING: Final = frozenset({b"GET", b"HEAD"})
+_LOGGED_PATH: Final = 256
+_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
 class RefusedError(Exception):
@@ -54,7 +55,7 @@ class DataPlane:
         self,
         engine: Engine,
         host: bytes,
-        metrics: Metrics,
+        tallies: Tallies,
         journal: Journal,
         outbox: Outbox,
         *,
@@ -70,7 +71,7 @@ class DataPlane:
         self.shared: Shared | None = None
         self._engine = engine
         self._host = host
-        self._metrics = metrics
+        self._tallies = tallies
         self._journal = journal
         self._ids = 0
         self._id_prefix = secrets.token_hex(6).encode()
@@ -84,7 +85,7 @@ class DataPlane:
         """See `client.Service`."""
         if request.path == _METRICS and request.method in _READING:
             return _Scrape(self.engine_metrics(), client)
-        arrived = time.monotonic_ns()
+        arrived = monotonic_ns()
         request_id = self._request_id(request)
         visit = Visit(request, request_id, arrived)
         surface = SURFACES.get(request.path) if request.method == b"POST" else None
@@ -104,7 +105,7 @@ class DataPlane:
     def refused(self, answer: Answer) -> bytes:
         """See `client.Service`."""
         request_id = self._new_id()
-        self._close(Record(id=request_id.decode(), method="", path=""), answer, time.monotonic_ns())
+        self._close(Record(id=request_id.decode(), method="", path=""), answer, monotonic_ns())
         return b"x-request-id: %b\r\n" % request_id
 
     def last_answer(self) -> bool:
@@ -113,11 +114,11 @@ class DataPlane:
 
     def remember(self, record: Record, arrived: int) -> None:
         """A request is over."""
-        record.duration_ms = (time.monotonic_ns() - arrived) / 1e6
+        record.duration_ms = (monotonic_ns() - arrived) / 1e6
         if self.rules is not None and not record.plan:
             record.plan = self.rules.plan.version
-        self._metrics.ended(record)
-        self._journal.note(time.time(), record)
+        self._tallies.ended(record)
+        self._journal.note(time(), record)
 
     async def engine_metrics(self) -> Answer:
         """The engine's metrics with our queue counted in."""
@@ -132,9 +133,7 @@ class DataPlane:
 
     def _infer(self, visit: "Visit", surface: Surface, client: ClientConnection) -> Job:
         rules, shared = self._in_force()
-        if not self.lifecycle.serving and (
-            self.lifecycle.state(time.monotonic()) is State.REFUSING
-        ):
+        if not self.lifecycle.serving and (self.lifecycle.state(monotonic()) is State.REFUSING):
             message = "This replica is shutting down; another one will serve the request."
             raise RefusedError(answers.unavailable(message, "rejected-shutting-down"))
         request = visit.request

@@ -5,7 +5,7 @@ under us. What is in the messages, and who gets which seat, is somebody else's b
 """
 
 import asyncio
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from tierfleet.sidecar.http1 import Fields
 from tierfleet.sidecar.outbox import Outbox
@@ -13,8 +13,8 @@ from tierfleet.sidecar.response import ResponseError, ResponseReader
 
 # uvicorn, in front of vLLM and SGLang, closes connections that were idle for 5 s; one that it is
 # closing just now looks alive to us.
-_IDLE_SECONDS = 4.0
-_CONNECT_SECONDS = 5.0
+_IDLE_SECONDS: Final = 4.0
+_CONNECT_SECONDS: Final = 5.0
 
 
 class Receiver(Protocol):

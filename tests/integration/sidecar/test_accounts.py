@@ -88,4 +88,4 @@ async def test_every_request_is_remembered_once_and_every_seat_comes_back(
     )
     assert counted == len(inside.log)
     tokens = sum(line["output_tokens"] for line in inside.log)
-    assert f'tokens_total{{kind="output",tier="retail"}} {tokens:.1f}' in metrics
+    assert f'tokens_total{{kind="output",tenant="hobby",tier="retail"}} {tokens:.1f}' in metrics

@@ -20,29 +20,45 @@ def key(name: str, *labels: str) -> tuple[str, frozenset[str]]:
     return name, frozenset(labels)
 
 
-def record(outcome: RequestOutcome, **fields: object) -> Record:
-    return Record(id="1", method="POST", path="/", outcome=outcome, tier="retail", **fields)  # type: ignore[arg-type]
+def record(outcome: RequestOutcome, *, tenant: str = "hobby", **fields: object) -> Record:
+    made = Record(id="1", method="POST", path="/", outcome=outcome, tier="retail", tenant=tenant)
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return made
 
 
 def test_requests_are_counted_by_outcome_and_refusals_by_reason() -> None:
     metrics = Metrics()
-    metrics.ended(record(RequestOutcome.SERVED, prompt_tokens=8, cached_tokens=3, output_tokens=5))
-    metrics.ended(record(RequestOutcome.SERVED, prompt_tokens=2))
-    metrics.ended(record(RequestOutcome.REFUSED, reason="queue-full"))
+    metrics.tallies.ended(
+        record(RequestOutcome.SERVED, prompt_tokens=8, cached_tokens=3, output_tokens=5)
+    )
+    metrics.tallies.ended(record(RequestOutcome.SERVED, prompt_tokens=2))
+    metrics.tallies.ended(record(RequestOutcome.REFUSED, reason="queue-full"))
     found = samples(metrics)
-    assert found[key("requests_total", "retail", "served")] == 2
-    assert found[key("requests_total", "retail", "refused")] == 1
-    assert found[key("refused_total", "retail", "queue-full")] == 1
-    assert found[key("tokens_total", "retail", "prompt")] == 10
-    assert found[key("tokens_total", "retail", "cached")] == 3
-    assert found[key("tokens_total", "retail", "output")] == 5
+    assert found[key("requests_total", "retail", "hobby", "served")] == 2
+    assert found[key("requests_total", "retail", "hobby", "refused")] == 1
+    assert found[key("refused_total", "retail", "hobby", "queue-full")] == 1
+    assert found[key("tokens_total", "retail", "hobby", "prompt")] == 10
+    assert found[key("tokens_total", "retail", "hobby", "cached")] == 3
+    assert found[key("tokens_total", "retail", "hobby", "output")] == 5
+
+
+def test_tenants_beyond_a_thousand_share_one_name_and_no_count_is_lost() -> None:
+    metrics = Metrics()
+    for number in (*range(1500), *range(1500)):
+        metrics.tallies.ended(record(RequestOutcome.SERVED, tenant=f"t{number}", billed=1.5))
+    found = samples(metrics)
+    assert found[key("requests_total", "retail", "t999", "served")] == 2
+    assert found[key("requests_total", "retail", "other", "served")] == 1000
+    assert found[key("service_tokens_total", "retail", "other", "billed")] == 1500
+    assert len([one for one in found if one[0] == "requests_total"]) == 1001
 
 
 def test_waits_are_distributed_by_tier_and_partition() -> None:
     metrics = Metrics()
     for seconds in (0.0005, 0.1, 0.2, 99.0):
-        metrics.dispatched("retail", "shared", seconds)
-    metrics.first_byte("retail", "shared", 0.3)
+        metrics.tallies.dispatched("retail", "shared", seconds)
+    metrics.tallies.first_byte("retail", "shared", 0.3)
     found = samples(metrics)
     labels = ("retail", "shared")
     assert found[key("queue_wait_seconds_bucket", *labels, "0.001")] == 1

@@ -31,7 +31,7 @@ class ChatRequest(Request):
     """Chat completions."""
 
     messages: Raw = Raw()
-    stream_options: StreamOptions | None | UnsetType = UNSET
+    stream_options: StreamOptions | UnsetType | None = UNSET
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     n: Annotated[int, Meta(le=MOST_CHOICES)] | None = None
@@ -41,7 +41,7 @@ class CompletionRequest(Request):
     """Completions."""
 
     prompt: Raw = Raw()
-    stream_options: StreamOptions | None | UnsetType = UNSET
+    stream_options: StreamOptions | UnsetType | None = UNSET
     max_tokens: int | None = None
     n: Annotated[int, Meta(le=MOST_CHOICES)] | None = None
 

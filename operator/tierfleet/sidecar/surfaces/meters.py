@@ -114,7 +114,7 @@ class StreamMeter(Meter):
             end = self._end_of_events(data)
             self._held = data[end:]
             data = data[:end]
-        if _USAGE in data:
+        if data.find(_USAGE) >= 0:
             return self._read(data)
         self._count(data)
         return data
@@ -145,7 +145,7 @@ class StreamMeter(Meter):
         rest = parts.pop()
         for part in parts:
             event = part + self._separator
-            if _USAGE in part:
+            if part.find(_USAGE) >= 0:
                 kept.append(self._told(event))
             else:
                 self._count(event)

@@ -35,7 +35,7 @@ def asked_for(name: str | None, tiers: Collection[str]) -> str | None:
 
 def names_tier(document: bytes) -> bool:
     """True if an answer says which tier was charged, and so has to say ours."""
-    return _MEMBER in document
+    return document.find(_MEMBER) >= 0
 
 
 def with_tier(document: bytes, tier: str, after: bytes) -> bytes:
