@@ -35,7 +35,7 @@ class Pinned:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._process = subprocess.Popen(
-            ["taskset", "-c", str(core), *map(str, command)],
+            ["taskset", "-c", str(core), *map(str, command)],  # noqa: S607
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

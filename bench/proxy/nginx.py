@@ -27,7 +27,8 @@ _FRAME: Final = """\
 daemon off; worker_processes 1; pid {folder}/{name}.pid; error_log {folder}/{name}.log warn;
 events {{ worker_connections 8192; }}
 http {{
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 300s; default_type application/json;
+  access_log off; keepalive_requests 1000000000; keepalive_timeout 300s;
+  default_type application/json;
   client_body_temp_path {folder}/{name}-body; proxy_temp_path {folder}/{name}-proxy;
   fastcgi_temp_path {folder}/{name}-fastcgi; uwsgi_temp_path {folder}/{name}-uwsgi;
   scgi_temp_path {folder}/{name}-scgi;
@@ -39,7 +40,7 @@ server {{
     listen 127.0.0.1:{port} backlog=4096;
     location = /v1/models {{ return 200 '{models}'; }}
     location = /metrics {{ return 200 ''; default_type text/plain; }}
-    location ~ ^/(health|get_server_info|server_info|get_model_info|model_info|version)$ {{ return 200 '{{}}'; }}
+    location ~ ^/(health|(get_)?(server|model)_info|version)$ {{ return 200 '{{}}'; }}
     location / {{ return 200 '{answer}'; }}
   }}"""
 _PROXY: Final = """\

@@ -65,7 +65,7 @@ def run(load: Path, port: int, seconds: float, connections: int) -> Result:
         RuntimeError: wrk's report cannot be read.
     """
     done = subprocess.run(
-        [
+        [  # noqa: S607
             "taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s",
             "-s", str(load), f"http://127.0.0.1:{port}",
         ],

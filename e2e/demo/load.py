@@ -96,7 +96,7 @@ async def run(
 
 
 class _Load:
-    def __init__(  # noqa: PLR0917 - used once, right above
+    def __init__(
         self,
         session: aiohttp.ClientSession,
         urls: list[str],

@@ -74,7 +74,7 @@ class Request(Ranked):
         "state", "tokens", "weighed", "weight",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0917 - made for every request, and keywords take longer
+    def __init__(
         self,
         id: int,  # noqa: A002 - what it is
         sequence: int,

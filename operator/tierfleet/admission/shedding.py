@@ -19,7 +19,7 @@ class Shedding:
 
     __slots__ = ("_arrivals", "_pulse", "_requests", "_seats", "_settlement", "_waiting")
 
-    def __init__(  # noqa: PLR0917 - what it acts on
+    def __init__(
         self,
         requests: dict[int, Request],
         waiting: Waiting,
@@ -80,7 +80,7 @@ class Shedding:
         record.state = ENDED
         del self._requests[record.id]
 
-    def _shed(  # noqa: PLR0917 - a decision's fields
+    def _shed(
         self,
         now: int,
         record: Request,

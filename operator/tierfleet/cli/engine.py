@@ -31,7 +31,7 @@ def _speed(speed: float) -> float:
     return speed
 
 
-def engine(  # noqa: PLR0917 - one parameter per option
+def engine(
     preset: Annotated[
         str,
         typer.Option(
@@ -69,6 +69,12 @@ def engine(  # noqa: PLR0917 - one parameter per option
         float,
         typer.Option(callback=_speed, help="How many times faster than in reality time passes."),
     ] = 1.0,
+    faults: Annotated[
+        bool,
+        typer.Option(
+            "--faults", help="Let requests ask for faults by an x-engine-fault header, for tests."
+        ),
+    ] = False,
     shutdown_timeout: Annotated[
         float,
         typer.Option(min=0, help="Seconds for running requests to finish after SIGTERM."),
@@ -113,6 +119,7 @@ def engine(  # noqa: PLR0917 - one parameter per option
                     speed,
                     prefix_caching=enable_prefix_caching,
                     shutdown_timeout=shutdown_timeout,
+                    faults=faults,
                 ),
                 announce,
             )

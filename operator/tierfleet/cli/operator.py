@@ -25,7 +25,7 @@ def _namespaces(names: list[str] | None) -> list[str] | None:
     return names
 
 
-def operator(  # noqa: PLR0917 - one parameter per option
+def operator(
     kubeconfig: Annotated[
         Path | None,
         typer.Option(

@@ -46,7 +46,7 @@ def _not_upstream(why: str) -> typer.BadParameter:
     )
 
 
-def sidecar(  # noqa: PLR0917 - one parameter per option
+def sidecar(
     plan: Annotated[
         Path,
         typer.Option(

@@ -57,7 +57,7 @@ _CORES: dict[CoreName, MakeCore] = {
 }
 
 
-def simulate(  # noqa: PLR0917 - one parameter per option
+def simulate(
     plan: Annotated[Path, typer.Option(help="Plan file (YAML or JSON), or a directory of parts.")],
     trace_file: Annotated[
         Path | None,

@@ -1,12 +1,14 @@
 """An OpenAI-compatible server in front of the model: what a client, a sidecar and Prometheus see.
 
 Routes, sockets, signals. It answers as vLLM's API server does, faults included; what a request
-means is in `openai`, what an answer looks like in `responses`, when tokens come in `driver`.
+means and what an answer looks like is in `surfaces`, when tokens come in `driver`.
 """
 
 import asyncio
 import contextlib
+import dataclasses
 import importlib.metadata
+import json
 import signal
 import time
 import uuid
@@ -18,12 +20,15 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from tierfleet.engine import responses
+from tierfleet.engine import faults
 from tierfleet.engine.config import EngineConfig, SchedulingPolicy
 from tierfleet.engine.driver import Ask, Driver, Generation
+from tierfleet.engine.faults import Fault
 from tierfleet.engine.metrics import EngineMetrics
 from tierfleet.engine.model import Engine
-from tierfleet.engine.openai import Job, Limits, RequestError, parse_chat, parse_completion
+from tierfleet.engine.surfaces import completions
+from tierfleet.engine.surfaces.job import Job, Limits, RequestError
+from tierfleet.engine.surfaces.table import SURFACES, Stream, Surface
 from tierfleet.engine.text import PrefixCache
 
 # A prompt of a million tokens fits; vLLM itself has no limit.
@@ -42,6 +47,8 @@ class ServerConfig:
     prefix_caching: bool = True
     # Seconds that running requests get to finish after a SIGTERM.
     shutdown_timeout: float = 10.0
+    # Requests may ask for faults.
+    faults: bool = False
 
 
 class EngineServer:
@@ -69,23 +76,40 @@ class EngineServer:
     def application(self) -> web.Application:
         """The routes."""
         app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_errors_as_json])
-        app.router.add_post("/v1/chat/completions", self._chat)
-        app.router.add_post("/v1/completions", self._completions)
+        for path in SURFACES:
+            app.router.add_post(path, self._infer)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)
         app.router.add_get("/version", self._version)
         app.router.add_get("/metrics", self._metrics)
         return app
 
-    async def _chat(self, request: web.Request) -> web.StreamResponse:
-        return await self._generate(request, parse_chat(await request.read(), self._limits))
+    async def _infer(self, request: web.Request) -> web.StreamResponse:
+        surface = SURFACES[request.path]
+        try:
+            fault = self._fault(request)
+            job = surface.parse(await request.read(), self._limits)
+        except RequestError as problem:
+            return _json(surface.error(problem), problem.status)
+        if fault is not None and fault.kind == "no-usage":
+            job = dataclasses.replace(job, include_usage=False)
+        return await self._generate(request, surface, job, fault)
 
-    async def _completions(self, request: web.Request) -> web.StreamResponse:
-        return await self._generate(request, parse_completion(await request.read(), self._limits))
+    def _fault(self, request: web.Request) -> Fault | None:
+        asked = request.headers.get(faults.HEADER)
+        if asked is None or not self._config.faults:
+            return None
+        try:
+            fault = faults.parse(asked)
+        except ValueError as error:
+            raise RequestError(str(error), faults.HEADER) from None
+        if fault.kind == "status":
+            raise RequestError("A fault was asked for.", kind="Fault", status=fault.number)
+        return fault
 
     async def _models(self, _request: web.Request) -> web.Response:
         return _json(
-            responses.models(self._config.model, self._started, self._limits.max_model_len)
+            completions.models(self._config.model, self._started, self._limits.max_model_len)
         )
 
     async def _health(self, _request: web.Request) -> web.Response:
@@ -98,9 +122,11 @@ class EngineServer:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
-    async def _generate(self, request: web.Request, job: Job) -> web.StreamResponse:
-        prefix = "chatcmpl" if job.chat else "cmpl"
-        name = f"{prefix}-{request.headers.get('X-Request-Id') or uuid.uuid4().hex}"
+    async def _generate(
+        self, request: web.Request, surface: Surface, job: Job, fault: Fault | None
+    ) -> web.StreamResponse:
+        name = f"{surface.prefix}-{request.headers.get('X-Request-Id') or uuid.uuid4().hex}"
+        about = (name, int(time.time()), self._config.model)
         generation = self.driver.submit(
             tuple(
                 Ask(
@@ -115,42 +141,50 @@ class EngineServer:
             each_token=job.stream,
         )
         try:
-            if job.stream:
-                return await self._stream(request, job, generation, name)
+            if job.stream and surface.stream is not None:
+                stream = surface.stream(job, *about)
+                return await self._stream(request, stream, job, generation, fault)
             await generation.progress()
-            return _json(
-                responses.complete(
-                    job, name, int(time.time()), self._config.model, _cached(job, generation)
-                )
-            )
+            await _go_wrong(request, fault, 0)
+            answer = surface.complete(job, *about, _cached(job, generation))
+            return _json(_without_usage(answer) if _no_usage(fault) else answer)
         finally:
             # The client is gone, or this process is told to stop: the handler was cancelled.
             if not generation.done:
                 self.driver.cancel(generation)
 
     async def _stream(
-        self, request: web.Request, job: Job, generation: Generation, name: str
+        self,
+        request: web.Request,
+        stream: Stream,
+        job: Job,
+        generation: Generation,
+        fault: Fault | None,
     ) -> web.StreamResponse:
-        stream = responses.Stream(job, name, int(time.time()), self._config.model)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
         # A write to a client that has just gone, before the handler was cancelled for it.
         with contextlib.suppress(ConnectionResetError):
             await response.prepare(request)
-            await self._write_events(response, stream, job, generation)
+            await self._write_events(request, response, stream, job, generation, fault)
         return response
 
     async def _write_events(
         self,
+        request: web.Request,
         response: web.StreamResponse,
-        stream: responses.Stream,
+        stream: Stream,
         job: Job,
         generation: Generation,
+        fault: Fault | None,
     ) -> None:
         sent = [0] * len(job.choices)
-        remaining = sum(choice.output_tokens for choice in job.choices)
+        remaining = job.output_tokens
         opening = stream.opening()
+        pieces = 0
         while remaining:
             await generation.progress()
+            await _go_wrong(request, fault, pieces)
+            pieces += 1
             events = [opening]
             opening = b""
             for index, produced in enumerate(generation.produced):
@@ -160,9 +194,34 @@ class EngineServer:
                     remaining -= produced - sent[index]
                     sent[index] = produced
             await response.write(b"".join(events))
-        if closing := stream.closing(_cached(job, generation)):
-            await response.write(closing)
-        await response.write(responses.DONE)
+        await response.write(stream.closing(_cached(job, generation)))
+
+
+async def _go_wrong(request: web.Request, fault: Fault | None, pieces: int) -> None:
+    """Do to the connection what was asked for, once so many pieces of the answer are out."""
+    if fault is None or fault.number != pieces or fault.kind not in {"reset", "hang", "garbage"}:
+        return
+    if fault.kind == "hang":
+        # Until the client hangs up.
+        await asyncio.Event().wait()
+    transport = request.transport
+    if transport is not None:
+        if fault.kind == "garbage":
+            transport.write(b"\x00 this is not HTTP \r\n\r\n")
+            transport.close()
+        else:
+            transport.abort()
+    raise ConnectionResetError
+
+
+def _no_usage(fault: Fault | None) -> bool:
+    return fault is not None and fault.kind == "no-usage"
+
+
+def _without_usage(answer: bytes) -> bytes:
+    document = json.loads(answer)
+    document.pop("usage", None)
+    return json.dumps(document).encode()
 
 
 def _cached(job: Job, generation: Generation) -> int:
@@ -180,11 +239,11 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     try:
         return await handler(request)
     except RequestError as problem:
-        return _json(responses.error(problem), problem.status)
+        return _json(completions.error(problem), problem.status)
     except web.HTTPException as problem:
         kind = "NotFoundError" if problem.status == 404 else "BadRequestError"
         shown = RequestError(problem.reason, kind=kind, status=problem.status)
-        return _json(responses.error(shown), problem.status)
+        return _json(completions.error(shown), problem.status)
 
 
 async def serve(config: ServerConfig, announce: Callable[[str, int], None]) -> None:

@@ -14,7 +14,7 @@ It knows nothing of bytes on sockets, nor of how seats are given.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic_ns
+from time import monotonic_ns, time
 from typing import Final
 
 from tierfleet.admission.types import Arrival, Dispatch, Outcome, Partition, Settled, Shed
@@ -326,9 +326,10 @@ class Exchange:
 
     def _own_fields(self) -> bytes:
         lines = [
-            b"x-request-id: ", self.id, b"\r\n", self._rules.fields,
-            answers.rate_limits(self._shared.gate.headroom(self.tenant)),
-        ]  # fmt: skip
+            self._surface.id_lines(self.id),
+            self._rules.fields,
+            self._surface.rate_limits(self._shared.gate.headroom(self.tenant), time()),
+        ]
         dispatch = self._dispatch
         if dispatch is not None:
             lines.append(answers.charged(self.tier, self.partition, dispatch.reservation))

@@ -31,6 +31,7 @@ from tierfleet.sidecar.tally import Tallies
 _METRICS: Final = b"/metrics"
 _READING: Final = frozenset({b"GET", b"HEAD"})
 _LOGGED_PATH: Final = 256
+_PLAIN: Final = Surface()
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -98,7 +99,7 @@ class DataPlane:
             if surface is not None:
                 answer = surface.shaped(answer, request_id)
         self._close(visit.record(), answer, arrived)
-        fields = b"x-request-id: %b\r\n" % request_id
+        fields = (surface or _PLAIN).id_lines(request_id)
         client.answer(answer, fields + self.rules.fields if self.rules is not None else fields)
         return None
 

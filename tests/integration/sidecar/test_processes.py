@@ -51,9 +51,9 @@ async def seats(engine: EngineProcess) -> tuple[float, float]:
     return float(found["running"]), float(found["waiting"])
 
 
-async def until_seats(engine: EngineProcess, running: int) -> None:
+async def until_seats(engine: EngineProcess, running: int, waiting: int = 0) -> None:
     async def reached() -> bool:
-        return await seats(engine) == (running, 0)
+        return await seats(engine) == (running, waiting)
 
     await until(reached)
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tierfleet.engine import responses
-from tierfleet.engine.openai import Job, Limits, RequestError, parse_chat, parse_completion
+from tierfleet.engine.surfaces import completions
+from tierfleet.engine.surfaces.job import Job, Limits, RequestError
+from tierfleet.engine.surfaces.openai import parse_chat, parse_completion
 
 LIMITS = Limits(model="m", max_model_len=2048, priority_scheduling=False)
 HELLO = [{"role": "user", "content": "hello"}]
@@ -49,7 +50,7 @@ def test_a_bad_chat_request_is_told_what_is_wrong(
     with pytest.raises(RequestError) as refusal:
         chat(**fields)
     assert sentence in refusal.value.message
-    body = json.loads(responses.error(refusal.value))["error"]
+    body = json.loads(completions.error(refusal.value))["error"]
     assert (body["code"], body["param"]) == (status, param)
     assert body["type"] == ("NotFoundError" if status == 404 else "BadRequestError")
 
@@ -147,7 +148,8 @@ def events(raw: bytes) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("chatty", [True, False])
 def test_streamed_events_add_up_to_the_whole_answer(chatty: bool) -> None:
     job = (chat if chatty else completion)(n=2, max_tokens=5, ignore_eos=True)
-    stream = responses.Stream(job, 'id-"1"', 1, "m")
+    made = completions.ChatStream if chatty else completions.TextStream
+    stream = made(job, 'id-"1"', 1, "m")
     texts = ["", ""]
     for index in (0, 1):
         for event in events(stream.tokens(index, 0, 3) + stream.tokens(index, 3, 5)):
@@ -157,7 +159,8 @@ def test_streamed_events_add_up_to_the_whole_answer(chatty: bool) -> None:
             texts[index] += choice["delta"]["content"] if chatty else choice["text"]
             last = len(texts[index].split()) == 5
             assert choice["finish_reason"] == ("length" if last else None)
-    whole = json.loads(responses.complete(job, "id", 1, "m", 0))
+    complete = completions.chat if chatty else completions.text
+    whole = json.loads(complete(job, "id", 1, "m", 0))
     assert texts == [
         choice["message"]["content"] if chatty else choice["text"] for choice in whole["choices"]
     ]
@@ -165,7 +168,10 @@ def test_streamed_events_add_up_to_the_whole_answer(chatty: bool) -> None:
 
 def test_usage_comes_alone_in_its_event_and_only_when_asked_for() -> None:
     asked = chat(max_tokens=5, ignore_eos=True, stream=True, stream_options={"include_usage": True})
-    [event] = events(responses.Stream(asked, "id", 1, "m").closing(cached_tokens=0))
+    closing = completions.ChatStream(asked, "id", 1, "m").closing(cached_tokens=0)
+    assert closing.endswith(b"data: [DONE]\n\n")
+    [event] = events(closing.removesuffix(b"data: [DONE]\n\n"))
     assert event["choices"] == []
-    assert event["usage"] == json.loads(responses.complete(asked, "id", 1, "m", 0))["usage"]
-    assert responses.Stream(chat(stream=True), "id", 1, "m").closing(0) == b""
+    assert event["usage"] == json.loads(completions.chat(asked, "id", 1, "m", 0))["usage"]
+    plain = completions.ChatStream(chat(stream=True), "id", 1, "m")
+    assert plain.closing(0) == b"data: [DONE]\n\n"

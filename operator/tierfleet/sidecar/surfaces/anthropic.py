@@ -1,9 +1,12 @@
 """Anthropic's messages: usage in two events of a stream, errors in another shape, 529 for 503."""
 
+import math
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
+from tierfleet.admission.types import Allowance, Headroom
 from tierfleet.sidecar.answers import Answer
 from tierfleet.sidecar.surfaces import bodies
 from tierfleet.sidecar.surfaces.surface import (
@@ -60,6 +63,19 @@ class Messages(Surface):
             return _usage(message.usage, before, whole=False)
         return _usage(found.usage, before)
 
+    def id_lines(self, request_id: bytes) -> bytes:
+        """See `Surface`."""
+        return b"x-request-id: %b\r\nrequest-id: %b\r\n" % (request_id, request_id)
+
+    def rate_limits(self, headroom: Headroom, now: float) -> bytes:
+        """See `Surface`. Resets are times of day here."""
+        lines = b""
+        if headroom.requests is not None:
+            lines = _allowance("requests", headroom.requests, now)
+        if headroom.tokens is not None:
+            lines += _allowance("tokens", headroom.tokens, now)
+        return lines
+
     def shaped(self, answer: Answer, request_id: bytes) -> Answer:
         """See `Surface`."""
         status = answer.status
@@ -77,6 +93,16 @@ class Messages(Surface):
             answer.reason,
             answer.message,
         )
+
+
+def _allowance(kind: str, allowance: Allowance, now: float) -> bytes:
+    name = f"anthropic-ratelimit-{kind}"
+    # Up to a whole second: never too soon.
+    reset = datetime.fromtimestamp(math.ceil(now + allowance.reset / 1e9), UTC)
+    return (
+        f"{name}-limit: {allowance.limit}\r\n{name}-remaining: {allowance.remaining}\r\n"
+        f"{name}-reset: {reset:%Y-%m-%dT%H:%M:%SZ}\r\n"
+    ).encode()
 
 
 def _usage(

@@ -5,6 +5,8 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import UNSET, Raw
 
+from tierfleet.admission.types import Headroom
+from tierfleet.sidecar import answers
 from tierfleet.sidecar.answers import Answer
 from tierfleet.sidecar.surfaces import bodies
 
@@ -138,6 +140,20 @@ class Surface:
         """True for an event that is there for its usage alone."""
         del event
         return False
+
+    def id_lines(self, request_id: bytes) -> bytes:
+        """The header lines that name a request."""
+        return b"".join((b"x-request-id: ", request_id, b"\r\n"))
+
+    def rate_limits(self, headroom: Headroom, now: float) -> bytes:
+        """The header lines of what a tenant may still send; none where nothing is limited.
+
+        Args:
+            headroom: itself.
+            now: seconds since the epoch.
+        """
+        del now
+        return answers.rate_limits(headroom)
 
     def shaped(self, answer: Answer, request_id: bytes) -> Answer:
         """An error of ours in the shape that the API's callers expect."""

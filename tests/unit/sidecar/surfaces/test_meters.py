@@ -150,9 +150,11 @@ def test_a_stream_names_the_tier_in_the_event_that_tells_usage() -> None:
 RESPONSE_EVENTS = (
     b'event: response.created\ndata: {"type":"response.created","response":{"usage":null}}\n\n',
     b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta"}\n\n',
-    b'event: response.completed\ndata: {"type":"response.completed","response":{"service_tier":'
-    b'"auto","usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":4},'
-    b'"output_tokens":7}}}\n\n',
+    (
+        b'event: response.completed\ndata: {"type":"response.completed","response":{"service_tier":'
+        b'"auto","usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":4},'
+        b'"output_tokens":7}}}\n\n'
+    ),
 )
 
 
@@ -168,8 +170,10 @@ def test_a_response_tells_its_usage_in_its_last_event() -> None:
 
 
 MESSAGE_EVENTS = (
-    b'event: message_start\ndata: {"type":"message_start","message":{"usage":{"input_tokens":5,'
-    b'"cache_read_input_tokens":4,"cache_creation_input_tokens":1,"output_tokens":1}}}\n\n',
+    (
+        b'event: message_start\ndata: {"type":"message_start","message":{"usage":{"input_tokens":5,'
+        b'"cache_read_input_tokens":4,"cache_creation_input_tokens":1,"output_tokens":1}}}\n\n'
+    ),
     b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"text":"a"}}\n\n',
     b'event: message_delta\ndata: {"type":"message_delta","usage":{"output_tokens":7}}\n\n',
 )
@@ -202,8 +206,10 @@ def test_a_message_counts_its_output_until_the_engine_says() -> None:
         ("responses", b'{"output":["%b"]}' % (b"x" * 38), None, 10),
         (
             "messages",
-            b'{"content":[],"usage":{"input_tokens":5,"cache_read_input_tokens":4,'
-            b'"output_tokens":7}}',
+            (
+                b'{"content":[],"usage":{"input_tokens":5,"cache_read_input_tokens":4,'
+                b'"output_tokens":7}}'
+            ),
             (9, 4),
             7,
         ),

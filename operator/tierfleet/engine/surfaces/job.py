@@ -1,14 +1,12 @@
-"""OpenAI's completion requests as vLLM reads them, and what a valid one asks of the engine.
-
-Pure: bytes in, a `Job` or a `RequestError` out. What goes back over the wire is in `responses`.
-"""
+"""What a valid request asks of the engine, and how one that is not is refused. Pure."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from tierfleet.engine import text
+from tierfleet.engine.surfaces.tools import Call
 from tierfleet.engine.text import Prompt
 
 MAX_CHOICES = 128
@@ -32,90 +30,73 @@ class RequestError(Exception):
         self.status = status
 
 
-class StreamOptions(BaseModel):
-    """Only `include_usage` has a meaning here."""
-
-    include_usage: bool = False
-
-
-class _Request(BaseModel):
-    """The fields that chat and text completions share; any other is accepted and ignored."""
+class Sampling(BaseModel):
+    """The fields that all APIs share; any other is accepted and ignored."""
 
     model: str | None = None
-    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
     min_tokens: Annotated[int, Field(ge=0)] = 0
     ignore_eos: bool = False
     seed: int | None = None
     stream: bool | None = None
-    stream_options: StreamOptions | None = None
     # vLLM's field and sign: lower is sooner.
     priority: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
 
 
-class _TextPart(BaseModel):
-    type: Literal["text"]
-    text: str
-
-
-class _Message(BaseModel):
-    role: str
-    content: str | list[_TextPart] | None = None
-
-    def render(self) -> str:
-        """The message in the shape of a chat template, whose marks count as tokens too."""
-        content = self.content or ""
-        body = content if isinstance(content, str) else "".join(part.text for part in content)
-        return f"<|{self.role}|>\n{body}\n"
-
-
-class _ChatRequest(_Request):
-    messages: Annotated[list[_Message], Field(min_length=1)]
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-
-
-def _as_list(given: Any) -> Any:
-    """OpenAI takes one prompt or a list of them, each as text or as token ids."""
-    ids = isinstance(given, list) and bool(given) and isinstance(given[0], int)
-    return [given] if ids or isinstance(given, str) else given
-
-
-class _CompletionRequest(_Request):
-    prompt: Annotated[
-        list[str | tuple[Annotated[int, Field(ge=0, lt=2**63)], ...]],
-        BeforeValidator(_as_list),
-        Field(min_length=1),
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One sequence of a job and what it will produce."""
+    """One sequence of a job and what it will produce.
+
+    Attributes:
+        prompt: itself.
+        prompt_tokens: its size.
+        output_tokens: that it will have.
+        finish_reason: "stop" where the answer ends by itself, "length" where a limit cuts it.
+        mark: what its words depend on.
+        script: its text, where that is not to be words.
+    """
 
     prompt: Prompt
     prompt_tokens: int
     output_tokens: int
-    # "stop" where the answer ends by itself, "length" where a limit cuts it.
     finish_reason: Literal["stop", "length"]
     mark: int
+    script: str | None = None
 
     def text(self, start: int, stop: int) -> str:
-        """The words of its tokens `start` to `stop`."""
+        """The text of its tokens `start` to `stop`."""
+        if self.script is not None:
+            return self.script[start * text.BYTES_PER_TOKEN : stop * text.BYTES_PER_TOKEN]
         return text.words(self.mark, start, stop)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A valid request: choices in the order of their index, n for each prompt."""
+    """A valid request: choices in the order of their index, n for each prompt.
 
-    chat: bool
+    Attributes:
+        choices: as said.
+        priority: in vLLM's sign.
+        stream: the answer goes out token by token.
+        prompts: number of them.
+        prompt_tokens: of each prompt once, however many choices it has: what `usage` reports.
+        include_usage: OpenAI's streams only: usage is wanted.
+        call: the tool that is called instead of an answer in words.
+        in_base64: embeddings only: how vectors are written.
+    """
+
     choices: tuple[Choice, ...]
     priority: int
     stream: bool
-    include_usage: bool
     prompts: int
-    # Of each prompt once, however many choices it has: what `usage` reports.
     prompt_tokens: int
+    include_usage: bool = False
+    call: Call | None = None
+    in_base64: bool = False
+
+    @property
+    def output_tokens(self) -> int:
+        """Of all choices together."""
+        return sum(choice.output_tokens for choice in self.choices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,32 +108,15 @@ class Limits:
     priority_scheduling: bool
 
 
-def parse_chat(body: bytes, limits: Limits) -> Job:
-    """A `/v1/chat/completions` request.
+_R = TypeVar("_R", bound=BaseModel)
+
+
+def validate(shape: type[_R], body: bytes) -> _R:
+    """A request's fields.
 
     Raises:
-        RequestError: it cannot be served, with the reason.
+        RequestError: it is not one, with the field and the reason.
     """
-    request = _validate(_ChatRequest, body)
-    prompt = "".join(message.render() for message in request.messages) + "<|assistant|>\n"
-    return _job(request, (prompt,), request.max_completion_tokens or request.max_tokens, limits)
-
-
-def parse_completion(body: bytes, limits: Limits) -> Job:
-    """A `/v1/completions` request.
-
-    Raises:
-        RequestError: it cannot be served, with the reason.
-    """
-    request = _validate(_CompletionRequest, body)
-    # 16 is OpenAI's default for this older route.
-    return _job(request, tuple(request.prompt), request.max_tokens or 16, limits)
-
-
-_R = TypeVar("_R", bound=_Request)
-
-
-def _validate(shape: type[_R], body: bytes) -> _R:
     try:
         return shape.model_validate_json(body)
     except ValidationError as error:
@@ -166,9 +130,22 @@ def _validate(shape: type[_R], body: bytes) -> _R:
         ) from None
 
 
-def _job(
-    request: _Request, prompts: tuple[Prompt, ...], max_tokens: int | None, limits: Limits
+def job(
+    request: Sampling,
+    prompts: tuple[Prompt, ...],
+    max_tokens: int | None,
+    limits: Limits,
+    *,
+    n: int = 1,
+    include_usage: bool = False,
+    call: Call | None = None,
+    in_base64: bool = False,
 ) -> Job:
+    """What a request asks of the engine.
+
+    Raises:
+        RequestError: it cannot be served, with the reason.
+    """
     if request.model is not None and request.model != limits.model:
         raise RequestError(
             f"There is no model {request.model!r} here; this engine serves {limits.model!r}.",
@@ -176,8 +153,6 @@ def _job(
             kind="NotFoundError",
             status=404,
         )
-    if request.stream_options is not None and not request.stream:
-        raise RequestError("stream_options must come with stream set to true.", "stream_options")
     if request.priority != 0 and not limits.priority_scheduling:
         raise RequestError(
             f"A priority other than 0 (here {request.priority}) needs an engine that was started"
@@ -189,7 +164,6 @@ def _job(
             f"min_tokens ({request.min_tokens}) must not be above max_tokens ({max_tokens}).",
             "min_tokens",
         )
-    n = request.n or 1
     if n * len(prompts) > MAX_CHOICES:
         raise RequestError(
             f"n times the number of prompts must be at most {MAX_CHOICES},"
@@ -198,17 +172,20 @@ def _job(
         )
     sizes = [_prompt_tokens(prompt, max_tokens, limits.max_model_len) for prompt in prompts]
     return Job(
-        chat=isinstance(request, _ChatRequest),
         choices=tuple(
-            _choice(request, prompt, tokens, max_tokens or limits.max_model_len - tokens, index)
+            _choice(
+                request, prompt, tokens, max_tokens or limits.max_model_len - tokens, index, call
+            )
             for prompt, tokens in zip(prompts, sizes, strict=True)
             for index in range(n)
         ),
         priority=request.priority,
         stream=bool(request.stream),
-        include_usage=request.stream_options is not None and request.stream_options.include_usage,
         prompts=len(prompts),
         prompt_tokens=sum(sizes),
+        include_usage=include_usage,
+        call=call,
+        in_base64=in_base64,
     )
 
 
@@ -226,14 +203,21 @@ def _prompt_tokens(prompt: Prompt, max_tokens: int | None, max_model_len: int) -
     return tokens
 
 
-def _choice(request: _Request, prompt: Prompt, tokens: int, limit: int, index: int) -> Choice:
+def _choice(
+    request: Sampling, prompt: Prompt, tokens: int, limit: int, index: int, call: Call | None
+) -> Choice:
     mark = text.fingerprint(prompt, request.seed or 0, index)
-    natural = max(text.natural_length(mark), request.min_tokens)
-    ends = natural <= limit and not request.ignore_eos
+    if call is not None:
+        size = max(1, -(-len(call.arguments) // text.BYTES_PER_TOKEN))
+        natural, ends = size, size <= limit
+    else:
+        natural = max(text.natural_length(mark), request.min_tokens)
+        ends = natural <= limit and not request.ignore_eos
     return Choice(
         prompt=prompt,
         prompt_tokens=tokens,
         output_tokens=natural if ends else limit,
         finish_reason="stop" if ends else "length",
         mark=mark,
+        script=call.arguments if call is not None else None,
     )
