@@ -25,7 +25,7 @@ COMPILED = {
     # What runs for every request or piece of an answer.
     "sidecar": (
         "answers chunked client exchange gate headers http1 identify journal lifecycle outbox"
-        " response service tally upstream"
+        " response retries service tally upstream"
     ),
     "sidecar/surfaces": "anthropic meters openai responses surface table tiers",
 }
