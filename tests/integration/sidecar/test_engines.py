@@ -45,7 +45,9 @@ async def test_who_waits_here_is_shown_where_the_engine_shows_its_own(
         for wire in (first, second, third):
             wire.send(request())
         await until(lambda: len(scripted.calls) == 2)
-        await until(lambda: sum(tier.queued for tier in inside.server._gate.load()) == 1)
+        gate = inside.server._gate
+        assert gate is not None
+        await until(lambda: sum(tier.queued for tier in gate.load()) == 1)
         assert _first((await prometheus.ask(SCRAPE)).body, gauge) == before + 1
         held.go.set()
         for wire in (first, second, third):
