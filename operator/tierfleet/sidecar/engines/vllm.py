@@ -1,6 +1,6 @@
 """vLLM: `vllm serve`.
 
-Measured on vLLM 0.32.0 (`docs/results/engines.md`).
+Measured on vLLM 0.32.0: `docs/results/engines.md`.
 
 Priority: lower is sooner. With `--scheduling-policy fcfs`, the default, it is taken and overlooked.
 A client that goes ends its request within a step or two, streamed or not, running or waiting.
