@@ -59,6 +59,10 @@ bench-admission: $(INSTALLED) ## Measure cycles a second of the admission core, 
 bench-contract: $(INSTALLED) ## Measure a contract of 30 % under floods, in virtual time (4 minutes)
 	@$(RUN) bench.contract $(if $(AZURE),--azure $(AZURE))
 
+.PHONY: bench-proxy
+bench-proxy: $(INSTALLED) ## Measure what a request and a chunk cost, beside nginx and two routers (8 minutes)
+	@$(RUN) bench.proxy
+
 .PHONY: reproduce
 reproduce: $(INSTALLED) ## Repeat the tables of the VTC paper, with ours beside them (2 minutes)
 	@$(RUN) bench.reproduce

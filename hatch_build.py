@@ -25,7 +25,7 @@ COMPILED = {
     # What runs for every request or piece of an answer.
     "sidecar": (
         "answers chunked client exchange gate headers http1 identify journal lifecycle outbox"
-        " response service tally upstream"
+        " response retries service tally upstream"
     ),
     "sidecar/surfaces": "anthropic meters openai responses surface table tiers",
 }
@@ -40,8 +40,12 @@ class CompileHook(BuildHookInterface):  # type: ignore[type-arg, misc]
     _folder: Path | None = None
 
     def dependencies(self) -> list[str]:
-        """What compiling needs, beside a C compiler."""
-        return ["mypy[mypyc]>=1.18,<3", "setuptools>=75"] if _asked_for() else []
+        """What compiling needs: also what the source imports, for its types."""
+        if not _asked_for():
+            return []
+        project = self.metadata.core
+        used = [*project.dependencies, *project.optional_dependencies["sidecar"]]
+        return ["mypy[mypyc]>=1.18,<3", "setuptools>=75", *used]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add the extension modules to the wheel.

@@ -61,8 +61,8 @@ class Pinned:
         """Resident memory, summed likewise."""
         return sum(_rss(pid) for pid in _tree(self._process.pid))
 
-    def wait_for(self, url: str, seconds: float = 60.0) -> None:
-        """Return when a GET is answered with a success.
+    def wait_for(self, url: str, seconds: float = 60.0, *, unauthorized: bool = False) -> None:
+        """Return when a GET is answered with a success, or with a 401 if that is what is expected.
 
         Raises:
             RuntimeError: the process ended, or did not answer in time.
@@ -75,7 +75,11 @@ class Pinned:
                 with urllib.request.urlopen(url, timeout=1.0) as answer:  # noqa: S310 - loopback
                     if answer.status == 200:
                         return
-            except (OSError, urllib.error.URLError):
+            except urllib.error.HTTPError as error:
+                if unauthorized and error.code == 401:
+                    return
+                time.sleep(0.05)
+            except OSError:
                 time.sleep(0.05)
         raise RuntimeError(f"{self._process.args!r} did not answer at {url}.")
 

@@ -66,7 +66,7 @@ def run(load: Path, port: int, seconds: float, connections: int) -> Result:
     """
     done = subprocess.run(
         [  # noqa: S607
-            "taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s",
+            "taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s",
             "-s", str(load), f"http://127.0.0.1:{port}",
         ],
         capture_output=True, text=True, check=False,

@@ -93,18 +93,21 @@ class Arrivals:
         """Charges the limits of requests and of tokens, or neither."""
         flow = record.flow
         if flow.requests is not None and (wait := flow.requests.take(now, 1)):
-            message = self._used_up(flow.home.plan.limits.requests_per_minute, "requests")
+            message = self._used_up(flow, flow.home.plan.limits.requests_per_minute, "requests")
             return Shed(record.id, ShedReason.REQUEST_LIMIT, wait, message)
         if flow.tokens is not None and (wait := flow.tokens.take(now, record.tokens)):
             if flow.requests is not None:
                 flow.requests.settle(now, -1)
-            message = self._used_up(flow.home.plan.limits.tokens_per_minute, "tokens")
+            message = self._used_up(flow, flow.home.plan.limits.tokens_per_minute, "tokens")
             return Shed(record.id, ShedReason.TOKEN_LIMIT, wait, message)
         return None
 
-    def _used_up(self, limit: int | None, what: str) -> str:
-        whose = "The" if self._roster.share == 1 else "This replica's part of the"
-        return f"{whose} limit of {limit} {what} a minute is used up."
+    def _used_up(self, flow: Flow, limit: int | None, what: str) -> str:
+        said = f"limit of {limit} {what} a minute of tier {flow.home.plan.name}"
+        if limit is None or self._roster.share == 1:
+            return f"The {said} is used up."
+        here = float(limit * self._roster.share)
+        return f"This replica's part of the {said}, {here:.4g} a minute, is used up."
 
     def ahead(self, tier: TierQueue) -> int:
         """Requests that are served before a new one of this tier."""

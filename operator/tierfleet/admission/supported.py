@@ -10,8 +10,6 @@ def unsupported(plan: Plan) -> tuple[str, ...]:
     for plans that are written by hand.
     """
     found: list[str] = []
-    if plan.identification.gateway is not None:
-        found.append("identification.gateway: not built yet; leave it out")
     unrated = [g.name for g in plan.groups if g.desired and not g.service_tokens_per_second]
     if unrated:
         rate = f"is a part of a rate: set serviceTokensPerSecond of group {unrated[0]}"

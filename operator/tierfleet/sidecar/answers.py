@@ -129,17 +129,22 @@ _SHED = {
 }
 
 
-def shed(decision: Shed) -> Answer:
-    """To a request that the core gives no seat: 429 for the caller's limit, 503 for ours."""
+def shed(decision: Shed, *, again: bool = True) -> Answer:
+    """To a request that the core gives no seat: 429 for the caller's limit, 503 for ours.
+
+    Args:
+        decision: the core's.
+        again: False for a caller that should not try again by itself, whatever the time.
+    """
     status, code, kind, dropped = _SHED[decision.reason]
     fields = b""
     if dropped:
         fields = _dropped(dropped)
         # Never without a hint: without one the SDKs try again after half a second.
-        if decision.retry_after is None:
-            fields += b"x-should-retry: false\r\n"
-        else:
+        if decision.retry_after is not None:
             fields += _retry_after(decision.retry_after)
+        if decision.retry_after is None or not again:
+            fields += b"x-should-retry: false\r\n"
     answer = error(status, decision.message, code, kind=kind, fields=fields)
     return Answer(
         answer.status, answer.fields, answer.body, decision.reason.value, decision.message

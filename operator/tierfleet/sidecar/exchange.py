@@ -27,6 +27,7 @@ from tierfleet.sidecar.headers import to_client
 from tierfleet.sidecar.http1 import Fields, Request
 from tierfleet.sidecar.identify import Caller
 from tierfleet.sidecar.record import Record, RequestOutcome
+from tierfleet.sidecar.retries import Retries
 from tierfleet.sidecar.rules import Rules
 from tierfleet.sidecar.surfaces.meters import DocumentMeter, Meter, StreamMeter
 from tierfleet.sidecar.surfaces.surface import Inference, Surface, for_engine
@@ -35,6 +36,8 @@ from tierfleet.sidecar.upstream import Pool, UpstreamConnection
 
 _NS_PER_MS: Final = 1e6
 _NS_PER_S: Final = 1e9
+_RETRY_COUNT: Final = b"x-stainless-retry-count"
+_FIRST_TRY: Final = (None, b"", b"0")
 _CLIENT_GONE: Final = 499
 """nginx's status for the log; nobody receives it."""
 
@@ -59,6 +62,7 @@ class Shared:
     gate: Gate
     pool: Pool
     tallies: Tallies
+    retries: Retries
     remember: Callable[[Record, int], None]
     """Called once for every record, with the time at which its request came."""
 
@@ -75,8 +79,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_asked", "_asked_tier", "_billed", "_client", "_cost", "_dispatch", "_fields",
-        "_first_byte", "_length", "_meter", "_number", "_outcome", "_payload", "_reason",
+        "_again", "_asked", "_asked_tier", "_billed", "_client", "_cost", "_deadline", "_dispatch",
+        "_fields", "_first_byte", "_length", "_meter", "_number", "_outcome", "_payload", "_reason",
         "_remembered", "_request", "_retried", "_rules", "_shared", "_shed", "_stage", "_status",
         "_surface", "_upstream", "arrived", "id", "partition", "tenant", "tier",
     )  # fmt: skip
@@ -95,6 +99,7 @@ class Exchange:
         tier: str | None,
         head: bytes,
         arrived: int,
+        within: int | None = None,
     ) -> None:
         self._shared = shared
         self._rules = rules
@@ -110,6 +115,8 @@ class Exchange:
         self.tier = caller.tier
         self.partition = ""
         self.arrived = arrived
+        self._deadline = None if within is None else arrived + within
+        self._again = request.field(_RETRY_COUNT) not in _FIRST_TRY
         self._number = shared.gate.next_id()
         self._stage = _WAITING
         self._upstream: UpstreamConnection | None = None
@@ -137,7 +144,9 @@ class Exchange:
             asked.max_tokens,
             asked.sequences,
             self._asked_tier,
+            self._deadline,
         )
+        self._shared.retries.came(self.arrived, self.tenant, again=self._again)
         self._shared.gate.submit(self, arrival)
 
     # From the gate
@@ -153,6 +162,10 @@ class Exchange:
         self.tier = decision.tier
         self.partition = "reserved" if decision.partition is _RESERVED else "shared"
         self._shared.tallies.dispatched(self.tier, self.partition, decision.waited / _NS_PER_S)
+        if self._again:
+            late = self._shared.retries.served(monotonic_ns(), self.tenant)
+            if late is not None:
+                self._shared.tallies.came_back(late / _NS_PER_S)
         self._stage = _SENT
         if self._request.body:
             self._payload = self._assembled(decision.priority)
@@ -161,7 +174,11 @@ class Exchange:
     def shed(self, decision: Shed) -> None:
         """See `Ticket`."""
         self._shed = decision
-        self._answer(answers.shed(decision), RequestOutcome.REFUSED)
+        retries = self._shared.retries
+        if decision.retry_after is not None:
+            retries.refused(monotonic_ns(), self.tenant, decision.retry_after)
+        answer = answers.shed(decision, again=not retries.exhausted(self.tenant))
+        self._answer(answer, RequestOutcome.REFUSED)
 
     def evicted(self, *, requeued: bool) -> None:
         """See `Ticket`."""

@@ -30,15 +30,22 @@ _OURS: Final = (b"x-ratelimit-", b"x-tierfleet-")
 _NOT_FOR_THE_CLIENT: Final = _HOP_BY_HOP | {b"content-length", b"x-request-id"}
 
 
-def to_engine(request: Request, host: bytes, request_id: bytes) -> bytes:
+def to_engine(
+    request: Request,
+    host: bytes,
+    request_id: bytes,
+    identity: frozenset[bytes] = frozenset(),
+) -> bytes:
     """Head of the request that the engine gets, up to its Content-Length.
 
     Args:
         request: the client's.
         host: the engine's authority.
         request_id: given on, so that the engine's log can be found.
+        identity: further header fields that say who calls.
     """
-    fields = _end_to_end(request.fields, _NOT_FOR_THE_ENGINE, _IDENTITY)
+    dropped = _NOT_FOR_THE_ENGINE | identity if identity else _NOT_FOR_THE_ENGINE
+    fields = _end_to_end(request.fields, dropped, _IDENTITY)
     return b"POST %b%b HTTP/1.1\r\nhost: %b\r\nvia: 1.1 tierfleet\r\nx-request-id: %b\r\n%b" % (
         request.path,
         request.query,

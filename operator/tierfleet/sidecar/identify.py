@@ -1,15 +1,21 @@
 """Who calls: from the header fields of a request to a tenant of the plan. Pure.
 
-Keys are compared as SHA-256 only; this file must not keep, return or print one in clear.
+Keys and the gateway's secret are compared as SHA-256 only; this file must not keep, return or print
+one in clear.
 """
 
 from hashlib import sha256
+from hmac import compare_digest
 from typing import Final
 
 from tierfleet.plan import Plan
 from tierfleet.sidecar.http1 import Request
 
 _BEARER: Final = b"bearer "
+_OBJECTIVE: Final = b"x-llm-d-inference-objective"
+_SLO_TTFT: Final = b"x-llm-d-slo-ttft-ms"
+_LONGEST_SLO: Final = 12
+_NS_PER_MS: Final = 1_000_000
 
 
 class UnknownCallerError(Exception):
@@ -34,23 +40,57 @@ class Caller:
 
 
 class Callers:
-    """The callers of one plan, by key."""
+    """The callers of one plan: by key, or by name where a gateway vouches for them.
+
+    Attributes:
+        identity: header fields that say who calls, beside those that always do.
+    """
+
+    __slots__ = (
+        "_anonymous", "_by_key", "_by_name", "_secret", "_secret_field", "_tenant_field",
+        "identity",
+    )  # fmt: skip
 
     def __init__(self, plan: Plan) -> None:
         self._by_key: dict[str, Caller] = {}
+        self._by_name: dict[str, Caller] = {}
         for tenant in plan.tenants:
             caller = Caller(tenant.name, tenant.tier, tenant.access)
+            self._by_name[tenant.name] = caller
             for key in tenant.keys:
                 self._by_key[key] = caller
         anonymous = plan.identification.anonymous.tier
         self._anonymous = None if anonymous is None else Caller(None, anonymous)
+        gateway = plan.identification.gateway
+        self._secret = ""
+        self._secret_field = self._tenant_field = b""
+        self.identity: frozenset[bytes] = frozenset()
+        if gateway is not None:
+            self._secret = gateway.secret_sha256
+            self._secret_field = gateway.secret_header.lower().encode()
+            self._tenant_field = gateway.tenant_header.lower().encode()
+            self.identity = frozenset({self._secret_field, self._tenant_field})
 
-    def identify(self, request: Request) -> Caller:
-        """The caller of a request, by the key that it carries.
+    def vouched(self, request: Request) -> bool:
+        """True if the request carries the gateway's secret, so that its header fields count."""
+        if not self._secret:
+            return False
+        shown = request.field(self._secret_field)
+        return shown is not None and compare_digest(sha256(shown).hexdigest(), self._secret)
+
+    def identify(self, request: Request, *, vouched: bool = False) -> Caller:
+        """The caller of a request, by the gateway's word or by the key that it carries.
 
         Raises:
-            UnknownCallerError: no key, or one that nobody has, and anonymous callers get no tier.
+            UnknownCallerError: a tenant that is not in the plan, no key, or one that nobody has,
+                and anonymous callers get no tier.
         """
+        named = request.field(self._tenant_field) if vouched else None
+        if named is not None:
+            caller = self._by_name.get(named.decode(errors="replace"))
+            if caller is None:
+                raise UnknownCallerError("The gateway names a tenant that is not known here.")
+            return caller
         key = _key(request)
         caller = self._by_key.get(sha256(key).hexdigest()) if key else None
         if caller is not None:
@@ -62,6 +102,20 @@ class Callers:
         raise UnknownCallerError(
             "No API key was sent; send one as: Authorization: Bearer KEY (or x-api-key: KEY)."
         )
+
+
+def objective(request: Request) -> str | None:
+    """The tier that a gateway asks for; to be read of vouched requests only."""
+    value = request.field(_OBJECTIVE)
+    return None if value is None else value.decode(errors="replace")
+
+
+def time_to_first_token(request: Request) -> int | None:
+    """Nanoseconds within which a gateway wants a first token; of vouched requests only."""
+    value = request.field(_SLO_TTFT)
+    if value is None or not value.isdigit() or len(value) > _LONGEST_SLO:
+        return None
+    return int(value) * _NS_PER_MS
 
 
 def _key(request: Request) -> bytes | None:

@@ -1,7 +1,7 @@
 """The sidecar's own metrics, in Prometheus' form: made from plain numbers when somebody scrapes."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -54,12 +54,18 @@ class Metrics(Collector):
             ("result",), self._reloads.items(),
         )  # fmt: skip
         yield _distribution(
-            "queue_wait_seconds", "From the whole request to its seat.", self.tallies.waits
+            "queue_wait_seconds", "From the whole request to its seat.", self.tallies.waits.items()
+        )
+        yield _distribution(
+            "retry_hint_error_seconds",
+            "From the time at which a refused caller was told to come back to its seat, by sign.",
+            ((("late",), self.tallies.late), (("early",), self.tallies.early)),
+            ("sign",),
         )
         yield _distribution(
             "time_to_first_token_seconds",
             "From the whole request to the first byte of the answer's body.",
-            self.tallies.first_bytes,
+            self.tallies.first_bytes.items(),
         )
         yield GaugeMetricFamily(
             _PREFIX + "connections", "Connections of clients, open now.", value=self.connections()
@@ -134,16 +140,19 @@ class Metrics(Collector):
 
 
 def _distribution(
-    name: str, text: str, histograms: Mapping[tuple[str, str], Histogram]
+    name: str,
+    text: str,
+    histograms: Iterable[tuple[Sequence[str], Histogram]],
+    labels: Sequence[str] = ("tier", "partition"),
 ) -> HistogramMetricFamily:
-    family = HistogramMetricFamily(_PREFIX + name, text, labels=("tier", "partition"))
-    for labels, histogram in histograms.items():
+    family = HistogramMetricFamily(_PREFIX + name, text, labels=labels)
+    for values, histogram in histograms:
         total = 0
         buckets: list[tuple[str, float]] = []
         for bound, count in zip((*map(str, BOUNDS), "+Inf"), histogram.counts, strict=True):
             total += count
             buckets.append((bound, total))
-        family.add_metric(labels, buckets=buckets, sum_value=histogram.total)
+        family.add_metric(values, buckets=buckets, sum_value=histogram.total)
     return family
 
 

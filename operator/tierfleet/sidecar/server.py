@@ -35,6 +35,7 @@ from tierfleet.sidecar.metrics import Metrics
 from tierfleet.sidecar.outbox import Outbox
 from tierfleet.sidecar.plansource import PlanSource
 from tierfleet.sidecar.planwatch import PlanWatch
+from tierfleet.sidecar.retries import Retries
 from tierfleet.sidecar.rules import Rules
 from tierfleet.sidecar.service import DataPlane
 from tierfleet.sidecar.upstream import Pool
@@ -240,7 +241,7 @@ class Server:
         if self._gate is None:
             self._gate = Gate(self._make_core, plan, EngineLimits(name, seats))
             self._data.shared = Shared(
-                self._gate, self._pool, self._metrics.tallies, self._data.remember
+                self._gate, self._pool, self._metrics.tallies, Retries(), self._data.remember
             )
             self._metrics.load = self._gate.load
         else:

@@ -17,7 +17,12 @@ from tierfleet.sidecar.engine import Engine, EngineUnavailableError
 from tierfleet.sidecar.exchange import Exchange, Shared
 from tierfleet.sidecar.headers import to_engine
 from tierfleet.sidecar.http1 import ReadLimits, Request
-from tierfleet.sidecar.identify import Caller, UnknownCallerError
+from tierfleet.sidecar.identify import (
+    Caller,
+    UnknownCallerError,
+    objective,
+    time_to_first_token,
+)
 from tierfleet.sidecar.journal import Journal
 from tierfleet.sidecar.lifecycle import Lifecycle, State
 from tierfleet.sidecar.outbox import Outbox
@@ -138,13 +143,17 @@ class DataPlane:
             message = "This replica is shutting down; another one will serve the request."
             raise RefusedError(answers.unavailable(message, "rejected-shutting-down"))
         request = visit.request
-        caller = self._identify(rules, visit)
+        vouched = rules.callers.vouched(request)
+        caller = self._identify(rules, visit, vouched=vouched)
         for field, value in request.fields:
             if field == b"content-encoding" and value.lower() != b"identity":
                 raise RefusedError(answers.encoded_body(value.decode("latin-1")[:40]))
         try:
             asked = surface.read(request.body)
-            tier = tiers.asked_for(asked.service_tier, rules.tiers)
+            wanted = asked.service_tier
+            if wanted is None and vouched:
+                wanted = objective(request)
+            tier = tiers.asked_for(wanted, rules.tiers)
         except BadBodyError as problem:
             raise RefusedError(answers.bad_body(problem.message, problem.param)) from problem
         model = rules.plan.model
@@ -160,8 +169,9 @@ class DataPlane:
             surface=surface,
             asked=asked,
             tier=tier,
-            head=to_engine(request, self._host, visit.id),
+            head=to_engine(request, self._host, visit.id, rules.callers.identity),
             arrived=visit.arrived,
+            within=time_to_first_token(request) if vouched else None,
         )
         exchange.admit()
         return exchange
@@ -170,7 +180,7 @@ class DataPlane:
         path, method = visit.request.path, visit.request.method
         if method in _READING and (path == MODELS or path.startswith(MODELS + b"/")):
             rules, _ = self._in_force()
-            self._identify(rules, visit)
+            self._identify(rules, visit, vouched=rules.callers.vouched(visit.request))
             return rules.models(path)
         return answers.no_such_path(method.decode(), visit.path, SERVED)
 
@@ -181,9 +191,9 @@ class DataPlane:
         return self.rules, self.shared
 
     @staticmethod
-    def _identify(rules: Rules, visit: "Visit") -> Caller:
+    def _identify(rules: Rules, visit: "Visit", *, vouched: bool) -> Caller:
         try:
-            caller = rules.callers.identify(visit.request)
+            caller = rules.callers.identify(visit.request, vouched=vouched)
         except UnknownCallerError as problem:
             raise RefusedError(answers.unknown_caller(str(problem))) from problem
         visit.caller = caller

@@ -67,15 +67,18 @@ class Tallies:
         tenants: by tier and tenant; an anonymous caller's tenant is empty.
         waits: from the whole request to its seat, by tier and partition.
         first_bytes: from the whole request to the first byte of the answer's body, likewise.
+        late, early: seconds by which repeated requests got their seats later or sooner than told.
         retries: requests sent once more because a pooled connection turned out to be dead.
     """
 
-    __slots__ = ("_known", "first_bytes", "retries", "tenants", "waits")
+    __slots__ = ("_known", "early", "first_bytes", "late", "retries", "tenants", "waits")
 
     def __init__(self) -> None:
         self.tenants: dict[tuple[str, str], Tally] = {}
         self.waits: dict[tuple[str, str], Histogram] = {}
         self.first_bytes: dict[tuple[str, str], Histogram] = {}
+        self.late = Histogram()
+        self.early = Histogram()
         self.retries = 0
         self._known: set[str] = set()
 
@@ -94,6 +97,13 @@ class Tallies:
         if histogram is None:
             histogram = self.first_bytes[key] = Histogram()
         histogram.observe(seconds)
+
+    def came_back(self, late: float) -> None:
+        """A request that had been refused got its seat so much later than it was told; seconds."""
+        if late >= 0:
+            self.late.observe(late)
+        else:
+            self.early.observe(-late)
 
     def ended(self, record: Record) -> None:
         """A request is over."""

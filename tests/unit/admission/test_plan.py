@@ -40,18 +40,15 @@ def test_a_plan_without_the_group_is_refused_and_the_old_one_stays() -> None:
 
 
 def test_what_cannot_be_obeyed_is_said_with_its_path() -> None:
-    gateway = {"secretSha256": "0" * 64, "secretHeader": "a", "tenantHeader": "b"}
     asked = {
         "tiers": tiers(gold={"minimumPercent": 10}),
-        "identification": {"gateway": gateway},
         "reservations": [reservation(lending={"lendablePercent": 50})],
     }
     of_unknown_rate = [{"name": "h100", "accelerator": "h100", "desired": 1}]
     messages = unsupported(plan_of(groups=of_unknown_rate, **asked))
     assert {message.split(":")[0] for message in messages} == {
-        "identification.gateway",
         "tiers[gold].minimumPercent",
         "reservations[contract].lending.lendablePercent",
     }
-    assert len(unsupported(plan_of(**asked))) == 1
+    assert unsupported(plan_of(**asked)) == ()
     assert unsupported(plan_of(reservations=[reservation()])) == ()

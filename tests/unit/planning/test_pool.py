@@ -75,6 +75,7 @@ def test_the_plan_carries_the_policy_the_groups_the_contracts_and_the_tenants() 
         "policy": "standard",
         "model": {"name": "llama", "aliases": ["default"]},
         "engineType": "VLLM",
+        "enginePriority": True,
         "burndown": {"version": "2026-11", "output": "5"},
         "identification": {"anonymous": {"action": "Tier", "tier": "retail"}},
         "adminTokenSha256": TOKENS.admin,

@@ -49,7 +49,19 @@ def test_options_that_cannot_be_used_are_named(
     assert said in " ".join(done.stderr.replace("\u2502", " ").split())
 
 
-GATEWAY = {"secretSha256": "0" * 64, "secretHeader": "x-secret", "tenantHeader": "x-tenant"}
+UNRATED = [
+    {
+        "name": "h100",
+        "accelerator": "h100",
+        "desired": 1,
+        "serviceTokensPerSecond": 0,
+        "maxSequences": 2,
+    }
+]
+FLOOR = [
+    {"name": "enterprise", "priority": 1},
+    {"name": "retail", "priority": 0, "minimumPercent": 9},
+]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +69,7 @@ GATEWAY = {"secretSha256": "0" * 64, "secretHeader": "x-secret", "tenantHeader":
     [
         ({"tiers": []}, "tiers"),
         ({"surprise": 1}, "surprise"),
-        ({"identification": {"gateway": GATEWAY}}, "not built yet; leave it out"),
+        ({"groups": UNRATED, "tiers": FLOOR}, "set serviceTokensPerSecond of group h100"),
     ],
 )
 def test_a_plan_that_cannot_be_enforced_is_refused(
