@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.integration.sidecar.inside import Inside, ScriptedEngine
 from tests.integration.sidecar.wire import request
 from tests.unit.sidecar.plans import KEYS
