@@ -25,7 +25,14 @@ from tierfleet.plan.document import (
     render,
 )
 from tierfleet.plan.findings import CHOICE, explain
-from tierfleet.plan.fleet import Group, Model, PartitionName, PoolIdentity, most_held_back
+from tierfleet.plan.fleet import (
+    EngineType,
+    Group,
+    Model,
+    PartitionName,
+    PoolIdentity,
+    most_held_back,
+)
 from tierfleet.plan.parts import MixedPartsError, join, split
 from tierfleet.plan.policy import (
     Anonymous,
@@ -63,6 +70,7 @@ __all__ = [
     "AnonymousAction",
     "Burndown",
     "Enforcement",
+    "EngineType",
     "Gateway",
     "Group",
     "Guarantee",

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from tierfleet.plan.base import Name, Part, Percent, Sha256, sha256_hex
 from tierfleet.plan.findings import explain
-from tierfleet.plan.fleet import Group, Model, PoolIdentity
+from tierfleet.plan.fleet import EngineType, Group, Model, PoolIdentity
 from tierfleet.plan.policy import Burndown, Enforcement, Identification, Tenant, Tier
 from tierfleet.plan.reservations import Reservation
 
@@ -38,7 +38,7 @@ class Plan(Part):
     pool: PoolIdentity
     policy: Name = "standalone"
     model: Model
-    engine_type: Name = "Custom"
+    engine_type: EngineType = EngineType.CUSTOM
     engine_priority: bool = False
     enforcement: Enforcement = Enforcement.ENFORCE
     burndown: Burndown = Burndown()
@@ -90,6 +90,11 @@ class Plan(Part):
                     f"reservation {reservation.name!r} spills over to tier {spill!r}, "
                     f"{_not_a_tier(tiers)}"
                 )
+        if self.engine_priority and not self.engine_type.takes_priority:
+            raise ValueError(
+                f"enginePriority: a request cannot tell {self.engine_type} a priority; "
+                "leave it out, or name the engine in engineType"
+            )
         expected = _version(self)
         if not self.version:
             object.__setattr__(self, "version", expected)

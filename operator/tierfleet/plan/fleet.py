@@ -23,6 +23,20 @@ class PartitionName(StrEnum):
     SHARED = "Shared"
 
 
+class EngineType(StrEnum):
+    """Which engine serves the model; Custom is any server with OpenAI's API."""
+
+    VLLM = "VLLM"
+    TENSORRT_LLM = "TensorRTLLM"
+    SGLANG = "SGLang"
+    CUSTOM = "Custom"
+
+    @property
+    def takes_priority(self) -> bool:
+        """Whether a request can tell it a priority."""
+        return self in {EngineType.VLLM, EngineType.SGLANG}
+
+
 class PoolIdentity(Part):
     """Which InferencePool (`tierfleet.dev`) the plan is for."""
 

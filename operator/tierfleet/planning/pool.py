@@ -112,7 +112,7 @@ def _planned(
         pool=plan.PoolIdentity(namespace=pool.key[0], name=pool.key[1]),
         policy=policy.metadata.name,
         model=plan.Model(name=pool.spec.model.name, aliases=tuple(sorted(pool.spec.model.aliases))),
-        engine_type=pool.spec.engine.type,
+        engine_type=plan.EngineType(pool.spec.engine.type),
         engine_priority=pool.spec.engine.type is EngineType.VLLM,
         enforcement=policy.spec.enforcement,
         burndown=rules.burndown,

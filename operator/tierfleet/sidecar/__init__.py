@@ -10,7 +10,7 @@ From the socket inwards; each file has one reason to change:
     gate.py                             the shell around the admission core
     lifecycle.py                        serving, draining, refusing, as a table
     plansource.py, planwatch.py         the plan on disk, and following it
-    engine.py                           what the engine says of itself
+    engine.py, engines/                 what the engine says of itself, and what each kind calls it
     record.py, journal.py, metrics.py   what is remembered of a request, its log line, its counters
     admin.py, config.py, server.py      the admin port, the options, the process
 """

@@ -1,9 +1,12 @@
 """The engine's own health and metrics, asked for off the path of requests.
 
-Knows where the engine answers; what its metrics mean is in `vllm`.
+Knows where the engine answers; what it is asked for and what its metrics mean is in `engines`.
 """
 
 import aiohttp
+
+from tierfleet.plan import EngineType
+from tierfleet.sidecar.engines import ADAPTERS, Adapter
 
 # Less than the two seconds that the pods' probes wait, so that they get a sentence.
 _HEALTH = aiohttp.ClientTimeout(total=1.5)
@@ -14,10 +17,18 @@ class EngineUnavailableError(Exception):
     """The engine did not answer, or not with a success; the message says which."""
 
 
+_NO_SUCH_THING = frozenset((404, 405, 501))
+
+
 class Engine:
-    """The engine behind this sidecar."""
+    """The engine behind this sidecar.
+
+    Attributes:
+        adapter: to this kind of engine; any at all until a plan has said which it is.
+    """
 
     def __init__(self, url: str) -> None:
+        self.adapter: Adapter = ADAPTERS[EngineType.CUSTOM]
         self._url = url.rstrip("/")
         self._session = aiohttp.ClientSession()
 
@@ -27,31 +38,38 @@ class Engine:
         Raises:
             EngineUnavailableError: it is not healthy.
         """
-        await self._get("/health", _HEALTH)
+        path = self.adapter.health_path
+        status, _ = await self._get(path, _HEALTH)
+        if not self.adapter.healthy(status):
+            raise self._unfit(path, status)
 
     async def metrics(self) -> bytes:
-        """Its metrics as Prometheus reads them.
+        """Its metrics as Prometheus reads them; empty if it knows of none.
 
         Raises:
-            EngineUnavailableError: it has none to give.
+            EngineUnavailableError: it could not give them.
         """
-        return await self._get("/metrics", _METRICS)
+        path = self.adapter.metrics_path
+        status, body = await self._get(path, _METRICS)
+        if status in _NO_SUCH_THING:
+            return b""
+        if status != 200:
+            raise self._unfit(path, status)
+        return body
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
 
-    async def _get(self, path: str, within: aiohttp.ClientTimeout) -> bytes:
+    async def _get(self, path: str, within: aiohttp.ClientTimeout) -> tuple[int, bytes]:
         try:
             async with self._session.get(self._url + path, timeout=within) as response:
-                body = await response.read()
+                return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = type(error).__name__
             raise EngineUnavailableError(
                 f"The engine at {self._url} does not answer: {reason}."
             ) from error
-        if response.status != 200:
-            raise EngineUnavailableError(
-                f"The engine at {self._url} answers {path} with {response.status}."
-            )
-        return body
+
+    def _unfit(self, path: str, status: int) -> EngineUnavailableError:
+        return EngineUnavailableError(f"The engine at {self._url} answers {path} with {status}.")

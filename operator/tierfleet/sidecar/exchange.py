@@ -19,7 +19,7 @@ from typing import Final
 
 from tierfleet.admission.types import Arrival, Dispatch, Outcome, Partition, Settled, Shed
 from tierfleet.plan import MICRO
-from tierfleet.sidecar import answers, vllm
+from tierfleet.sidecar import answers
 from tierfleet.sidecar.answers import Answer
 from tierfleet.sidecar.client import ClientConnection
 from tierfleet.sidecar.gate import Gate
@@ -323,10 +323,8 @@ class Exchange:
     def _assembled(self, priority: int) -> bytes:
         """The request for the engine, of which the caller's body is kept until now."""
         request, rules = self._request, self._rules
-        sent = priority if rules.plan.engine_priority and self._surface.takes_priority else None
-        body = for_engine(
-            request.body, self._asked, rules.model, None if sent is None else vllm.priority(sent)
-        )
+        sign = rules.priority_sign if self._surface.takes_priority else 0
+        body = for_engine(request.body, self._asked, rules.model, sign * priority if sign else None)
         request.body = b""
         length = str(len(body)).encode()
         return b"".join((self._payload, b"content-length: ", length, b"\r\n\r\n", body))

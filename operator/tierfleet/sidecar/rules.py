@@ -7,6 +7,7 @@ import msgspec
 from tierfleet.plan import Plan
 from tierfleet.sidecar import answers
 from tierfleet.sidecar.answers import Answer
+from tierfleet.sidecar.engines import ADAPTERS
 from tierfleet.sidecar.headers import field_value
 from tierfleet.sidecar.identify import Callers
 
@@ -21,15 +22,18 @@ class Rules:
         callers: its tenants by key.
         fields: header lines that name it, for every answer.
         model: the name under which the engine knows it.
+        priority_sign: of the `priority` that the engine is sent; 0 for none.
         tiers: names of the plan's tiers.
     """
 
-    __slots__ = ("_models", "callers", "fields", "model", "plan", "tiers")
+    __slots__ = ("_models", "callers", "fields", "model", "plan", "priority_sign", "tiers")
 
     def __init__(self, plan: Plan, created: int) -> None:
         self.plan = plan
         self.callers = Callers(plan)
         self.model = plan.model.name
+        adapter = ADAPTERS[plan.engine_type]
+        self.priority_sign = adapter.priority_sign if plan.engine_priority else 0
         self.tiers = frozenset(tier.name for tier in plan.tiers)
         self.fields = b"x-tierfleet-policy: %b@%b\r\nx-tierfleet-plan: %b\r\n" % (
             field_value(plan.policy),

@@ -22,10 +22,11 @@ from tierfleet.admission.interface import Admission
 from tierfleet.admission.supported import unsupported
 from tierfleet.admission.types import EngineLimits
 from tierfleet.plan import Plan, PlanError
-from tierfleet.sidecar import admin, overview, vllm
+from tierfleet.sidecar import admin, overview
 from tierfleet.sidecar.client import ClientConnection
 from tierfleet.sidecar.config import Config
 from tierfleet.sidecar.engine import Engine, EngineUnavailableError
+from tierfleet.sidecar.engines import ADAPTERS, Adapter
 from tierfleet.sidecar.exchange import Shared
 from tierfleet.sidecar.gate import Gate
 from tierfleet.sidecar.journal import Journal
@@ -221,7 +222,7 @@ class Server:
             if gate is None or not gate.in_flight:
                 continue
             try:
-                _inform(gate, await self.engine.metrics())
+                _inform(gate, self.engine.adapter, await self.engine.metrics())
             except EngineUnavailableError:
                 continue
             except Exception:
@@ -246,6 +247,7 @@ class Server:
         else:
             self._gate.replan(plan, replace(self._gate.limits, seats=seats))
         self._data.rules = rules
+        self.engine.adapter = ADAPTERS[plan.engine_type]
         self._metrics.plan_info = {
             "version": plan.version,
             "policy": plan.policy,
@@ -291,11 +293,11 @@ class Server:
         return await self._drain(self._config.drain_accept)
 
 
-def _inform(gate: Gate, metrics: bytes) -> None:
-    reading = vllm.reading(metrics)
+def _inform(gate: Gate, adapter: Adapter, metrics: bytes) -> None:
+    reading = adapter.reading(metrics)
     if reading is not None:
         gate.engine(reading)
-    tokens = vllm.kv_tokens(metrics)
+    tokens = adapter.kv_tokens(metrics)
     if tokens is not None and tokens != gate.limits.kv_tokens:
         gate.replan(gate.plan, replace(gate.limits, kv_tokens=tokens))
 

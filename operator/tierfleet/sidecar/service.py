@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 from time import monotonic, monotonic_ns, time
 from typing import Final
 
-from tierfleet.sidecar import answers, vllm
+from tierfleet.sidecar import answers
 from tierfleet.sidecar.answers import Answer
 from tierfleet.sidecar.client import ClientConnection, Job, Patience
 from tierfleet.sidecar.engine import Engine, EngineUnavailableError
@@ -135,7 +135,7 @@ class DataPlane:
         load = self.shared.gate.load() if self.shared is not None else ()
         queued = sum(tier.queued for tier in load)
         kind = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
-        return Answer(200, kind, vllm.with_queue(metrics, queued))
+        return Answer(200, kind, self._engine.adapter.with_queue(metrics, queued))
 
     def _infer(self, visit: "Visit", surface: Surface, client: ClientConnection) -> Job:
         rules, shared = self._in_force()

@@ -98,6 +98,8 @@ class ScriptedEngine:
     Attributes:
         calls: what has arrived.
         connections: how many were opened.
+        asked: how often anything was asked for with GET.
+        paths: of those that it knows; None for all.
     """
 
     def __init__(self) -> None:
@@ -106,6 +108,8 @@ class ScriptedEngine:
         self.connections = 0
         self.metrics = b"vllm:num_requests_waiting 1.0\n"
         self.healthy = True
+        self.asked = 0
+        self.paths: list[str] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -137,6 +141,10 @@ class ScriptedEngine:
                 if head.startswith(b"POST"):
                     self.calls.append(call)
                     await self.script(call)
+                    continue
+                self.asked += 1
+                if self.paths is not None and head.split()[1].decode() not in self.paths:
+                    await call.answer(b"", "404 Not Found")
                 else:
                     await call.answer(self.metrics, "200 OK" if self.healthy else "500 Oh")
         except (asyncio.IncompleteReadError, ConnectionError):

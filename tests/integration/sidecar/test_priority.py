@@ -22,7 +22,9 @@ async def test_the_engine_serves_the_higher_tier_first_whatever_callers_ask_of_i
     plan = tmp_path / "plan.json"
     groups = document()["groups"]
     groups[0]["maxSequences"] = 8
-    plan.write_text(json.dumps(document(groups=groups, reservations=[], enginePriority=True)))
+    plan.write_text(
+        json.dumps(document(groups=groups, reservations=[], engineType="VLLM", enginePriority=True))
+    )
     with (
         EngineProcess("--max-num-seqs", "1", "--scheduling-policy", "priority") as engine,
         SidecarProcess(plan, engine.url) as sidecar,

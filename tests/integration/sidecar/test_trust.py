@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.integration.sidecar.inside import Inside, ScriptedEngine
 from tests.integration.sidecar.wire import request
 from tests.unit.sidecar.plans import KEYS
@@ -58,12 +60,23 @@ async def test_a_deadline_that_cannot_be_met_is_told_before_prefill(
     assert not scripted.calls
 
 
+@pytest.mark.parametrize(
+    ("engine", "told", "got"),
+    [
+        ("VLLM", False, [None, None]),
+        ("VLLM", True, [0, -100]),
+        ("SGLang", True, [0, 100]),
+        ("TensorRTLLM", False, [None, None]),
+        ("Custom", False, [None, None]),
+    ],
+)
 async def test_a_priority_of_the_callers_own_never_reaches_the_engine(
-    scripted: ScriptedEngine,
+    scripted: ScriptedEngine, engine: str, told: bool, got: list[int | None]
 ) -> None:
-    for told in (False, True):
-        async with Inside(scripted.port, enginePriority=told) as inside, inside.connect() as wire:
-            await wire.ask(request(priority=-1000))
-            await wire.ask(request(key=KEYS["acme"]))
-    got = [call.json.get("priority") for call in scripted.calls]
-    assert got == [None, None, 0, -100]
+    async with (
+        Inside(scripted.port, engineType=engine, enginePriority=told) as inside,
+        inside.connect() as wire,
+    ):
+        await wire.ask(request(priority=-1000))
+        await wire.ask(request(key=KEYS["acme"]))
+    assert [call.json.get("priority") for call in scripted.calls] == got

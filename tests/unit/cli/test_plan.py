@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tierfleet.cli.plan import plan as app
 from tierfleet.plan import parse, sha256_hex, split
@@ -97,3 +97,76 @@ def test_the_plan_by_hand_in_the_docs_is_one_that_a_sidecar_runs_from(tmp_path: 
 def test_the_schema_is_printed_for_editors() -> None:
     result = CliRunner().invoke(app, ["schema"])
     assert json.loads(result.stdout)["title"] == "Plan"
+
+
+def init(*options: str) -> Result:
+    return CliRunner().invoke(app, ["init", *options], env={"COLUMNS": "200", "TERM": "dumb"})
+
+
+def told(result: Result) -> list[str]:
+    return [line.split()[-1] for line in result.stderr.splitlines()]
+
+
+def test_a_new_plan_is_one_that_a_sidecar_runs_from(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    made = init(str(path), "--model", "a: b", "--engine-type", "VLLM", "--max-sequences", "8")
+    assert (made.exit_code, made.stdout) == (0, "")
+    code, out, err = check(path)
+    assert code == 0, err
+    shown = yaml.safe_load(out)
+    assert (shown["model"]["name"], shown["engineType"]) == ("a: b", "VLLM")
+    assert [(group["name"], group["maxSequences"]) for group in shown["groups"]] == [("local", 8)]
+
+
+def test_its_keys_are_told_once_and_only_their_hashes_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    acme, hobby, admin = told(init(str(path)))
+    text = path.read_text()
+    written = yaml.safe_load(text)
+    assert [tenant["keys"] for tenant in written["tenants"]] == [
+        [sha256_hex(acme)],
+        [sha256_hex(hobby)],
+    ]
+    assert written["adminTokenSha256"] == sha256_hex(admin)
+    assert not any(key in text for key in (acme, hobby, admin))
+    assert not set(told(init())) & {acme, hobby, admin}
+
+
+def test_a_new_plan_goes_to_standard_output_without_its_keys() -> None:
+    made = init("--demo-keys")
+    assert told(made) == ["demo-acme", "demo-hobby", "demo-admin"]
+    assert made.stdout == init("--demo-keys").stdout
+    assert "demo-acme" not in made.stdout
+    assert parse(yaml.safe_load(made.stdout)).group("local").desired == 1
+
+
+def test_a_file_that_is_there_is_written_over_only_by_force(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text("mine")
+    refused = init(str(path))
+    assert (refused.exit_code, path.read_text()) == (2, "mine")
+    assert "is there already. Give --force" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert init(str(path), "--force").exit_code == 0
+    assert check(path)[0] == 0
+    assert [entry.name for entry in tmp_path.iterdir()] == ["plan.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("{}/none/plan.yaml",), "cannot be written: No such file or directory. Choose another"),
+        (("{}",), "is there already. Give --force"),
+        (("{}", "--force"), "cannot be written: Is a directory"),
+        (("--model", ""), "That makes no plan: model.name: string should have at least 1 char"),
+        (("--engine-type", "vllm"), "'vllm' is not one of"),
+        (("--max-sequences", "0"), "greater than or equal to 1"),
+    ],
+)
+def test_what_cannot_be_begun_is_a_sentence(
+    tmp_path: Path, options: tuple[str, ...], sentence: str
+) -> None:
+    made = init(*(option.format(tmp_path) for option in options))
+    assert (made.exit_code, made.stdout) == (2, "")
+    assert sentence in made.stderr
+    assert "Traceback" not in made.stderr

@@ -59,6 +59,8 @@ def test_a_version_that_does_not_fit_the_content_is_refused() -> None:
             "identification.anonymous: tier must be set exactly when action is Tier",
         ),
         ({"burndown": {"input": "0.1234567"}}, "burndown.input"),
+        ({"engineType": "vllm"}, "engineType: input should be 'VLLM'"),
+        ({"enginePriority": True}, "enginePriority: a request cannot tell Custom a priority"),
         (
             {"reservations": [{"uid": "u", "name": "r", "tenants": ["acme"], "granted": 1,
                                "declared": {"percent": 30, "serviceTokensPerSecond": 5}}]},
