@@ -5,7 +5,7 @@ import socketserver
 import threading
 from typing import Self
 
-ANSWER = b'{"id":"1","object":"text_completion","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}'
+ANSWER = b'{"id":"1","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}'
 
 
 class _Handler(socketserver.StreamRequestHandler):

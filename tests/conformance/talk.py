@@ -34,7 +34,7 @@ class Talk:
         self._socket.close()
 
     def hear(self, pieces: tuple[bytes, ...], answers: int) -> Heard:
-        """Say it all and read so many answers; then see whether the connection can still be used."""
+        """Say it all, read so many answers, and see whether the connection can still be used."""
         heard: list[int] = []
         try:
             for piece in pieces:

@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from tierfleet.engine import faults
-from tierfleet.engine.config import EngineConfig, SchedulingPolicy
+from tierfleet.engine.config import EngineConfig
 from tierfleet.engine.driver import Ask, Driver, Generation
 from tierfleet.engine.faults import Fault
 from tierfleet.engine.metrics import EngineMetrics
@@ -62,7 +62,6 @@ class EngineServer:
         self._limits = Limits(
             model=config.model,
             max_model_len=config.engine.max_model_len,
-            priority_scheduling=config.engine.scheduling_policy is SchedulingPolicy.PRIORITY,
         )
         self._prefixes = (
             PrefixCache(config.engine.num_blocks, config.engine.block_size)

@@ -251,7 +251,6 @@ async def test_errors_have_vllms_shape_on_every_route() -> None:
         for path, body, status, kind in (
             ("/v1/chat/completions", {}, 400, "BadRequestError"),
             ("/v1/completions", {"prompt": "a" * 9000}, 400, "BadRequestError"),
-            ("/v1/completions", {"prompt": "a", "priority": 1}, 400, "BadRequestError"),
             ("/v1/completions", {"prompt": "a", "model": "no"}, 404, "NotFoundError"),
             ("/v1/nothing", {}, 404, "NotFoundError"),
             ("/v1/models", {}, 405, "BadRequestError"),

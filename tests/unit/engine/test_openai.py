@@ -9,7 +9,7 @@ from tierfleet.engine.surfaces import completions
 from tierfleet.engine.surfaces.job import Job, Limits, RequestError
 from tierfleet.engine.surfaces.openai import parse_chat, parse_completion
 
-LIMITS = Limits(model="m", max_model_len=2048, priority_scheduling=False)
+LIMITS = Limits(model="m", max_model_len=2048)
 HELLO = [{"role": "user", "content": "hello"}]
 
 
@@ -41,7 +41,6 @@ def completion(**fields: Any) -> Job:
         ({"n": 129}, 400, "n", "less than or equal to 128"),
         ({"min_tokens": 6, "max_tokens": 5}, 400, "min_tokens", "must not be above max_tokens"),
         ({"stream_options": {}}, 400, "stream_options", "with stream set to true"),
-        ({"priority": -1}, 400, "priority", "--scheduling-policy priority"),
     ],
 )
 def test_a_bad_chat_request_is_told_what_is_wrong(

@@ -105,7 +105,6 @@ class Limits:
 
     model: str
     max_model_len: int
-    priority_scheduling: bool
 
 
 _R = TypeVar("_R", bound=BaseModel)
@@ -152,12 +151,6 @@ def job(
             "model",
             kind="NotFoundError",
             status=404,
-        )
-    if request.priority != 0 and not limits.priority_scheduling:
-        raise RequestError(
-            f"A priority other than 0 (here {request.priority}) needs an engine that was started"
-            " with --scheduling-policy priority.",
-            "priority",
         )
     if max_tokens is not None and request.min_tokens > max_tokens:
         raise RequestError(
