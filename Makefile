@@ -51,6 +51,16 @@ nightly: $(INSTALLED) ## Check the invariants with many more examples, and the c
 	@$(RUN) bench.admission.compiled
 	$(RUN) pytest $(COMPILED)
 
+FUZZING := $(VENV)/.fuzzing
+
+.PHONY: fuzz
+fuzz: $(FUZZING) ## Try a million inputs on what reads bytes from strangers (5 minutes)
+	@$(RUN) tests.fuzz
+
+$(FUZZING): $(INSTALLED)
+	@$(RUN) pip install --quiet atheris==3.0.0
+	@touch $@
+
 .PHONY: bench-admission
 bench-admission: $(INSTALLED) ## Measure cycles a second of the admission core, pure and compiled (7 minutes)
 	@$(RUN) bench.admission

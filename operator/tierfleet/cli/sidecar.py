@@ -3,6 +3,7 @@
 import logging
 import sys
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -23,7 +24,15 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-def _upstream(url: str) -> tuple[str, int]:
+def _upstream(url: str, *, remote: bool) -> tuple[str, int, str]:
+    """Host, port and path of a Unix socket."""
+    scheme, _, path = url.partition(":")
+    if scheme == "unix":
+        if not path.startswith("/"):
+            raise _not_upstream(
+                f"{url!r} must name a socket by its whole path, as unix:/run/engine"
+            )
+        return "localhost", 80, path
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -37,12 +46,25 @@ def _upstream(url: str) -> tuple[str, int]:
         raise _not_upstream(f"{parts.hostname!r} is not a host name: {error}") from None
     if parts.path not in {"", "/"} or parts.query or parts.username:
         raise _not_upstream(f"{url!r} must have nothing after the port")
-    return parts.hostname, port or 80
+    if not remote and not _on_loopback(parts.hostname):
+        raise _not_upstream(
+            f"{parts.hostname} is not this machine: whoever reaches the engine without the sidecar"
+            " is not counted and waits for nobody; if that is meant, --allow-remote-upstream"
+        )
+    return parts.hostname, port or 80, ""
+
+
+def _on_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _not_upstream(why: str) -> typer.BadParameter:
     return typer.BadParameter(
-        f"{why}. Give something like http://127.0.0.1:8000.", param_hint="'--upstream'"
+        f"{why}. Give something like http://127.0.0.1:8000 or unix:/run/engine.sock.",
+        param_hint="'--upstream'",
     )
 
 
@@ -60,9 +82,18 @@ def sidecar(
     upstream: Annotated[
         str,
         typer.Option(
-            envvar="TIERFLEET_UPSTREAM", help="The engine, such as http://127.0.0.1:8000."
+            envvar="TIERFLEET_UPSTREAM",
+            help="The engine, such as http://127.0.0.1:8000 or unix:/run/engine.sock.",
         ),
     ],
+    allow_remote_upstream: Annotated[
+        bool,
+        typer.Option(
+            "--allow-remote-upstream",
+            envvar="TIERFLEET_ALLOW_REMOTE_UPSTREAM",
+            help="The engine may be on another machine, where callers could go around the sidecar.",
+        ),
+    ] = False,
     host: Annotated[
         str,
         typer.Option(envvar="TIERFLEET_HOST", callback=address, help="Address of the data port."),
@@ -73,6 +104,16 @@ def sidecar(
             envvar="TIERFLEET_PORT", min=0, max=65535, help="Data port; 0 takes a free one."
         ),
     ] = 8080,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="TIERFLEET_TLS_CERTIFICATE",
+            help="Certificate of the data port with its chain, in PEM; read again when it changes.",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(envvar="TIERFLEET_TLS_KEY", help="Its key, in PEM.")
+    ] = None,
     admin_host: Annotated[
         str,
         typer.Option(
@@ -112,7 +153,12 @@ def sidecar(
     The access log goes to standard output, one line of JSON per request; everything else to
     standard error. SIGTERM drains and ends it, a second one ends it at once.
     """
-    engine_host, engine_port = _upstream(upstream)
+    where = _upstream(upstream, remote=allow_remote_upstream)
+    if (tls_certificate is None) is not (tls_key is None):
+        raise typer.BadParameter(
+            "A certificate and its key go together: give both options, or neither.",
+            param_hint="'--tls-certificate' and '--tls-key'",
+        )
     logging.basicConfig(
         level=log_level.name, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
@@ -122,24 +168,28 @@ def sidecar(
 
         from tierfleet.sidecar.config import Config, Upstream  # noqa: PLC0415
         from tierfleet.sidecar.server import serve  # noqa: PLC0415
+        from tierfleet.sidecar.tls import TlsError  # noqa: PLC0415
     except ImportError as error:
         raise sentences.not_installed(error, "sidecar") from None
     config = Config(
         plan=plan,
         group=group,
-        upstream=Upstream(engine_host, engine_port),
+        upstream=Upstream(*where),
         host=host,
         port=port,
         admin_host=admin_host,
         admin_port=admin_port,
         drain_timeout=drain_timeout_seconds,
         drain_accept=drain_accept_seconds,
+        certificate=tls_certificate,
+        key=tls_key,
     )
+    scheme = "http" if tls_certificate is None else "https"
 
     def announce(data: str, admin: str) -> None:
         print(
-            f"tierfleet sidecar: serves on http://{data}, admin on http://{admin},"
-            f" engine at {config.upstream.url}",
+            f"tierfleet sidecar: serves on {scheme}://{data}, admin on http://{admin},"
+            f" engine at {config.upstream.name}",
             file=sys.stderr,
             flush=True,
         )
@@ -154,6 +204,8 @@ def sidecar(
         raise sentences.mistake(
             f"The plan at {plan} cannot be used: {error} See docs/plan-v1.md."
         ) from None
+    except TlsError as error:
+        raise sentences.mistake(str(error)) from None
     except ListenError as error:
         raise sentences.mistake(str(error)) from None
     except OSError as error:  # somebody was faster

@@ -9,10 +9,22 @@ from tierfleet.sidecar.http1 import ReadLimits
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where the engine answers: plain HTTP, on loopback."""
+    """Where the engine answers: plain HTTP, on loopback or a Unix socket.
+
+    Attributes:
+        host: name or address.
+        port: of it.
+        socket: path of the Unix socket; empty for TCP.
+    """
 
     host: str
     port: int
+    socket: str = ""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"unix:{self.socket}" if self.socket else self.url
 
     @property
     def url(self) -> str:
@@ -40,6 +52,8 @@ class Config:
         admin_port: see `port`.
         drain_timeout: seconds until a drain cuts what is still running.
         drain_accept: seconds for which a draining process goes on accepting.
+        certificate: of the data port, in PEM; None for plain HTTP.
+        key: of it.
         read_limits: of requests.
         patience: with clients.
     """
@@ -53,5 +67,7 @@ class Config:
     admin_port: int = 9090
     drain_timeout: float = 300.0
     drain_accept: float = 10.0
+    certificate: Path | None = None
+    key: Path | None = None
     read_limits: ReadLimits = field(default_factory=ReadLimits)
     patience: Patience = field(default_factory=Patience)

@@ -6,6 +6,7 @@ Knows where the engine answers; what it is asked for and what its metrics mean i
 import aiohttp
 
 from tierfleet.plan import EngineType
+from tierfleet.sidecar.config import Upstream
 from tierfleet.sidecar.engines import ADAPTERS, Adapter
 
 # Less than the two seconds that the pods' probes wait, so that they get a sentence.
@@ -27,10 +28,12 @@ class Engine:
         adapter: to this kind of engine; any at all until a plan has said which it is.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, upstream: Upstream) -> None:
         self.adapter: Adapter = ADAPTERS[EngineType.CUSTOM]
-        self._url = url.rstrip("/")
-        self._session = aiohttp.ClientSession()
+        self._url = upstream.url
+        self._name = upstream.name
+        connector = aiohttp.UnixConnector(upstream.socket) if upstream.socket else None
+        self._session = aiohttp.ClientSession(connector=connector)
 
     async def check(self) -> None:
         """Ask for its health.
@@ -68,8 +71,8 @@ class Engine:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = type(error).__name__
             raise EngineUnavailableError(
-                f"The engine at {self._url} does not answer: {reason}."
+                f"The engine at {self._name} does not answer: {reason}."
             ) from error
 
     def _unfit(self, path: str, status: int) -> EngineUnavailableError:
-        return EngineUnavailableError(f"The engine at {self._url} answers {path} with {status}.")
+        return EngineUnavailableError(f"The engine at {self._name} answers {path} with {status}.")

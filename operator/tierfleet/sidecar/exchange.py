@@ -23,7 +23,7 @@ from tierfleet.sidecar import answers
 from tierfleet.sidecar.answers import Answer
 from tierfleet.sidecar.client import ClientConnection
 from tierfleet.sidecar.gate import Gate
-from tierfleet.sidecar.headers import to_client
+from tierfleet.sidecar.headers import to_client, trace_id
 from tierfleet.sidecar.http1 import Fields, Request
 from tierfleet.sidecar.identify import Caller
 from tierfleet.sidecar.record import Record, RequestOutcome
@@ -395,6 +395,7 @@ class Exchange:
             ttft_ms=self._first_byte / _NS_PER_MS if self._first_byte else None,
             plan=plan.version,
             burndown=plan.burndown.version,
+            trace_id=trace_id(request),
         )
         if dispatch is not None:
             record.partition = self.partition

@@ -3,6 +3,7 @@
 It knows nothing of sockets or of why a request is allowed.
 """
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
@@ -25,6 +26,9 @@ _NOT_FOR_THE_ENGINE: Final = _HOP_BY_HOP | {
 }  # fmt: skip
 # Who a caller is, is decided here: nobody tells the engine, or the next proxy, anything else.
 _IDENTITY: Final = (b"x-llm-d-", b"x-tierfleet-", b"x-gateway-")
+_TRACEPARENT: Final = re.compile(
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
+)
 # Said by us with the truth about the request, whatever the engine says.
 _OURS: Final = (b"x-ratelimit-", b"x-tierfleet-")
 _NOT_FOR_THE_CLIENT: Final = _HOP_BY_HOP | {b"content-length", b"x-request-id"}
@@ -58,6 +62,13 @@ def to_engine(
 def to_client(fields: Fields) -> bytes:
     """The engine's header fields that the client sees."""
     return _lines(_end_to_end(fields, _NOT_FOR_THE_CLIENT, _OURS))
+
+
+def trace_id(request: Request) -> str:
+    """Of the caller's trace (W3C Trace Context 3.2.2), empty without a valid `traceparent`."""
+    given = request.field(b"traceparent")
+    found = None if given is None else _TRACEPARENT.fullmatch(given)
+    return "" if found is None else found[1].decode()
 
 
 @lru_cache(maxsize=4096)

@@ -48,6 +48,7 @@ class Record(msgspec.Struct, kw_only=True):
         ttft_ms: from the whole request to the first byte of the answer's body.
         plan: version of the plan that admitted it.
         burndown: version of the rates that it is charged by.
+        trace_id: of the caller's `traceparent` (W3C Trace Context), which the engine gets too.
     """
 
     time: str = ""
@@ -77,3 +78,4 @@ class Record(msgspec.Struct, kw_only=True):
     output_tokens: int = 0
     plan: str = ""
     burndown: str = ""
+    trace_id: str = ""

@@ -38,6 +38,7 @@ from tierfleet.sidecar.planwatch import PlanWatch
 from tierfleet.sidecar.retries import Retries
 from tierfleet.sidecar.rules import Rules
 from tierfleet.sidecar.service import DataPlane
+from tierfleet.sidecar.tls import Tls
 from tierfleet.sidecar.upstream import Pool
 
 _SWEEP_SECONDS = 1.0
@@ -78,9 +79,9 @@ class Server:
         self._metrics = Metrics()
         self._journal = Journal(write_log)
         self._metrics.dropped_lines = lambda: self._journal.dropped
-        self.engine = Engine(config.upstream.url)
+        self.engine = Engine(config.upstream)
         outbox = Outbox(self._loop)
-        self._pool = Pool(config.upstream.host, config.upstream.port, self._loop, outbox)
+        self._pool = Pool(config.upstream, self._loop, outbox)
         self._data = DataPlane(
             self.engine,
             config.upstream.authority.encode(),
@@ -92,6 +93,9 @@ class Server:
         )
         self._metrics.connections = lambda: len(self._data.connections)
         self._watch = PlanWatch(PlanSource(config.plan), self._adopt, self._metrics)
+        self._tls: Tls | None = None
+        if config.certificate is not None and config.key is not None:
+            self._tls = Tls(config.certificate, config.key)
         self._gate: Gate | None = None
         self._stop = asyncio.Event()
         self._hurry = False
@@ -112,15 +116,12 @@ class Server:
             await self._watch.start()
             data, admin_address = await self._listen(stack)
             async with asyncio.TaskGroup() as tasks:
-                background = [
-                    tasks.create_task(work)
-                    for work in (
-                        self._journal.run(),
-                        self._watch.run(),
-                        self._sweep(),
-                        self._watch_engine(),
-                    )
-                ]
+                works = [
+                    self._journal.run(), self._watch.run(), self._sweep(), self._watch_engine(),
+                ]  # fmt: skip
+                if self._tls is not None:
+                    works.append(self._tls.run())
+                background = [tasks.create_task(work) for work in works]
                 gc.collect()
                 gc.freeze()
                 announce(_address(data.sockets[0].getsockname()), admin_address)
@@ -142,6 +143,7 @@ class Server:
             config.host,
             config.port,
             backlog=_BACKLOG,
+            ssl=self._tls.context if self._tls is not None else None,
         )
         stack.callback(data.close)
         return data, _address(runner.addresses[0])

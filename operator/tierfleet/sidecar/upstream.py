@@ -5,8 +5,10 @@ under us. What is in the messages, and who gets which seat, is somebody else's b
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Protocol, cast
 
+from tierfleet.sidecar.config import Upstream
 from tierfleet.sidecar.http1 import Fields
 from tierfleet.sidecar.outbox import Outbox
 from tierfleet.sidecar.response import ResponseError, ResponseReader
@@ -169,12 +171,9 @@ class UpstreamConnection:
 class Pool:
     """All connections to one engine."""
 
-    def __init__(
-        self, host: str, port: int, loop: asyncio.AbstractEventLoop, outbox: Outbox
-    ) -> None:
+    def __init__(self, upstream: Upstream, loop: asyncio.AbstractEventLoop, outbox: Outbox) -> None:
         self.outbox = outbox
-        self._host = host
-        self._port = port
+        self._upstream = upstream
         self._loop = loop
         self._idle: list[UpstreamConnection] = []
         self._connecting: set[asyncio.Task[None]] = set()
@@ -227,6 +226,13 @@ class Pool:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 # Not an `asyncio.Protocol` by name: compiled classes inherit from nothing else.
                 protocol = cast("asyncio.Protocol", connection)
-                await self._loop.create_connection(lambda: protocol, self._host, self._port)
+                await self._open(lambda: protocol)
         except (OSError, TimeoutError) as error:
             connection.refused(error)
+
+    async def _open(self, protocol: Callable[[], asyncio.Protocol]) -> None:
+        upstream = self._upstream
+        if upstream.socket:
+            await self._loop.create_unix_connection(protocol, upstream.socket)
+        else:
+            await self._loop.create_connection(protocol, upstream.host, upstream.port)

@@ -122,7 +122,7 @@ class SidecarProcess(_Process):
         )
 
     def __enter__(self) -> Self:
-        found = self._start(r"serves on http://127\.0\.0\.1:(\d+), admin on (http://[^,]+),")
+        found = self._start(r"serves on https?://127\.0\.0\.1:(\d+), admin on (http://[^,]+),")
         self.port = int(found[1])
         self.admin = found[2]
         return self

@@ -225,7 +225,7 @@ async def test_a_second_sigterm_cuts(engine: EngineProcess, plan_path: Path) -> 
 
 
 def test_a_mistake_on_the_command_line_is_a_sentence_and_no_traceback() -> None:
-    options = ("--plan", "/nowhere/plan.yaml", "--group", "h100", "--upstream", "http://a:1")
+    options = ("--plan", "/nowhere/plan.yaml", "--group", "h100", "--upstream", "http://127.0.0.1:1")
     done = run("sidecar", *options)
     assert done.returncode == 2
     assert done.stderr == (

@@ -31,10 +31,22 @@ def write(folder: Path, **changes: Any) -> Path:
 UNUSABLE = {
     "no such plan": ({"plan": "/nowhere/plan.yaml"}, "nothing is there; check the path."),
     "no such group": ({"group": "b200"}, "The plan has no group 'b200'; its groups are: h100."),
-    "not plain http": ({"upstream": "https://a"}, "Give something like http://127.0.0.1:8000."),
-    "not a URL": ({"upstream": "a:8000"}, "Give something like http://127.0.0.1:8000."),
-    "not a port": ({"upstream": "http://a:x"}, "Give something like http://127.0.0.1:8000."),
+    "not plain http": (
+        {"upstream": "https://a"},
+        "Give something like http://127.0.0.1:8000 or unix:/run/engine.sock.",
+    ),
+    "not a URL": (
+        {"upstream": "a:8000"},
+        "Give something like http://127.0.0.1:8000 or unix:/run/engine.sock.",
+    ),
+    "not a port": (
+        {"upstream": "http://a:x"},
+        "Give something like http://127.0.0.1:8000 or unix:/run/engine.sock.",
+    ),
     "a path": ({"upstream": "http://a:80/v1"}, "must have nothing after the port."),
+    "not this machine": ({"upstream": "http://192.0.2.1:80"}, "--allow-remote-upstream"),
+    "half a socket": ({"upstream": "unix:engine.sock"}, "by its whole path"),
+    "half of TLS": ({"tls-key": "/tls.key"}, "give both options, or neither."),
     "no such port": ({"port": "70000"}, "less than or equal to 65535"),
     "no such level": ({"log-level": "loud"}, "'loud'"),
 }

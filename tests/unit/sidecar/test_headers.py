@@ -1,6 +1,8 @@
 """Which header fields pass, in either direction."""
 
-from tierfleet.sidecar.headers import field_value, to_client, to_engine
+import pytest
+
+from tierfleet.sidecar.headers import field_value, to_client, to_engine, trace_id
 from tierfleet.sidecar.http1 import Fields, Request
 
 
@@ -59,3 +61,26 @@ def test_the_engine_does_not_speak_for_us() -> None:
 def test_a_name_cannot_break_out_of_its_line() -> None:
     assert field_value("a b/c@d") == b"a b/c@d"
     assert field_value("a\r\nb: c\u00e4") == b"a%0D%0Ab: c%C3%A4"
+
+
+TRACE = b"0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize(
+    ("given", "trace"),
+    [
+        (b"00-" + TRACE + b"-b7ad6b7169203331-01", TRACE.decode()),
+        (b"01-" + TRACE + b"-b7ad6b7169203331-01-later", TRACE.decode()),
+        (b"ff-" + TRACE + b"-b7ad6b7169203331-01", ""),
+        (b"00-" + b"0" * 32 + b"-b7ad6b7169203331-01", ""),
+        (b"00-" + TRACE + b"-" + b"0" * 16 + b"-01", ""),
+        (b"00-" + TRACE.upper() + b"-b7ad6b7169203331-01", ""),
+        (b"rubbish", ""),
+    ],
+)
+def test_a_callers_trace_is_known_and_passed_on(given: bytes, trace: str) -> None:
+    fields = [(b"traceparent", given), (b"tracestate", b"a=1")]
+    request = Request(b"POST", b"/", b"", True, True, fields)
+    assert trace_id(request) == trace
+    assert b"traceparent: " + given in to_engine(request, b"engine", b"id")
+    assert b"tracestate: a=1" in to_engine(request, b"engine", b"id")
