@@ -6,6 +6,8 @@ plane. It knows nothing of what the fields of a record mean.
 """
 
 import asyncio
+import contextlib
+import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -63,17 +65,24 @@ class Journal:
             if self._writing is None:
                 batch, self._waiting = self._waiting, bytearray()
                 lines, self._lines = self._lines, 0
-                self._writing = asyncio.ensure_future(
-                    asyncio.to_thread(self._write_batch, bytes(batch), lines)
-                )
-                self._writing.add_done_callback(self._written)
+                loop = asyncio.get_running_loop()
+                self._writing = loop.create_future()
+                # A daemon: one that is stuck must not keep the process from ending.
+                threading.Thread(
+                    target=self._write_batch, args=(bytes(batch), lines, loop), daemon=True
+                ).start()
             await asyncio.shield(self._writing)
 
-    def _written(self, _: object) -> None:
-        self._writing = None
+    def _written(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None and not writing.done():
+            writing.set_result(None)
 
-    def _write_batch(self, batch: bytes, lines: int) -> None:
+    def _write_batch(self, batch: bytes, lines: int, loop: asyncio.AbstractEventLoop) -> None:
         try:
             self._write(batch)
         except OSError:
             self.dropped += lines
+        # The process may have stopped waiting for it.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._written)

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import sys
 import time
@@ -45,18 +46,14 @@ _SWEEP_SECONDS = 1.0
 _ENGINE_SECONDS = 1.0
 _DRAIN_POLL_SECONDS = 0.05
 _BACKLOG = 4096
+_LAST_LINES_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
 
 async def serve(config: Config, announce: Callable[[str, str], None]) -> None:
     """Run a sidecar as this process, until a signal; see `Server.run`."""
-
-    def write_log(lines: bytes) -> None:
-        sys.stdout.buffer.write(lines)
-        sys.stdout.buffer.flush()
-
-    server = Server(config, Core, write_log)
+    server = Server(config, Core, _write_log)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, server.shut_down, config.drain_accept)
     # Ctrl-C comes from a person, not from a fleet whose load balancers lag behind.
@@ -153,7 +150,11 @@ class Server:
             self._gate.close()
         self._pool.close()
         await self.engine.close()
-        await self._journal.flush()
+        try:
+            async with asyncio.timeout(_LAST_LINES_SECONDS):
+                await self._journal.flush()
+        except TimeoutError:
+            log.warning("Nobody reads the access log; its last lines are lost.")
 
     # Draining
 
@@ -302,6 +303,13 @@ def _inform(gate: Gate, adapter: Adapter, metrics: bytes) -> None:
     tokens = adapter.kv_tokens(metrics)
     if tokens is not None and tokens != gate.limits.kv_tokens:
         gate.replan(gate.plan, replace(gate.limits, kv_tokens=tokens))
+
+
+def _write_log(lines: bytes) -> None:
+    # Past Python's buffer: a write that is stuck would hold its lock, which the end waits for.
+    written = 0
+    while written < len(lines):
+        written += os.write(sys.stdout.fileno(), lines[written:])
 
 
 async def _until(condition: Callable[[], bool]) -> None:

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from tests.unit.sidecar.waiting import DEADLINE
 
@@ -54,13 +54,16 @@ class _Process:
         self._ready = threading.Event()
         self._threads = [
             threading.Thread(target=self._read, args=(stream, lines, pattern))
-            for stream, lines in ((self.process.stdout, self.out), (self.process.stderr, self.err))
+            for stream, lines in self._listened()
         ]
         for thread in self._threads:
             thread.start()
         self._ready.wait(DEADLINE)
         assert self._found, "".join(self.err)
         return self._found[0]
+
+    def _listened(self) -> tuple[tuple[IO[str] | None, list[str]], ...]:
+        return (self.process.stdout, self.out), (self.process.stderr, self.err)
 
     def _read(self, stream: Iterable[str], lines: list[str], pattern: str) -> None:
         for line in stream:
@@ -126,3 +129,10 @@ class SidecarProcess(_Process):
         self.port = int(found[1])
         self.admin = found[2]
         return self
+
+
+class unread(SidecarProcess):  # noqa: N801 - reads as what it is
+    """A sidecar whose standard output nobody reads."""
+
+    def _listened(self) -> tuple[tuple[IO[str] | None, list[str]], ...]:
+        return ((self.process.stderr, self.err),)

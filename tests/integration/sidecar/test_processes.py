@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.integration.sidecar.processes import EngineProcess, SidecarProcess, run
+from tests.integration.sidecar.processes import EngineProcess, SidecarProcess, run, unread
 from tests.integration.sidecar.wire import Answer, Wire, request
 from tests.unit.sidecar.plans import ADMIN_TOKEN, HOOK_TOKEN, KEYS, document
 from tests.unit.sidecar.waiting import DEADLINE, until
@@ -225,10 +225,29 @@ async def test_a_second_sigterm_cuts(engine: EngineProcess, plan_path: Path) -> 
 
 
 def test_a_mistake_on_the_command_line_is_a_sentence_and_no_traceback() -> None:
-    options = ("--plan", "/nowhere/plan.yaml", "--group", "h100", "--upstream", "http://127.0.0.1:1")
+    options = (
+        "--plan",
+        "/nowhere/plan.yaml",
+        "--group",
+        "h100",
+        "--upstream",
+        "http://127.0.0.1:1",
+    )
     done = run("sidecar", *options)
     assert done.returncode == 2
     assert done.stderr == (
         "The plan at /nowhere/plan.yaml cannot be used: nothing is there; check the path."
         " See docs/plan-v1.md.\n"
     )
+
+
+async def test_a_log_that_nobody_reads_does_not_keep_the_process_from_ending(
+    engine: EngineProcess, plan_path: Path
+) -> None:
+    with unread(plan_path, engine.url) as sidecar:
+        async with Wire(sidecar.port) as wire:
+            for _ in range(400):
+                assert (await wire.ask(request(model="no-such-model"))).status == 404
+        sidecar.signal(signal.SIGTERM)
+        assert sidecar.process.wait(DEADLINE) == 0
+    assert any("Nobody reads the access log" in line for line in sidecar.err)
