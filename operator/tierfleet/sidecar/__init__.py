@@ -3,14 +3,17 @@
 From the socket inwards; each file has one reason to change:
 
     http1.py, chunked.py, response.py   bytes to requests and responses, without I/O
-    client.py, upstream.py              the two sides' connections
+    client.py, upstream.py, outbox.py   the two sides' connections, and when they are written to
+    tls.py                              certificates that are renewed under a running process
     headers.py, answers.py              what is passed on, and what we say ourselves
-    identify.py, request.py, usage.py   who calls, what is asked for, what it cost
+    identify.py, retries.py             who calls, and whether callers do as they are told
+    surfaces/                           each API: what is asked for, what it cost, how errors look
     service.py, exchange.py             which request goes where; one inference request's life
     gate.py                             the shell around the admission core
     lifecycle.py                        serving, draining, refusing, as a table
     plansource.py, planwatch.py         the plan on disk, and following it
     engine.py, engines/                 what the engine says of itself, and what each kind calls it
-    record.py, journal.py, metrics.py   what is remembered of a request, its log line, its counters
+    record.py, journal.py               what is remembered of a request, and its log line
+    tally.py, metrics.py                what is counted, and how Prometheus gets it
     admin.py, config.py, server.py      the admin port, the options, the process
 """

@@ -20,6 +20,9 @@ from tierfleet.sidecar.outbox import Outbox
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
+} | {
+    # Anthropic's, for what is 503 to everybody else.
+    529: b"HTTP/1.1 529 Overloaded\r\n",
 }
 # Bytes that a client may send ahead of its answer. Beyond that its socket is not read, and that it
 # has gone is noticed only when an answer is written.

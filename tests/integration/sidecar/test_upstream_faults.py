@@ -82,6 +82,20 @@ async def test_an_engine_that_does_not_listen_is_a_503_that_says_when_to_come_ba
     assert inside.server._data.in_flight == 0
 
 
+async def test_an_engine_that_does_not_listen_is_overloaded_to_callers_of_messages(
+    scripted: ScriptedEngine, inside: Inside
+) -> None:
+    scripted.refuse()
+    async with inside.connect() as wire:
+        answer = await wire.ask(request("/v1/messages", messages=[], max_tokens=1))
+        assert answer.status == 529
+        assert answer.error["type"] == "overloaded_error"
+        assert answer.fields["retry-after-ms"] == "1000"
+        assert answer.fields["request-id"] == answer.fields["x-request-id"]
+    (line,) = await inside.lines(1)
+    assert (line["outcome"], line["status"]) == ("engine-lost", 529)
+
+
 @pytest.mark.parametrize(
     "script",
     [
