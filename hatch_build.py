@@ -33,7 +33,7 @@ _OPTIONS = ["--config-file=", "--ignore-missing-imports", "--follow-imports=sile
 _LINES_OF_A_FAILURE = 30
 
 
-class CompileHook(BuildHookInterface):  # type: ignore[type-arg, misc]
+class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
     """See the module."""
 
     PLUGIN_NAME = "custom"

@@ -59,14 +59,15 @@ class Retries:
     def served(self, now: int, tenant: str | None) -> int | None:
         """A repeated request got its seat: by how much later than it was told, less than 0: sooner.
 
-        None if nothing was told. It is told of one request of a tenant at a time.
+        None if nothing was told, or so long ago that this is another request. It is told of one
+        request of a tenant at a time.
         """
         one = self._tenants.get(tenant)
         if one is None or one.hinted_at < 0:
             return None
         late = now - one.hinted_at - one.hint
         one.hinted_at = -1
-        return late
+        return late if late <= _WINDOW else None
 
     def exhausted(self, tenant: str | None) -> bool:
         """True if the tenant should stop trying again by itself."""

@@ -1,5 +1,7 @@
 """Anthropic's own SDK, unmodified, through the sidecar."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import anthropic
@@ -25,13 +27,24 @@ TOOL = {
 }
 
 
-def client(sidecar: SidecarProcess, key: str = KEYS["acme"]) -> Any:
-    return Anthropic(base_url=f"http://127.0.0.1:{sidecar.port}", api_key=key, max_retries=0)
+Client = Callable[..., Any]
 
 
 @pytest.fixture
-def acme(sidecar: SidecarProcess) -> Any:
-    return client(sidecar)
+def client(sidecar: SidecarProcess) -> Iterator[Client]:
+    """Makes clients of the SDK, and closes them at the end."""
+    with ExitStack() as clients:
+
+        def made(key: str = KEYS["acme"], retries: int = 0) -> Any:
+            url = f"http://127.0.0.1:{sidecar.port}"
+            return clients.enter_context(Anthropic(base_url=url, api_key=key, max_retries=retries))
+
+        yield made
+
+
+@pytest.fixture
+def acme(client: Client) -> Any:
+    return client()
 
 
 def test_a_message_is_answered(acme: Any) -> None:
@@ -70,21 +83,21 @@ def test_a_tool_is_called(acme: Any) -> None:
     ],
 )
 def test_errors_are_those_that_the_sdk_knows(
-    sidecar: SidecarProcess,
+    client: Client,
     key: str,
     fields: dict[str, Any],
     error: type[anthropic.APIStatusError],
     kind: str,
 ) -> None:
     with pytest.raises(error) as raised:
-        client(sidecar, key).messages.create(**{**HELLO, **fields})
+        client(key).messages.create(**{**HELLO, **fields})
     body: Any = raised.value.body
     assert (body["type"], body["error"]["type"]) == ("error", kind)
     assert raised.value.request_id == body["request_id"]
 
 
-def test_a_limit_is_a_429_with_anthropics_headers(sidecar: SidecarProcess) -> None:
-    hobby = client(sidecar, KEYS["hobby"])
+def test_a_limit_is_a_429_with_anthropics_headers(client: Client) -> None:
+    hobby = client(KEYS["hobby"])
     headers: Any = {}
     for _ in range(300):
         try:

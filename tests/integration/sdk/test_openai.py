@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import openai
@@ -25,14 +27,24 @@ WEATHER = {
 ARGUMENTS = {"city": "text", "days": 1}
 
 
-def client(sidecar: SidecarProcess, key: str = KEYS["acme"], retries: int = 0) -> Any:
-    url = f"http://127.0.0.1:{sidecar.port}/v1"
-    return OpenAI(base_url=url, api_key=key, max_retries=retries)
+Client = Callable[..., Any]
 
 
 @pytest.fixture
-def acme(sidecar: SidecarProcess) -> Any:
-    return client(sidecar)
+def client(sidecar: SidecarProcess) -> Iterator[Client]:
+    """Makes clients of the SDK, and closes them at the end."""
+    with ExitStack() as clients:
+
+        def made(key: str = KEYS["acme"], retries: int = 0) -> Any:
+            url = f"http://127.0.0.1:{sidecar.port}/v1"
+            return clients.enter_context(OpenAI(base_url=url, api_key=key, max_retries=retries))
+
+        yield made
+
+
+@pytest.fixture
+def acme(client: Client) -> Any:
+    return client()
 
 
 def test_a_chat_is_answered_and_names_its_tier(acme: Any) -> None:
@@ -145,16 +157,14 @@ def test_the_model_is_listed(acme: Any) -> None:
     ],
 )
 def test_errors_are_those_that_the_sdk_knows(
-    sidecar: SidecarProcess,
+    client: Client,
     key: str,
     fields: dict[str, object],
     error: type[openai.APIStatusError],
     code: str,
 ) -> None:
     with pytest.raises(error) as raised:
-        client(sidecar, key).chat.completions.create(
-            **{"model": MODEL, "messages": HELLO, **fields}
-        )
+        client(key).chat.completions.create(**{"model": MODEL, "messages": HELLO, **fields})
     assert raised.value.code == code
     assert raised.value.request_id
 
@@ -197,9 +207,9 @@ def test_a_cancelled_stream_frees_its_seat(acme: Any, engine: EngineProcess) -> 
 
 
 def test_retries_wait_as_long_as_they_are_told_and_then_succeed(
-    sidecar: SidecarProcess, monkeypatch: pytest.MonkeyPatch
+    client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hobby = client(sidecar, KEYS["hobby"], retries=3)
+    hobby = client(KEYS["hobby"], retries=3)
     waits: list[float] = []
     real_sleep = time.sleep
 
@@ -209,8 +219,8 @@ def test_retries_wait_as_long_as_they_are_told_and_then_succeed(
 
     monkeypatch.setattr(time, "sleep", sleep)
     hints: list[float] = []
+    raw = client(KEYS["hobby"])
     for _ in range(300):
-        raw = client(sidecar, KEYS["hobby"]).with_options(max_retries=0)
         try:
             raw.chat.completions.create(model=MODEL, messages=HELLO, max_tokens=1)
         except openai.RateLimitError as refused:

@@ -43,3 +43,5 @@ def test_the_hint_is_compared_with_when_the_seat_came() -> None:
     assert retries.served(5 * S, "acme") is None
     retries.refused(5 * S, "acme", 2 * S)
     assert retries.served(6 * S, "acme") == -S
+    retries.refused(7 * S, "acme", S)
+    assert retries.served(100 * S, "acme") is None, "nobody waits for so long"
