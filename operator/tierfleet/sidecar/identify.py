@@ -4,6 +4,7 @@ Keys and the gateway's secret are compared as SHA-256 only; this file must not k
 one in clear.
 """
 
+from collections.abc import Collection
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Final
@@ -104,10 +105,15 @@ class Callers:
         )
 
 
-def objective(request: Request) -> str | None:
-    """The tier that a gateway asks for; to be read of vouched requests only."""
+def objective(request: Request, tiers: Collection[str]) -> str | None:
+    """The tier that a gateway asks for; to be read of vouched requests only.
+
+    None without one, and for an objective that no tier is called by: gateways have objectives of
+    their own, and the caller could mend nothing.
+    """
     value = request.field(_OBJECTIVE)
-    return None if value is None else value.decode(errors="replace")
+    name = None if value is None else value.decode(errors="replace")
+    return name if name in tiers else None
 
 
 def time_to_first_token(request: Request) -> int | None:

@@ -150,15 +150,14 @@ class DataPlane:
                 raise RefusedError(answers.encoded_body(value.decode("latin-1")[:40]))
         try:
             asked = surface.read(request.body)
-            wanted = asked.service_tier
-            if wanted is None and vouched:
-                wanted = objective(request)
-            tier = tiers.asked_for(wanted, rules.tiers)
+            tier = tiers.asked_for(asked.service_tier, rules.tiers)
         except BadBodyError as problem:
             raise RefusedError(answers.bad_body(problem.message, problem.param)) from problem
         model = rules.plan.model
         if asked.model != rules.model and not model.serves(asked.model):
             raise RefusedError(answers.no_such_model(asked.model, model))
+        if asked.service_tier is None and vouched:
+            tier = objective(request, rules.tiers)
         exchange = Exchange(
             shared,
             rules,

@@ -100,7 +100,9 @@ def test_a_gateway_that_names_a_stranger_is_refused() -> None:
 
 def test_a_gateway_may_ask_for_a_tier_and_a_time() -> None:
     asked = request((b"x-llm-d-inference-objective", b"flex"), (b"x-llm-d-slo-ttft-ms", b"250"))
-    assert objective(asked) == "flex"
+    assert objective(asked, {"flex", "pro"}) == "flex"
+    assert objective(asked, {"pro"}) is None
+    assert objective(request(), {"pro"}) is None
     assert time_to_first_token(asked) == 250_000_000
     for odd in (b"-1", b"1.5", b"", b"9" * 40):
         assert time_to_first_token(request((b"x-llm-d-slo-ttft-ms", odd))) is None
