@@ -52,17 +52,28 @@ log = logging.getLogger(__name__)
 
 
 async def serve(config: Config, announce: Callable[[str, str], None]) -> None:
-    """Run a sidecar as this process, until a signal; see `Server.run`."""
+    """Run a sidecar as this process, until a signal; see `Server` and its `run`."""
     server = Server(config, Core, _write_log)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, server.shut_down, config.drain_accept)
     # Ctrl-C comes from a person, not from a fleet whose load balancers lag behind.
     loop.add_signal_handler(signal.SIGINT, server.shut_down, 0.0)
-    await server.run(announce)
+
+    def serving(data: str, admin_address: str) -> None:
+        # The plan of a large fleet is a million objects: looking through them would stop streams.
+        gc.collect()
+        gc.freeze()
+        announce(data, admin_address)
+
+    await server.run(serving)
 
 
 class Server:
-    """One sidecar. Implements `admin.Overview`."""
+    """One sidecar. Implements `admin.Overview`.
+
+    Raises:
+        TlsError: on construction, see there.
+    """
 
     def __init__(
         self,
@@ -70,6 +81,10 @@ class Server:
         make_core: Callable[[Plan, EngineLimits], Admission],
         write_log: Callable[[bytes], object],
     ) -> None:
+        # First of all: nothing has to be closed again if it is refused.
+        self._tls: Tls | None = None
+        if config.certificate is not None and config.key is not None:
+            self._tls = Tls(config.certificate, config.key)
         self._config = config
         self._make_core = make_core
         self._loop = asyncio.get_running_loop()
@@ -90,9 +105,6 @@ class Server:
         )
         self._metrics.connections = lambda: len(self._data.connections)
         self._watch = PlanWatch(PlanSource(config.plan), self._adopt, self._metrics)
-        self._tls: Tls | None = None
-        if config.certificate is not None and config.key is not None:
-            self._tls = Tls(config.certificate, config.key)
         self._gate: Gate | None = None
         self._stop = asyncio.Event()
         self._hurry = False
@@ -119,8 +131,6 @@ class Server:
                 if self._tls is not None:
                     works.append(self._tls.run())
                 background = [tasks.create_task(work) for work in works]
-                gc.collect()
-                gc.freeze()
                 announce(_address(data.sockets[0].getsockname()), admin_address)
                 await self._stop.wait()
                 data.close()

@@ -25,7 +25,6 @@ class Tls:
 
     Attributes:
         context: for the listening socket.
-        last_error: why what is on disk is not in use; empty when it is.
 
     Raises:
         TlsError: on construction, see there.
@@ -34,7 +33,6 @@ class Tls:
     def __init__(self, certificate: Path, key: Path) -> None:
         self._certificate = certificate
         self._key = key
-        self.last_error = ""
         self.context = _context()
         self._seen = self._looks()
         self._load()
@@ -50,10 +48,8 @@ class Tls:
             try:
                 self._load()
             except TlsError as error:
-                self.last_error = str(error)
                 log.warning("The new certificate is refused, the old one stays in use. %s", error)
             else:
-                self.last_error = ""
                 log.info("The certificate has changed and is in use.")
 
     def _load(self) -> None:
