@@ -16,7 +16,6 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PACKAGE = Path("operator/tierfleet")
 COMPILED = {
-    # All of it but structs of msgspec and a Protocol, which cannot be, and would gain nothing.
     "admission": (
         "arrivals calendar contracts core cost drain entitlements flows heap holdback limits lines"
         " order periods pulse reclaim requests roster running seats settlement shadow shares"
@@ -29,6 +28,7 @@ COMPILED = {
     ),
     "sidecar/surfaces": "anthropic meters openai responses surface table tiers",
 }
+"""Modules by package. Structs of msgspec and Protocols cannot be, and nothing would be gained."""
 _OPTIONS = ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent"]
 _LINES_OF_A_FAILURE = 30
 
@@ -58,8 +58,12 @@ class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
         self._folder = folder = Path(tempfile.mkdtemp(prefix="tierfleet-compile-"))
-        for built in _compile(Path(self.root), folder):
-            build_data["force_include"][str(built)] = str(built.relative_to(folder))
+        try:
+            for built in compile_into(folder, Path(self.root)):
+                build_data["force_include"][str(built)] = str(built.relative_to(folder))
+        except RuntimeError:
+            shutil.rmtree(folder)
+            raise
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Clean up."""
@@ -72,8 +76,14 @@ def _asked_for() -> bool:
     return os.environ.get("TIERFLEET_COMPILE") == "1"
 
 
-def _compile(root: Path, folder: Path) -> list[Path]:
-    """In a copy: an extension module left beside the source would hide changes to it."""
+def compile_into(folder: Path, root: Path = Path(__file__).parent) -> list[Path]:
+    """Copy the package into a folder and compile it there; the extension modules.
+
+    In a copy: an extension module left beside the source would hide changes to it.
+
+    Raises:
+        RuntimeError: mypyc or the C compiler failed; the message ends with what it said.
+    """
     ignored = shutil.ignore_patterns("__pycache__", "*.so")
     shutil.copytree(root / PACKAGE, folder / PACKAGE.name, ignore=ignored)
     files = [
