@@ -19,7 +19,7 @@ COMPILED = {
     "admission": (
         "arrivals calendar contracts core cost drain entitlements flows heap holdback limits lines"
         " order periods pulse reclaim requests roster running seats settlement shadow shares"
-        " shedding waiting"
+        " shedding waiting why"
     ),
     # What runs for every request or piece of an answer.
     "sidecar": (

@@ -40,9 +40,11 @@ from tierfleet.admission.types import (
     Shed,
     ShedReason,
     TierLoad,
+    WaitReason,
     WakeAt,
 )
 from tierfleet.admission.waiting import Waiting
+from tierfleet.admission.why import why
 from tierfleet.plan import Enforcement, Plan
 
 # Members of an Enum are looked up through a descriptor each time.
@@ -263,6 +265,13 @@ class Core:
                 (t.name, self._roster.tiers[t.name]) for t in self._roster.plan.tiers
             )
         )
+
+    def why(self, request: int) -> WaitReason | None:
+        """See `Admission.why`."""
+        record = self._requests.get(request)
+        if record is None or record.state != QUEUED:
+            return None
+        return why(record, self._seats, self._pulse, lends_held=self._order.lends_held)
 
     @property
     def held_back(self) -> int:

@@ -19,6 +19,7 @@ from tierfleet.admission.types import (
     Outcome,
     Progress,
     TierLoad,
+    WaitReason,
 )
 from tierfleet.plan import Plan
 
@@ -87,4 +88,8 @@ class Admission(Protocol):
 
     def load(self) -> Sequence[TierLoad]:
         """Queued and running requests by tier, in the plan's order; changes nothing."""
+        ...
+
+    def why(self, request: int) -> WaitReason | None:
+        """What it waits for, as things are now; None if it does not wait. Changes nothing."""
         ...

@@ -44,6 +44,25 @@ class ShedReason(StrEnum):
     ENGINE_STALLED = "engine-stalled"
 
 
+class WaitReason(StrEnum):
+    """What a queued request waits for; of several, the first in this order."""
+
+    ENGINE_STALLED = "engine-stalled"
+    """The engine shows no sign of work."""
+    CONCURRENCY_LIMIT = "concurrency-limit"
+    """Its tenant has as many running as its tier allows."""
+    LONG_CONTEXTS = "long-contexts"
+    """Its tier has as many long contexts running as it may."""
+    NO_SEAT = "no-seat"
+    """All seats are taken."""
+    KV_CACHE = "kv-cache"
+    """There are seats, but its context does not fit beside what runs."""
+    HELD_BACK = "held-back"
+    """The seats that are free are kept for what is reserved."""
+    OTHERS_FIRST = "others-first"
+    """It would fit; others go before it."""
+
+
 class EngineLimits(Struct, frozen=True, gc=False):
     """What the engine behind this core can hold.
 

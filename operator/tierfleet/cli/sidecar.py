@@ -143,6 +143,15 @@ def sidecar(
             help="A draining sidecar goes on accepting for this time.",
         ),
     ] = 10.0,
+    engine_silence_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="TIERFLEET_ENGINE_SILENCE_SECONDS",
+            min=1,
+            max=86_400,
+            help="A request is given up when the engine sends nothing for this time.",
+        ),
+    ] = 600.0,
     log_level: Annotated[
         LogLevel,
         typer.Option(envvar="TIERFLEET_LOG_LEVEL", help="How much is said on standard error."),
@@ -181,6 +190,7 @@ def sidecar(
         admin_port=admin_port,
         drain_timeout=drain_timeout_seconds,
         drain_accept=drain_accept_seconds,
+        engine_silence=engine_silence_seconds,
         certificate=tls_certificate,
         key=tls_key,
     )

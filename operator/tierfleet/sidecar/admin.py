@@ -14,6 +14,7 @@ from prometheus_client.exposition import choose_encoder
 
 from tierfleet.plan import Plan, sha256_hex
 from tierfleet.sidecar.engine import Engine, EngineUnavailableError
+from tierfleet.sidecar.overview import queue_text
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -45,7 +46,7 @@ class Overview(Protocol):
         ...
 
     def describe_queue(self) -> dict[str, object]:
-        """Who waits."""
+        """Who waits, how long and for what."""
         ...
 
     async def drain(self) -> bool:
@@ -75,8 +76,11 @@ def application(overview: Overview) -> web.Application:
     async def plan(_request: web.Request) -> web.Response:
         return web.json_response(overview.describe_plan())
 
-    async def queue(_request: web.Request) -> web.Response:
-        return web.json_response(overview.describe_queue())
+    async def queue(request: web.Request) -> web.Response:
+        document = overview.describe_queue()
+        if "text/plain" in request.headers.get("Accept", ""):
+            return web.Response(text=queue_text(document))
+        return web.json_response(document)
 
     async def drain(_request: web.Request) -> web.Response:
         return web.json_response({"drained": await overview.drain()})

@@ -72,6 +72,7 @@ class Exchange:
 
     Attributes:
         id: the `x-request-id`.
+        number: under which the gate knows it.
         tenant: who pays; None for an anonymous caller.
         tier: of the tenant, later the one that is really charged.
         partition: that serves it; empty while it has no seat.
@@ -80,9 +81,9 @@ class Exchange:
 
     __slots__ = (
         "_again", "_asked", "_asked_tier", "_billed", "_client", "_cost", "_deadline", "_dispatch",
-        "_fields", "_first_byte", "_length", "_meter", "_number", "_outcome", "_payload", "_reason",
+        "_fields", "_first_byte", "_length", "_meter", "_outcome", "_payload", "_reason",
         "_remembered", "_request", "_retried", "_rules", "_shared", "_shed", "_stage", "_status",
-        "_surface", "_upstream", "arrived", "id", "partition", "tenant", "tier",
+        "_surface", "_upstream", "arrived", "id", "number", "partition", "tenant", "tier",
     )  # fmt: skip
 
     def __init__(
@@ -117,7 +118,7 @@ class Exchange:
         self.arrived = arrived
         self._deadline = None if within is None else arrived + within
         self._again = request.field(_RETRY_COUNT) not in _FIRST_TRY
-        self._number = shared.gate.next_id()
+        self.number = shared.gate.next_id()
         self._stage = _WAITING
         self._upstream: UpstreamConnection | None = None
         self._dispatch: Dispatch | None = None
@@ -138,7 +139,7 @@ class Exchange:
         """Ask for a seat; it may have one, or be over, when this returns."""
         asked = self._asked
         arrival = Arrival(
-            self._number,
+            self.number,
             self.tenant,
             asked.prompt_tokens,
             asked.max_tokens,
@@ -211,7 +212,7 @@ class Exchange:
             self._upstream.cancel()
         status = self._status if self._stage == _FLOWING else _CLIENT_GONE
         self._over(status, RequestOutcome.CLIENT_GONE, "")
-        self._shared.gate.abort(self._number)
+        self._shared.gate.abort(self.number)
         self._remember()
 
     def stop(self) -> None:
@@ -227,7 +228,7 @@ class Exchange:
             message = "This replica is shutting down; another one will serve the request."
             answer = answers.unavailable(message, "rejected-shutting-down")
             self._answer(answer, RequestOutcome.STOPPED)
-        self._shared.gate.abort(self._number)
+        self._shared.gate.abort(self.number)
         self._remember()
 
     def pause(self) -> None:
@@ -263,7 +264,7 @@ class Exchange:
         if self._stage == _SENT:
             self._begin()
             self._client.send(data)
-            self._shared.gate.first_byte(self._number)
+            self._shared.gate.first_byte(self.number)
         else:
             self._client.send(data)
 
@@ -312,7 +313,7 @@ class Exchange:
             self._client.cut()
         else:
             self._answer(
-                answers.engine_broke("The engine broke off before it answered."),
+                answers.engine_broke(f"The engine failed before it answered: {reason}."),
                 RequestOutcome.ENGINE_LOST,
                 reason,
             )
@@ -419,10 +420,10 @@ class Exchange:
     def _leave(self, outcome: Outcome) -> None:
         usage = self._meter.usage if self._meter is not None else None
         if usage is None:
-            self._shared.gate.finish(self._number, outcome)
+            self._shared.gate.finish(self.number, outcome)
         else:
             self._shared.gate.finish(
-                self._number,
+                self.number,
                 outcome,
                 prompt_tokens=usage.prompt_tokens - self._asked.prompt_tokens,
                 cached_tokens=usage.cached_tokens,

@@ -25,6 +25,7 @@ from tierfleet.admission.types import (
     Settled,
     Shed,
     TierLoad,
+    WaitReason,
     WakeAt,
 )
 from tierfleet.plan import Plan
@@ -160,6 +161,10 @@ class Gate:
     def load(self) -> Sequence[TierLoad]:
         """Queued and running requests by tier."""
         return self._core.load()
+
+    def why(self, number: int) -> WaitReason | None:
+        """What a request waits for; None if it does not."""
+        return self._core.why(number)
 
     @property
     def in_flight(self) -> int:

@@ -4,6 +4,7 @@ No key, no token, no hash of one, and no text of a prompt is in them.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
 from tierfleet.plan import Plan, render
 from tierfleet.sidecar.exchange import Exchange
@@ -50,7 +51,7 @@ def describe_plan(plan: Plan, group: str, since: float, last_error: str) -> dict
 
 
 def describe_queue(gate: Gate, now: int) -> dict[str, object]:
-    """Who waits, the longest first, and how many of each tier wait and run."""
+    """Who waits for what, the longest first, and how many of each tier wait and run."""
     waiting = [ticket for ticket in gate.waiting() if isinstance(ticket, Exchange)]
     return {
         "load": [
@@ -63,11 +64,30 @@ def describe_queue(gate: Gate, now: int) -> dict[str, object]:
                 "tenant": exchange.tenant,
                 "tier": exchange.tier,
                 "waitedMilliseconds": round((now - exchange.arrived) / 1e6, 1),
+                "waitsFor": gate.why(exchange.number) or "",
             }
             for exchange in waiting[:_SHOWN]
         ],
         "notShown": max(0, len(waiting) - _SHOWN),
     }
+
+
+def queue_text(document: dict[str, Any]) -> str:
+    """The same as a table for people."""
+    lines = [f"{'TIER':20}{'WAITING':>10}{'RUNNING':>10}"]
+    lines += [
+        f"{tier['tier']:20}{tier['queued']:>10}{tier['inFlight']:>10}"
+        for tier in document.get("load", ())
+    ]
+    lines += ["", f"{'WAITED':>10}  {'FOR':20}{'TIER':20}{'TENANT':24}REQUEST"]
+    lines += [
+        f"{one['waitedMilliseconds'] / 1000:>8.1f} s  {one['waitsFor']:20}{one['tier']:20}"
+        f"{one['tenant'] or '-':24}{one['id']}"
+        for one in document.get("waiting", ())
+    ]
+    if document.get("notShown"):
+        lines.append(f"and {document['notShown']} more")
+    return "\n".join(lines) + "\n"
 
 
 def _time(when: datetime | None) -> str | None:

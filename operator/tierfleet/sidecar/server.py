@@ -93,7 +93,7 @@ class Server:
         self._metrics.dropped_lines = lambda: self._journal.dropped
         self.engine = Engine(config.upstream)
         outbox = Outbox(self._loop)
-        self._pool = Pool(config.upstream, self._loop, outbox)
+        self._pool = Pool(config.upstream, self._loop, outbox, config.engine_silence)
         self._data = DataPlane(
             self.engine,
             config.upstream.authority.encode(),
@@ -225,7 +225,7 @@ class Server:
                     connection.expire()
                 elif leaving:
                     connection.close_if_idle()
-            self._pool.trim()
+            self._pool.sweep()
 
     async def _watch_engine(self) -> None:
         """Give the core the engine's own view while there is work."""

@@ -54,8 +54,8 @@ class UpstreamConnection:
     """One connection; carries one request at a time."""
 
     __slots__ = (
-        "_head_told", "_payload", "_pool", "_reader", "_receiver", "_reused", "_transport",
-        "idle_since",
+        "_head_told", "_heard", "_paused", "_payload", "_pool", "_quiet_since", "_reader",
+        "_receiver", "_reused", "_transport", "idle_since",
     )  # fmt: skip
 
     def __init__(self, pool: "Pool") -> None:
@@ -66,6 +66,9 @@ class UpstreamConnection:
         self._payload = b""
         self._head_told = False
         self._reused = False
+        self._paused = False
+        self._heard = True
+        self._quiet_since = 0.0
         self.idle_since = 0.0
 
     def send(self, payload: bytes, receiver: Receiver) -> None:
@@ -73,6 +76,8 @@ class UpstreamConnection:
         self._receiver = receiver
         self._payload = payload
         self._head_told = False
+        self._heard = True
+        self._pool.busy.add(self)
         self._reader.begin()
         if self._transport is not None:
             self._reused = True
@@ -82,16 +87,33 @@ class UpstreamConnection:
     def cancel(self) -> None:
         """Nobody wants the response any more: close at once, so that the engine frees the seat."""
         self._receiver = None
+        self._pool.busy.discard(self)
         if self._transport is not None:
             self._transport.abort()
 
+    def listen(self, now: float, patience: float) -> None:
+        """Give up if nothing has come for too long; to be called now and then.
+
+        Times in seconds. A flag and not the time of each piece: pieces are many.
+        """
+        if self._heard or self._paused:
+            self._heard = False
+            self._quiet_since = now
+        elif now - self._quiet_since >= patience:
+            receiver = self._receiver
+            self.cancel()
+            if receiver is not None:
+                receiver.on_lost(f"silent for {patience:g} s")
+
     def pause(self) -> None:
         """Read no more for a while."""
+        self._paused = True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read on."""
+        self._paused = False
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
@@ -107,6 +129,7 @@ class UpstreamConnection:
 
     def refused(self, error: Exception) -> None:
         """No connection could be made."""
+        self._pool.busy.discard(self)
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.on_refused(error)
@@ -125,6 +148,7 @@ class UpstreamConnection:
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
         receiver, reader = self._receiver, self._reader
+        self._heard = True
         if receiver is None:
             # Nothing was asked for.
             self.cancel()
@@ -158,6 +182,7 @@ class UpstreamConnection:
 
     def _ended(self, receiver: Receiver) -> None:
         self._receiver = None
+        self._pool.busy.discard(self)
         if self._reader.reusable:
             # The client may have paused it in this very piece, and nobody else will resume it.
             self.resume()
@@ -169,10 +194,23 @@ class UpstreamConnection:
 
 
 class Pool:
-    """All connections to one engine."""
+    """All connections to one engine.
 
-    def __init__(self, upstream: Upstream, loop: asyncio.AbstractEventLoop, outbox: Outbox) -> None:
+    Attributes:
+        outbox: through which all are written to.
+        busy: those that carry a request.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        loop: asyncio.AbstractEventLoop,
+        outbox: Outbox,
+        silence: float,
+    ) -> None:
         self.outbox = outbox
+        self.busy: set[UpstreamConnection] = set()
+        self._silence = silence
         self._upstream = upstream
         self._loop = loop
         self._idle: list[UpstreamConnection] = []
@@ -205,12 +243,16 @@ class Pool:
 
     def forget(self, connection: UpstreamConnection) -> None:
         """A connection that is closed."""
+        self.busy.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
 
-    def trim(self) -> None:
-        """Close what has been idle for too long; call it every second or so."""
-        oldest = self._loop.time() - _IDLE_SECONDS
+    def sweep(self) -> None:
+        """Close what has been idle or silent for too long; call it every second or so."""
+        now = self._loop.time()
+        for connection in list(self.busy):
+            connection.listen(now, self._silence)
+        oldest = now - _IDLE_SECONDS
         for connection in [idle for idle in self._idle if idle.idle_since < oldest]:
             connection.close()
 

@@ -170,6 +170,7 @@ class Inside:
         read_limits: ReadLimits | None = None,
         drain_accept: float = 0.0,
         drain_timeout: float = DEADLINE,
+        engine_silence: float = DEADLINE,
         **plan: Any,
     ) -> None:
         self._folder = TemporaryDirectory()
@@ -183,6 +184,7 @@ class Inside:
             admin_port=0,
             drain_accept=drain_accept,
             drain_timeout=drain_timeout,
+            engine_silence=engine_silence,
             patience=patience or Patience(),
             read_limits=read_limits or ReadLimits(),
         )

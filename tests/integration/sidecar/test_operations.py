@@ -76,6 +76,10 @@ async def test_the_queue_is_shown_to_who_may_see_it(
         (waiting,) = shown["waiting"]
         assert (waiting["id"], waiting["tenant"], waiting["tier"]) == ("r3", "hobby", "retail")
         assert waiting["waitedMilliseconds"] >= 0
+        assert waiting["waitsFor"] == "no-seat"
+        table = (await inside.admin("/queuez", headers={"Accept": "text/plain"}))[1].splitlines()
+        assert table[0].split() == ["TIER", "WAITING", "RUNNING"]
+        assert table[-1].split()[2:] == ["no-seat", "retail", "hobby", "r3"]
         retail = {"tier": "retail", "queued": 1, "inFlight": 2}
         assert retail in shown["load"]
         held.go.set()

@@ -21,6 +21,7 @@ from tierfleet.admission.types import (
     Shed,
     ShedReason,
     TierLoad,
+    WaitReason,
 )
 from tierfleet.plan import Plan
 from tierfleet.simulator.baselines.memory import Context, peak
@@ -142,6 +143,10 @@ class Seats(ABC):
         return tuple(
             TierLoad(tier, queued.count(tier), running.count(tier)) for tier in self._tiers
         )
+
+    def why(self, request: int) -> WaitReason | None:
+        """See `Admission.why`."""
+        return WaitReason.NO_SEAT if request in self._waiting else None
 
     def _adopt(self, plan: Plan) -> None:
         self._tiers = [tier.name for tier in plan.tiers]
