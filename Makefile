@@ -73,6 +73,10 @@ bench-contract: $(INSTALLED) ## Measure a contract of 30 % under floods, in virt
 bench-proxy: $(INSTALLED) ## Measure what a request and a chunk cost, beside nginx and two routers (8 minutes)
 	@$(RUN) bench.proxy
 
+.PHONY: bench-flood
+bench-flood: $(INSTALLED) ## Measure enterprise's time to first token under a flood of retail (15 minutes)
+	@$(RUN) bench.flood
+
 .PHONY: reproduce
 reproduce: $(INSTALLED) ## Repeat the tables of the VTC paper, with ours beside them (2 minutes)
 	@$(RUN) bench.reproduce

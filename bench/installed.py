@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).parents[2]
-_BUILD: Final = ROOT / "build" / "bench-proxy"
+ROOT: Final = Path(__file__).parents[1]
+_BUILD: Final = ROOT / "build" / "bench-installed"
 _ROUTERS: Final = ("vllm-router==0.1.17", "sglang-router==0.3.2")
 _DEBIAN: Final = ("nginx-light", "wrk")
 

@@ -21,8 +21,9 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from bench.proxy import installed, memory, nginx, plan, servers, wrk
-from bench.proxy.machine import LOAD_CORE, SERVER_CORE, Pinned
+from bench import installed
+from bench.machine import LOAD_CORE, SERVER_CORE, Pinned
+from bench.proxy import memory, nginx, plan, servers, wrk
 from bench.proxy.servers import Server
 
 _ORIGIN: Final = 7090

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from bench.proxy.machine import Pinned
+from bench.machine import Pinned
 from bench.proxy.plan import MODEL, TENANTS, key
 
 CONNECTIONS: Final = 2000

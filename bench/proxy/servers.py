@@ -5,8 +5,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from bench.proxy import installed, nginx
-from bench.proxy.machine import SERVER_CORE, Pinned
+from bench import installed
+from bench.machine import SERVER_CORE, Pinned
+from bench.proxy import nginx
 
 NAMES: Final = ("nginx", "sidecar", "vllm-router", "sglang-router")
 _FIRST_PORT: Final = 7100

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.proxy.machine import LOAD_CORE
+from bench.machine import LOAD_CORE
 from bench.proxy.plan import MODEL, TENANTS, key
 
 BODY: Final = json.dumps(

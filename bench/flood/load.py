@@ -1,0 +1,143 @@
+"""Sends the load from a process of its own, and prints what its callers saw.
+
+What is to be sent comes as JSON on the command line. A time to first token counts from when the
+request was due, so a client that lags behind flatters nobody.
+"""
+
+import asyncio
+import json
+import math
+import random
+import sys
+import time
+from typing import Any, Final
+
+import aiohttp
+import uvloop
+
+from bench.flood.scenario import MODEL, Clients, from_document
+
+_REFUSED: Final = frozenset({429, 503})
+_CUT, _BROKEN = -1, -2
+_SIGMA, _PROMPT, _OUTPUT = 0.6, (500, 8000), (200, 1500)
+"""Lengths are log-normal; median and most."""
+
+
+class Load:
+    """One run.
+
+    Args:
+        port: on loopback.
+        seconds: until whatever still runs is cut.
+        warm_up: seconds before requests count.
+        seed: of arrivals and lengths.
+    """
+
+    def __init__(self, port: int, seconds: float, warm_up: float, seed: int) -> None:
+        self._url = f"http://127.0.0.1:{port}/v1/completions"
+        self._seconds, self._warm_up = seconds, warm_up
+        self._seed = seed
+        self.seen: dict[str, dict[str, Any]] = {}
+
+    async def run(self, groups: list[Clients]) -> None:
+        """Send, then cut."""
+        connector = aiohttp.TCPConnector(limit=0)
+        timeout = aiohttp.ClientTimeout(total=None)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as self._session:
+            self._start = time.perf_counter()
+            async with asyncio.TaskGroup() as tasks:
+                started = []
+                for clients in groups:
+                    self.seen[clients.tier] = {
+                        "ttft": [],
+                        "served": 0,
+                        "refused": 0,
+                        "broken": 0,
+                    }
+                    # Each by its own chance: enterprise sends the same whatever else is sent.
+                    chance = random.Random(f"{self._seed} {clients.tier}")  # noqa: S311
+                    if clients.per_second:
+                        started.append(tasks.create_task(self._arrivals(clients, chance)))
+                    started += [
+                        tasks.create_task(self._steady(clients, chance))
+                        for _ in range(clients.steady)
+                    ]
+                await asyncio.sleep(self._seconds)
+                for task in started:
+                    task.cancel()
+
+    async def _steady(self, clients: Clients, chance: random.Random) -> None:
+        # All at once would also end at once.
+        await asyncio.sleep(chance.uniform(0, self._warm_up / 2))
+        while True:
+            request = self._request(clients, chance)
+            await self._send(clients, request, self._now())
+
+    async def _arrivals(self, clients: Clients, chance: random.Random) -> None:
+        due = 0.0
+        running: set[asyncio.Task[None]] = set()
+        async with asyncio.TaskGroup() as requests:
+            while True:
+                due += chance.expovariate(clients.per_second)
+                request = self._request(clients, chance)
+                await asyncio.sleep(max(0.0, due - self._now()))
+                if not clients.most or len(running) < clients.most:
+                    task = requests.create_task(self._send(clients, request, due))
+                    running.add(task)
+                    task.add_done_callback(running.discard)
+
+    def _request(self, clients: Clients, chance: random.Random) -> dict[str, Any]:
+        prompt, output = (
+            max(1, min(most, int(chance.lognormvariate(math.log(median), _SIGMA))))
+            for median, most in (_PROMPT, _OUTPUT)
+        )
+        body = {
+            "model": MODEL,
+            # None begins like another: a prefix that is cached would cost nothing.
+            "prompt": f"{chance.random()} " + "word " * prompt,
+            "max_tokens": output,
+            "min_tokens": output,
+            "stream": clients.stream,
+        }
+        key = chance.choice(clients.keys)
+        return {"json": body, "headers": {"Authorization": f"Bearer {key}"}}
+
+    async def _send(self, clients: Clients, request: dict[str, Any], due: float) -> None:
+        first, status = None, _CUT
+        try:
+            async with self._session.post(self._url, **request) as response:
+                async for piece in response.content.iter_any():
+                    if first is None and clients.stream and b'"text":' in piece:
+                        first = self._now()
+                status = response.status
+        except aiohttp.ClientError:
+            status = _BROKEN
+        finally:
+            # Also when the run is cut: then with what has come so far.
+            self._note(self.seen[clients.tier], status, due, first)
+
+    def _note(self, seen: dict[str, Any], status: int, due: float, first: float | None) -> None:
+        now = self._now()
+        if now >= self._warm_up and status != _CUT:
+            seen["served"] += status == 200
+            seen["refused"] += status in _REFUSED
+            seen["broken"] += status not in {200, *_REFUSED}
+        if due >= self._warm_up and (first is not None or status == _CUT):
+            # One that still waited counts with the time that it had waited.
+            seen["ttft"].append((now if first is None else first) - due)
+
+    def _now(self) -> float:
+        return time.perf_counter() - self._start
+
+
+def main() -> None:
+    """Read what to send, send it, print what was seen."""
+    given = json.loads(sys.argv[1])
+    groups = [from_document(clients) for clients in given.pop("groups")]
+    load = Load(**given)
+    uvloop.run(load.run(groups))
+    json.dump(load.seen, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""One run: the processes, the load, and what the engine counted while it came."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from bench.flood import scenario
+from bench.flood.scenario import Clients
+from bench.machine import LOAD_CORE, SERVER_CORE, Pinned
+
+_ENGINE, _SIDECAR, _ADMIN = 7300, 7310, 7311
+_COUNTED: Final = {
+    "vllm:prompt_tokens_total": "prompt",
+    "vllm:generation_tokens_total": "generated",
+    "vllm:request_success_total": "requests",
+    "vllm:num_requests_running": "running",
+    "vllm:num_requests_waiting": "waiting",
+}
+_IN_FLIGHT: Final = "tierfleet_sidecar_running"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was seen after the warm-up.
+
+    Attributes:
+        seconds: of it.
+        served: service tokens a second that the engine did.
+        requests: that it ended a second.
+        running, waiting: requests in it, on average.
+        retail: of those that run, as the sidecar counts them; 0 without one.
+        seen: of the callers, by tier.
+    """
+
+    seconds: float
+    served: float
+    requests: float
+    running: float
+    waiting: float
+    retail: float
+    seen: dict[str, dict[str, Any]]
+
+    @property
+    def ttft(self) -> list[float]:
+        """Seconds to the first token that enterprise saw, in order."""
+        return sorted(self.seen["enterprise"]["ttft"])
+
+
+def run(
+    programs: Path,
+    groups: Sequence[Clients],
+    *,
+    seconds: float,
+    warm_up: float,
+    seed: int,
+    seats: int = scenario.SEATS,
+    capacity: float | None = None,
+) -> Run:
+    """Start an engine, send the load, and stop it again.
+
+    Args:
+        programs: the folder of ours.
+        groups: who sends.
+        seconds: of the load, the warm-up included.
+        warm_up: seconds that do not count.
+        seed: of the load.
+        seats: of the engine.
+        capacity: service tokens a second of a plan, for a sidecar in front; None: straight to it.
+    """
+    with (
+        tempfile.TemporaryDirectory() as name,
+        _serving(programs, Path(name), seats, capacity) as port,
+    ):
+        given = {
+            "port": port,
+            "seconds": seconds,
+            "warm_up": warm_up,
+            "seed": seed,
+            "groups": [scenario.as_document(clients) for clients in groups],
+        }
+        command = ["taskset", "-c", str(LOAD_CORE), sys.executable, "-m", "bench.flood.load"]
+        with subprocess.Popen(
+            [*command, json.dumps(given)],
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        ) as load:
+            time.sleep(warm_up)
+            admin = capacity is not None
+            samples = [_counts(sidecar=admin)]
+            began = time.monotonic()
+            while time.monotonic() < began + seconds - warm_up - 1:
+                time.sleep(0.5)
+                samples.append(_counts(sidecar=admin))
+            lasted = time.monotonic() - began
+            seen = json.loads(load.communicate()[0])
+    gained = {name: samples[-1][name] - samples[0][name] for name in samples[0]}
+    return Run(
+        lasted,
+        scenario.service_tokens(gained["prompt"], gained["generated"]) / lasted,
+        gained["requests"] / lasted,
+        sum(sample["running"] for sample in samples) / len(samples),
+        sum(sample["waiting"] for sample in samples) / len(samples),
+        sum(sample["retail"] for sample in samples) / len(samples),
+        seen,
+    )
+
+
+@contextmanager
+def _serving(programs: Path, folder: Path, seats: int, capacity: float | None) -> Iterator[int]:
+    """An engine on a core of its own; the sidecar shares the other with the load."""
+    with ExitStack() as stack:
+        log = stack.enter_context((folder / "log").open("wb"))
+        engine: list[str | Path] = [
+            programs / "tierfleet", "engine", *scenario.ENGINE, "--port", str(_ENGINE),
+            "--max-num-seqs", str(seats), "--shutdown-timeout", "0",
+        ]  # fmt: skip
+        process = stack.enter_context(Pinned(engine, SERVER_CORE, log))
+        process.wait_for(f"http://127.0.0.1:{_ENGINE}/health")
+        if capacity is None:
+            yield _ENGINE
+            return
+        scenario.write_plan(folder / "plan.json", capacity)
+        sidecar: list[str | Path] = [
+            programs / "tierfleet", "sidecar", "--plan", folder / "plan.json",
+            "--group", scenario.GROUP, "--upstream", f"http://127.0.0.1:{_ENGINE}",
+            "--port", str(_SIDECAR), "--admin-port", str(_ADMIN),
+        ]  # fmt: skip
+        process = stack.enter_context(Pinned(sidecar, LOAD_CORE, log))
+        process.wait_for(f"http://127.0.0.1:{_ADMIN}/readyz")
+        yield _SIDECAR
+
+
+def _counts(*, sidecar: bool) -> dict[str, float]:
+    """Of the engine, now; `retail` of the sidecar."""
+    found = dict.fromkeys([*_COUNTED.values(), "retail"], 0.0)
+    for sample in _samples(_ENGINE):
+        if (name := _COUNTED.get(sample.name)) is not None:
+            found[name] += sample.value
+    for sample in _samples(_ADMIN) if sidecar else ():
+        if sample.name == _IN_FLIGHT and sample.labels["tier"] == "retail":
+            found["retail"] += sample.value
+    return found
+
+
+def _samples(port: int) -> Iterator[Sample]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    for family in text_string_to_metric_families(text):
+        yield from family.samples
