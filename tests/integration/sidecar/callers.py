@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -68,6 +68,10 @@ class Callers:
                 self.broken += 1
                 await asyncio.sleep(0.02)
 
+    async def have_served(self, number: int) -> None:
+        """Return once more than so many had their answer."""
+        await until(lambda: len(self.served) > number)
+
     @property
     def served(self) -> list[Answer]:
         return [answer for answer in self.answers if answer.status == 200]
@@ -91,25 +95,29 @@ async def samples(url: str) -> dict[str, float]:
     """Of a metrics page, summed over labels except `outcome` and `kind`."""
     async with aiohttp.ClientSession() as http, http.get(url) as answer:
         text = await answer.text()
-    found: Counter[str] = Counter()
+    found: defaultdict[str, float] = defaultdict(float)
     for name, labels, value in re.findall(r"^(\w[\w:]*)(\{[^\n]*\})? (\S+)$", text, re.MULTILINE):
         kept = re.findall(r'(?:outcome|kind)="([^"]*)"', labels)
         found[" ".join([name, *kept])] += float(value)
     return found
 
 
-async def agree(sidecar: SidecarProcess, callers: Callers) -> dict[str, float]:
-    """The log and the metrics of a sidecar that runs, and what its callers saw."""
-    await until(lambda: len(lines(sidecar)) >= callers.sent)
+async def agree(sidecar: SidecarProcess, callers: Callers, *others: str) -> dict[str, float]:
+    """The log and the metrics of a sidecar that runs, and what its callers saw.
+
+    `others` are the ids of requests that were none of these callers'.
+    """
+    sent = callers.sent + len(others)
+    await until(lambda: len(lines(sidecar)) >= sent)
     log = lines(sidecar)
-    assert len(log) == len({line["id"] for line in log}) == callers.sent
+    assert len(log) == len({line["id"] for line in log}) == sent
     counted = await samples(f"{sidecar.admin}/metrics")
     for outcome, number in Counter(line["outcome"] for line in log).items():
         assert counted[f"tierfleet_sidecar_requests_total {outcome}"] == number
     output = sum(line["output_tokens"] for line in log)
     assert counted["tierfleet_sidecar_tokens_total output"] == output
     assert counted["tierfleet_sidecar_running"] == counted["tierfleet_sidecar_waiting"] == 0
-    served = [line for line in log if line["outcome"] == "served"]
+    served = [line for line in log if line["outcome"] == "served" and line["id"] not in others]
     assert len(served) == len(callers.served)
     assert sum(line["output_tokens"] for line in served) == callers.tokens
     return counted

@@ -52,14 +52,13 @@ async def test_an_engine_that_is_killed_under_load_and_comes_back(plan: Path) ->
         with SidecarProcess(plan, first.url) as sidecar:
             callers = Callers(sidecar.port)
             async with callers.calling():
-                await until(lambda: len(callers.served) > CALLERS)
+                await callers.have_served(CALLERS)
                 first.process.kill()
                 await until(lambda: any(answer.status == 503 for answer in callers.answers))
                 second = engines.enter_context(EngineProcess("--port", str(first.port)))
                 before = len(callers.served)
-                await until(lambda: len(callers.served) > before + CALLERS)
+                await callers.have_served(before + CALLERS)
             await agree(sidecar, callers)
-            assert callers.broken > 0, "some answers were under way"
             outcomes = Counter(line["outcome"] for line in lines(sidecar))
             assert outcomes["engine-lost"] == callers.sent - len(callers.served)
             assert await running(second, 0)
@@ -80,7 +79,7 @@ async def test_an_engine_that_hangs_is_sent_nothing_and_goes_on_when_it_wakes(
     with EngineProcess() as engine, SidecarProcess(plan, engine.url) as sidecar:
         callers = Callers(sidecar.port)
         async with callers.calling():
-            await until(lambda: len(callers.served) > CALLERS)
+            await callers.have_served(CALLERS)
             engine.signal(signal.SIGSTOP)
             refused = sum(answer.status == 503 for answer in callers.answers)
             await until(
@@ -88,7 +87,7 @@ async def test_an_engine_that_hangs_is_sent_nothing_and_goes_on_when_it_wakes(
             )
             engine.signal(signal.SIGCONT)
             before = len(callers.served)
-            await until(lambda: len(callers.served) > before + CALLERS)
+            await callers.have_served(before + CALLERS)
         counted = await agree(sidecar, callers)
         assert callers.broken == 0, "whoever had a seat has its answer"
         made = await samples(f"{engine.url}/metrics")
@@ -123,7 +122,7 @@ async def test_a_plan_that_is_cut_short_under_load_changes_nothing(tmp_path: Pat
                 cut(plan, whole, size)
                 await until(refused)
                 before = len(callers.served)
-                await until(lambda before=before: len(callers.served) > before + SEATS)
+                await callers.have_served(before + SEATS)
                 cut(plan, whole, len(whole))
         await agree(sidecar, callers)
         assert len(callers.served) == callers.sent
@@ -149,7 +148,7 @@ async def test_ten_thousand_clients_that_say_nothing_keep_nobody_out(plan: Path)
 
                 await until(all_open)
                 before = len(callers.served)
-                await until(lambda: len(callers.served) > before + SEATS)
+                await callers.have_served(before + SEATS)
         finally:
             for one in silent:
                 one.close()
@@ -170,18 +169,20 @@ async def test_a_client_that_reads_byte_by_byte_holds_up_nobody_else(plan: Path)
         slow.setblocking(False)
         loop = asyncio.get_running_loop()
         await loop.sock_connect(slow, ("127.0.0.1", sidecar.port))
-        await loop.sock_sendall(slow, request(stream=True, max_tokens=1500, min_tokens=1500))
+        long: dict[str, Any] = {"stream": True, "max_tokens": 1500, "min_tokens": 1500}
+        await loop.sock_sendall(slow, request(fields="X-Request-Id: slow\r\n", **long))
         callers = Callers(sidecar.port)
         async with callers.calling():
             for _ in range(50):
                 before = len(callers.served)
                 assert len(await loop.sock_recv(slow, 1)) == 1
-                await until(lambda before=before: len(callers.served) > before)
+                await callers.have_served(before)
         slow.close()
-        callers.sent += 1
-        await agree(sidecar, callers)
-        outcomes = Counter(line["outcome"] for line in lines(sidecar))
-        assert outcomes == {"served": callers.sent - 1, "client-gone": 1}
+        await agree(sidecar, callers, "slow")
+        assert len(callers.served) == callers.sent
+        # All of it may have fitted into the kernel's buffers.
+        (line,) = [line for line in lines(sidecar) if line["id"] == "slow"]
+        assert line["outcome"] in {"client-gone", "served"}
 
         async def idle() -> bool:
             return await running(engine, 0)
@@ -195,7 +196,7 @@ async def test_a_sidecar_that_is_told_to_end_under_load_loses_nothing_that_it_ac
     with EngineProcess() as engine, SidecarProcess(plan, engine.url) as sidecar:
         callers = Callers(sidecar.port)
         async with callers.calling():
-            await until(lambda: len(callers.served) > CALLERS)
+            await callers.have_served(CALLERS)
             sidecar.signal(signal.SIGTERM)
             assert await asyncio.to_thread(sidecar.process.wait, DEADLINE) == 0
         sidecar.stop()
@@ -219,7 +220,7 @@ async def test_a_sidecar_that_is_killed_gives_the_engine_back_and_can_be_started
         with SidecarProcess(plan, engine.url) as killed:
             callers = Callers(killed.port)
             async with callers.calling():
-                await until(lambda: len(callers.served) > CALLERS)
+                await callers.have_served(CALLERS)
                 killed.process.kill()
                 await until(lambda: callers.broken >= CALLERS)
 
@@ -231,7 +232,7 @@ async def test_a_sidecar_that_is_killed_gives_the_engine_back_and_can_be_started
         with SidecarProcess(plan, engine.url, "--port", str(killed.port)) as sidecar:
             again = Callers(sidecar.port)
             async with again.calling():
-                await until(lambda: len(again.served) > CALLERS)
+                await again.have_served(CALLERS)
             await agree(sidecar, again)
         made = (await samples(f"{engine.url}/metrics"))["vllm:generation_tokens_total"]
         assert made - before == again.tokens
