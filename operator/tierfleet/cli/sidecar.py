@@ -3,6 +3,7 @@
 import logging
 import sys
 from enum import StrEnum
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
@@ -152,6 +153,14 @@ def sidecar(
             help="A request is given up when the engine sends nothing for this time.",
         ),
     ] = 600.0,
+    tracing: Annotated[
+        bool,
+        typer.Option(
+            "--tracing",
+            envvar="TIERFLEET_TRACING",
+            help="Make OpenTelemetry spans of requests; the OTEL_* variables say where they go.",
+        ),
+    ] = False,
     log_level: Annotated[
         LogLevel,
         typer.Option(envvar="TIERFLEET_LOG_LEVEL", help="How much is said on standard error."),
@@ -180,6 +189,8 @@ def sidecar(
         from tierfleet.sidecar.tls import TlsError  # noqa: PLC0415
     except ImportError as error:
         raise sentences.not_installed(error, "sidecar") from None
+    if tracing and find_spec("opentelemetry") is None:
+        raise sentences.not_installed(ImportError(name="opentelemetry"), "tracing")
     config = Config(
         plan=plan,
         group=group,
@@ -191,6 +202,7 @@ def sidecar(
         drain_timeout=drain_timeout_seconds,
         drain_accept=drain_accept_seconds,
         engine_silence=engine_silence_seconds,
+        tracing=tracing,
         certificate=tls_certificate,
         key=tls_key,
     )

@@ -53,6 +53,7 @@ class Config:
         drain_timeout: seconds until a drain cuts what is still running.
         drain_accept: seconds for which a draining process goes on accepting.
         engine_silence: seconds without a byte after which an engine is given up on.
+        tracing: whether spans are made; where they go, OpenTelemetry's variables say.
         certificate: of the data port, in PEM; None for plain HTTP.
         key: of it.
         read_limits: of requests.
@@ -69,6 +70,7 @@ class Config:
     drain_timeout: float = 300.0
     drain_accept: float = 10.0
     engine_silence: float = 600.0
+    tracing: bool = False
     certificate: Path | None = None
     key: Path | None = None
     read_limits: ReadLimits = field(default_factory=ReadLimits)

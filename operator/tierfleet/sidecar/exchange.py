@@ -29,6 +29,7 @@ from tierfleet.sidecar.identify import Caller
 from tierfleet.sidecar.record import Record, RequestOutcome
 from tierfleet.sidecar.retries import Retries
 from tierfleet.sidecar.rules import Rules
+from tierfleet.sidecar.spans import Spans
 from tierfleet.sidecar.surfaces.meters import DocumentMeter, Meter, StreamMeter
 from tierfleet.sidecar.surfaces.surface import Inference, Surface, for_engine
 from tierfleet.sidecar.tally import Tallies
@@ -82,8 +83,9 @@ class Exchange:
     __slots__ = (
         "_again", "_asked", "_asked_tier", "_billed", "_client", "_cost", "_deadline", "_dispatch",
         "_fields", "_first_byte", "_length", "_meter", "_outcome", "_payload", "_reason",
-        "_remembered", "_request", "_retried", "_rules", "_shared", "_shed", "_stage", "_status",
-        "_surface", "_upstream", "arrived", "id", "number", "partition", "tenant", "tier",
+        "_remembered", "_request", "_retried", "_rules", "_shared", "_shed", "_spans", "_stage",
+        "_status", "_surface", "_upstream", "arrived", "id", "number", "partition", "tenant",
+        "tier",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +103,7 @@ class Exchange:
         head: bytes,
         arrived: int,
         within: int | None = None,
+        spans: Spans | None = None,
     ) -> None:
         self._shared = shared
         self._rules = rules
@@ -134,6 +137,7 @@ class Exchange:
         self._fields: Fields = []
         self._length: int | None = None
         self._meter: Meter | None = None
+        self._spans = spans
 
     def admit(self) -> None:
         """Ask for a seat; it may have one, or be over, when this returns."""
@@ -186,6 +190,8 @@ class Exchange:
         if self._upstream is not None:
             self._upstream.cancel()
         self._upstream = None
+        if self._spans is not None:
+            self._spans.returned()
         if requeued:
             self._meter = None
             self._stage = _WAITING
@@ -328,7 +334,8 @@ class Exchange:
         body = for_engine(request.body, self._asked, rules.model, sign * priority if sign else None)
         request.body = b""
         length = str(len(body)).encode()
-        return b"".join((self._payload, b"content-length: ", length, b"\r\n\r\n", body))
+        trace = self._spans.sent() if self._spans is not None else b""
+        return b"".join((self._payload, trace, b"content-length: ", length, b"\r\n\r\n", body))
 
     def _begin(self) -> None:
         """The first byte of the answer: from here on the client has part of it."""
@@ -376,7 +383,10 @@ class Exchange:
         """Once, when it is over and settled."""
         if not self._remembered:
             self._remembered = True
-            self._shared.remember(self._record(), self.arrived)
+            record = self._record()
+            if self._spans is not None:
+                self._spans.over(record)
+            self._shared.remember(record, self.arrived)
 
     def _record(self) -> Record:
         dispatch, shed, meter, request = self._dispatch, self._shed, self._meter, self._request

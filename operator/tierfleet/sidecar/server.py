@@ -39,6 +39,7 @@ from tierfleet.sidecar.planwatch import PlanWatch
 from tierfleet.sidecar.retries import Retries
 from tierfleet.sidecar.rules import Rules
 from tierfleet.sidecar.service import DataPlane
+from tierfleet.sidecar.spans import Tracer
 from tierfleet.sidecar.tls import Tls
 from tierfleet.sidecar.upstream import Pool
 
@@ -53,7 +54,13 @@ log = logging.getLogger(__name__)
 
 async def serve(config: Config, announce: Callable[[str, str], None]) -> None:
     """Run a sidecar as this process, until a signal; see `Server` and its `run`."""
-    server = Server(config, Core, _write_log)
+    tracing = None
+    if config.tracing:
+        # Not at the top: it is an extra of its own.
+        from tierfleet.sidecar.tracing import Tracing  # noqa: PLC0415
+
+        tracing = Tracing()
+    server = Server(config, Core, _write_log, tracing)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, server.shut_down, config.drain_accept)
     # Ctrl-C comes from a person, not from a fleet whose load balancers lag behind.
@@ -65,7 +72,11 @@ async def serve(config: Config, announce: Callable[[str, str], None]) -> None:
         gc.freeze()
         announce(data, admin_address)
 
-    await server.run(serving)
+    try:
+        await server.run(serving)
+    finally:
+        if tracing is not None:
+            await tracing.close()
 
 
 class Server:
@@ -80,6 +91,7 @@ class Server:
         config: Config,
         make_core: Callable[[Plan, EngineLimits], Admission],
         write_log: Callable[[bytes], object],
+        tracer: Tracer | None = None,
     ) -> None:
         # First of all: nothing has to be closed again if it is refused.
         self._tls: Tls | None = None
@@ -102,6 +114,7 @@ class Server:
             outbox,
             read_limits=config.read_limits,
             patience=config.patience,
+            tracer=tracer,
         )
         self._metrics.connections = lambda: len(self._data.connections)
         self._watch = PlanWatch(PlanSource(config.plan), self._adopt, self._metrics)

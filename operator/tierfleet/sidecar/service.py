@@ -28,6 +28,7 @@ from tierfleet.sidecar.lifecycle import Lifecycle, State
 from tierfleet.sidecar.outbox import Outbox
 from tierfleet.sidecar.record import Record, RequestOutcome
 from tierfleet.sidecar.rules import MODELS, Rules
+from tierfleet.sidecar.spans import CONTEXT, Tracer
 from tierfleet.sidecar.surfaces import tiers
 from tierfleet.sidecar.surfaces.surface import BadBodyError, Surface
 from tierfleet.sidecar.surfaces.table import SERVED, SURFACES
@@ -67,6 +68,7 @@ class DataPlane:
         *,
         read_limits: ReadLimits,
         patience: Patience,
+        tracer: Tracer | None = None,
     ) -> None:
         self.read_limits = read_limits
         self.patience = patience
@@ -77,6 +79,7 @@ class DataPlane:
         self.shared: Shared | None = None
         self._engine = engine
         self._host = host
+        self._tracer = tracer
         self._tallies = tallies
         self._journal = journal
         self._ids = 0
@@ -103,7 +106,7 @@ class DataPlane:
             answer = refused.answer
             if surface is not None:
                 answer = surface.shaped(answer, request_id)
-        self._close(visit.record(), answer, arrived)
+        self._close(visit.record(), answer, arrived, request)
         fields = (surface or _PLAIN).id_lines(request_id)
         client.answer(answer, fields + self.rules.fields if self.rules is not None else fields)
         return None
@@ -168,12 +171,17 @@ class DataPlane:
             surface=surface,
             asked=asked,
             tier=tier,
-            head=to_engine(request, self._host, visit.id, rules.callers.identity),
+            head=to_engine(request, self._host, visit.id, self._dropped(rules)),
             arrived=visit.arrived,
             within=time_to_first_token(request) if vouched else None,
+            spans=None if self._tracer is None else self._tracer.begin(request),
         )
         exchange.admit()
         return exchange
+
+    def _dropped(self, rules: Rules) -> frozenset[bytes]:
+        identity = rules.callers.identity
+        return identity if self._tracer is None else identity | CONTEXT
 
     def _look_up(self, visit: "Visit") -> Answer:
         path, method = visit.request.path, visit.request.method
@@ -200,10 +208,14 @@ class DataPlane:
             raise RefusedError(answers.no_access(caller.tenant, rules.plan.pool.name))
         return caller
 
-    def _close(self, record: Record, answer: Answer, arrived: int) -> None:
+    def _close(
+        self, record: Record, answer: Answer, arrived: int, request: Request | None = None
+    ) -> None:
         record.status = answer.status
         record.reason = answer.reason
         record.outcome = RequestOutcome.REFUSED if answer.reason else RequestOutcome.SERVED
+        if self._tracer is not None and request is not None:
+            self._tracer.begin(request).over(record)
         self.remember(record, arrived)
 
     def _request_id(self, request: Request) -> bytes:
