@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from bench import debian
+
 ROOT: Final = Path(__file__).parents[1]
 _BUILD: Final = ROOT / "build" / "bench-installed"
 _ROUTERS: Final = ("vllm-router==0.1.17", "sglang-router==0.3.2")
-_DEBIAN: Final = ("nginx-light", "wrk")
 
 
 def programs() -> None:
@@ -24,13 +25,7 @@ def programs() -> None:
     Raises:
         RuntimeError: they are missing and cannot be installed here.
     """
-    missing = [name for name in ("nginx", "wrk") if not _found(name)]
-    if not missing:
-        return
-    if os.geteuid() or not _found("apt-get"):
-        raise RuntimeError(f"{' and '.join(missing)} must be on PATH; Debian has {_DEBIAN}.")
-    _run(["apt-get", "update", "-qq"])
-    _run(["apt-get", "install", "-y", "-qq", *_DEBIAN])
+    debian.install({"nginx": "nginx-light", "wrk": "wrk"})
 
 
 def routers() -> Path:
@@ -78,11 +73,6 @@ def _venv(name: str, stamp: str, pip: list[str], environment: dict[str, str] | N
         _run([folder / "bin" / "python", "-m", "pip", *pip], environment)
         made.write_text(stamp)
     return folder / "bin"
-
-
-def _found(program: str) -> bool:
-    folders = os.environ.get("PATH", "").split(os.pathsep)
-    return any((Path(folder) / program).exists() for folder in folders)
 
 
 def _run(command: list[str | Path], environment: dict[str, str] | None = None) -> None:

@@ -23,13 +23,14 @@ from rich.table import Table
 
 from bench import installed
 from bench.machine import LOAD_CORE, SERVER_CORE, Pinned
-from bench.proxy import memory, nginx, plan, servers, wrk
+from bench.proxy import memory, nginx, picture, plan, servers, wrk
 from bench.proxy.servers import Server
 
 _ORIGIN: Final = 7090
 _STREAMS: Final = 7095
 _ALONE: Final = 7190
 _CONNECTIONS: Final = 32
+_PICTURE: Final = Path("build/proxy/cpu.svg")
 _say = Console(stderr=True)
 
 Found = dict[str, dict[str, list[float]]]
@@ -67,7 +68,7 @@ def main() -> int:
                 with servers.running(folder, folder / "plan.json", _STREAMS, 7140) as compared:
                     _chunks(compared, found, max(2, given.rounds - 2), given.streams, given.crowd)
                 _memory(folder, found)
-    _report(found)
+    _report(found, given.crowd)
     return 0
 
 
@@ -159,7 +160,7 @@ def _path() -> str:
     return os.pathsep.join([str(installed.ROOT), str(installed.ROOT / "operator")])
 
 
-def _report(found: Found) -> None:
+def _report(found: Found, crowd: int) -> None:
     def of(name: str, what: str) -> float:
         values = found[name][what]
         return statistics.median(values) if values else float("nan")
@@ -184,10 +185,12 @@ def _report(found: Found) -> None:
     mine = found["sidecar"]
     print(
         f"Latencies at {mine['half'][0]:.0f} requests/s, half of what the sidecar takes."
-        f" {mine['crowd_missed'][0]:.0f} events missed of {_crowd(mine)}."
+        f" {mine['crowd_missed'][0]:.0f} events missed of {crowd} streams at 50 a second each"
+        f" ({mine['crowd_broken'][0]:.0f} broken)."
         f" An idle connection takes {mine['idle_kb'][0]:.1f} KB (goal 10), a request of 4 KB that"
         f" waits {mine['queued_kb'][0]:.1f} KB (goal 12)."
     )
+    _draw(of)
     python = subprocess.run(
         [installed.interpreter(), "-VV"], capture_output=True, text=True, check=False
     ).stdout.strip()
@@ -201,9 +204,17 @@ def _report(found: Found) -> None:
     )
 
 
-def _crowd(mine: dict[str, list[float]]) -> str:
-    broken = mine["crowd_broken"][0]
-    return f"a thousand streams at 50 a second each ({broken:.0f} broken)"
+def _draw(of: Callable[[str, str], float]) -> None:
+    titles = {
+        "microseconds of CPU a request": "request_us",
+        "microseconds of CPU a streamed chunk": "chunk_us",
+    }
+    drawn = picture.svg(
+        {title: {name: of(name, what) for name in servers.NAMES} for title, what in titles.items()}
+    )
+    _PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    _PICTURE.write_text(drawn)
+    print(f"Drawn in {_PICTURE}.")
 
 
 def _nginx_version() -> str:

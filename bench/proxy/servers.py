@@ -38,19 +38,16 @@ def running(
         found = []
         for number, name in enumerate(NAMES):
             port = first_port + 10 * number
-            command = {
-                "nginx": lambda port: nginx.proxy(folder, port, upstream),
-                "sidecar": lambda port: sidecar_command(sidecar, plan, upstream, port),
-                "vllm-router": lambda port: _router(
-                    [routers / "vllm-router"], port, upstream, "warning"
-                ),
-                "sglang-router": lambda port: _router(
-                    [routers / "sglang-router", "launch", "--disable-health-check"],
-                    port,
-                    upstream,
-                    "warn",
-                ),
-            }[name](port)
+            match name:
+                case "nginx":
+                    command = nginx.proxy(folder, port, upstream)
+                case "sidecar":
+                    command = sidecar_command(sidecar, plan, upstream, port)
+                case "vllm-router":
+                    command = _router([routers / name], port, upstream, "warning")
+                case _:
+                    options = ["launch", "--disable-health-check"]
+                    command = _router([routers / name, *options], port, upstream, "warn")
             log = stack.enter_context((folder / f"{name}-{port}.log").open("wb"))
             process = stack.enter_context(Pinned(command, SERVER_CORE, log))
             path = {"nginx": "health", "sidecar": "v1/models"}.get(name, "health")
