@@ -98,6 +98,10 @@ class Service(Protocol):
         """
         ...
 
+    def takes(self, request: Request) -> bool:
+        """False if the request is refused whatever its body, which is still to come."""
+        ...
+
     def refused(self, answer: Answer) -> bytes:
         """Remember that bytes which are no request are answered so; header lines to add."""
         ...
@@ -289,13 +293,22 @@ class ClientConnection:
             while not (self._busy or self._stuck or self._done):
                 request = self._reader.next()
                 if request is None:
-                    self._await_more()
-                    break
+                    request = self._reader.pending
+                    if request is None or self._expects is Phase.BODY or self._takes(request):
+                        self._await_more()
+                        break
                 self._serve(request)
         except ProtocolError as problem:
             self._refuse(problem)
         finally:
             self._advancing = False
+
+    def _takes(self, request: Request) -> bool:
+        if self._service.takes(request):
+            return True
+        # Its body is not read, so where the next request begins will never be known.
+        request.keep_alive = False
+        return False
 
     def _serve(self, request: Request) -> None:
         self._busy = True

@@ -163,6 +163,11 @@ class RequestReader:
         self._pending = self._body = None
         return request
 
+    @property
+    def pending(self) -> Request | None:
+        """A request of which a part of the body is missing."""
+        return self._pending if self._body is not None else None
+
     def wants_continue(self) -> bool:
         """True once per request that waits for a 100 before it sends its body (RFC 9110 10.1.1)."""
         wanted, self._wants_continue = self._wants_continue, False

@@ -111,6 +111,17 @@ class DataPlane:
         client.answer(answer, fields + self.rules.fields if self.rules is not None else fields)
         return None
 
+    def takes(self, request: Request) -> bool:
+        """See `client.Service`: a stranger must not make us hold a body."""
+        rules = self.rules
+        if rules is None or request.method != b"POST" or request.path not in SURFACES:
+            return False
+        try:
+            vouched = rules.callers.vouched(request)
+            return rules.callers.identify(request, vouched=vouched).access
+        except UnknownCallerError:
+            return False
+
     def refused(self, answer: Answer) -> bytes:
         """See `client.Service`."""
         request_id = self._new_id()

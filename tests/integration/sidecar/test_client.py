@@ -458,3 +458,26 @@ async def test_a_body_that_nobody_can_mean_is_answered_and_leaves_nothing_behind
         assert refused.status == 400
         assert refused.json["error"]["message"].endswith(".")
         assert (await wire.answer()).json == "next"
+
+
+@pytest.mark.parametrize("fields", ["", "Expect: 100-continue\r\n"])
+@pytest.mark.parametrize(
+    ("key", "path", "status"),
+    [
+        ("sk-nobody", "/v1/completions", 401),
+        (KEYS["stranger"], "/v1/completions", 403),
+        (KEYS["hobby"], "/v1/nowhere", 404),
+    ],
+)
+async def test_a_body_that_would_not_be_used_is_not_waited_for(
+    inside: Inside, fields: str, key: str, path: str, status: int
+) -> None:
+    head = request(path, key=key, fields=fields).partition(b"Content-Length:")[0]
+    async with inside.connect() as wire:
+        answer = await wire.ask(head + b"Content-Length: 30000000\r\n\r\n")
+        assert answer.status == status
+        assert answer.fields["connection"] == "close"
+        wire.send(b"x" * 100_000)
+        assert await wire.closed() == b""
+    (line,) = await inside.lines(1)
+    assert (line["status"], line["outcome"]) == (status, "refused")
