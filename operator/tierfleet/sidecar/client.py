@@ -5,6 +5,8 @@ and when to give up on a peer; what a request means is the business of its `Serv
 """
 
 import asyncio
+import socket
+import struct
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
@@ -60,6 +62,9 @@ def _size(length: int) -> bytes:
 @lru_cache(maxsize=1)
 def _date(second: int) -> bytes:
     return formatdate(second, usegmt=True).encode()
+
+
+_NO_LINGERING: Final = struct.pack("ii", 1, 0)
 
 
 class Job(Protocol):
@@ -270,6 +275,11 @@ class ClientConnection:
         """Break off: the client must see that the response is not complete."""
         self._job = None
         self._done = True
+        if not self._http11:
+            # The end of the connection is all that ends the body (RFC 9112 6.3), so it has to be
+            # an error: without lingering a close is a reset.
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
         self._transport.abort()
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.sidecar.inside import ANSWER, Call, Inside, Script, ScriptedEngine
 from tests.integration.sidecar.wire import request
-from tests.unit.sidecar.waiting import until
+from tests.unit.sidecar.waiting import DEADLINE, until
 from tierfleet.admission.core import Core
 from tierfleet.admission.types import Decision, EngineReading
 from tierfleet.sidecar import server
@@ -353,3 +353,14 @@ async def test_an_engine_that_waits_for_a_slow_reader_is_not_silent(
         while piece := await wire.chunk():
             body += piece
         assert body == flood * 400
+
+
+async def test_an_answer_that_breaks_off_is_an_error_to_an_old_client_too(
+    scripted: ScriptedEngine, inside: Inside
+) -> None:
+    scripted.script = resets_in_the_stream
+    async with inside.connect() as wire:
+        wire.send(request(stream=True).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+        await wire.head()
+        with pytest.raises(ConnectionResetError):
+            await asyncio.wait_for(wire.reader.read(), DEADLINE)
