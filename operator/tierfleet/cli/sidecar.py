@@ -3,7 +3,6 @@
 import logging
 import sys
 from enum import StrEnum
-from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
@@ -186,11 +185,16 @@ def sidecar(
 
         from tierfleet.sidecar.config import Config, Upstream  # noqa: PLC0415
         from tierfleet.sidecar.server import serve  # noqa: PLC0415
+        from tierfleet.sidecar.spans import TracingError  # noqa: PLC0415
         from tierfleet.sidecar.tls import TlsError  # noqa: PLC0415
     except ImportError as error:
         raise sentences.not_installed(error, "sidecar") from None
-    if tracing and find_spec("opentelemetry") is None:
-        raise sentences.not_installed(ImportError(name="opentelemetry"), "tracing")
+    if tracing:
+        try:
+            # As a whole: parts of it come with other packages.
+            import tierfleet.sidecar.tracing  # noqa: F401, PLC0415
+        except ImportError as error:
+            raise sentences.not_installed(error, "tracing") from None
     config = Config(
         plan=plan,
         group=group,
@@ -226,7 +230,7 @@ def sidecar(
         raise sentences.mistake(
             f"The plan at {plan} cannot be used: {error} See docs/plan-v1.md."
         ) from None
-    except TlsError as error:
+    except (TlsError, TracingError) as error:
         raise sentences.mistake(str(error)) from None
     except ListenError as error:
         raise sentences.mistake(str(error)) from None

@@ -15,5 +15,6 @@ From the socket inwards; each file has one reason to change:
     engine.py, engines/                 what the engine says of itself, and what each kind calls it
     record.py, journal.py               what is remembered of a request, and its log line
     tally.py, metrics.py                what is counted, and how Prometheus gets it
+    spans.py, tracing.py                what tracing is told of a request, and OpenTelemetry
     admin.py, config.py, server.py      the admin port, the options, the process
 """

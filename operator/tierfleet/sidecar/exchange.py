@@ -174,7 +174,9 @@ class Exchange:
         self._stage = _SENT
         if self._request.body:
             self._payload = self._assembled(decision.priority)
-        self._upstream = self._shared.pool.send(self._payload, self)
+        if self._spans is not None:
+            self._spans.sent()
+        self._upstream = self._shared.pool.send(self._message(), self)
 
     def shed(self, decision: Shed) -> None:
         """See `Ticket`."""
@@ -191,7 +193,7 @@ class Exchange:
             self._upstream.cancel()
         self._upstream = None
         if self._spans is not None:
-            self._spans.returned()
+            self._spans.evicted()
         if requeued:
             self._meter = None
             self._stage = _WAITING
@@ -309,7 +311,7 @@ class Exchange:
             return
         self._retried = True
         self._shared.tallies.retries += 1
-        self._upstream = self._shared.pool.send_afresh(self._payload, self)
+        self._upstream = self._shared.pool.send_afresh(self._message(), self)
 
     def on_lost(self, reason: str) -> None:
         """See `Receiver`."""
@@ -334,8 +336,15 @@ class Exchange:
         body = for_engine(request.body, self._asked, rules.model, sign * priority if sign else None)
         request.body = b""
         length = str(len(body)).encode()
-        trace = self._spans.sent() if self._spans is not None else b""
-        return b"".join((self._payload, trace, b"content-length: ", length, b"\r\n\r\n", body))
+        return b"".join((self._payload, b"content-length: ", length, b"\r\n\r\n", body))
+
+    def _message(self) -> bytes:
+        """The payload, with this very sending's place in the trace if there are spans."""
+        payload = self._payload
+        if self._spans is None:
+            return payload
+        start = payload.index(b"\r\n") + 2
+        return b"".join((payload[:start], self._spans.context(), payload[start:]))
 
     def _begin(self) -> None:
         """The first byte of the answer: from here on the client has part of it."""

@@ -27,6 +27,7 @@ class Metrics(Collector):
         load: queued and running requests by tier, asked for at each scrape.
         connections: open connections of clients, asked for at each scrape.
         dropped_lines: access log lines lost, asked for at each scrape.
+        dropped_spans: likewise.
         plan_info: labels of the plan in force, empty while there is none.
         plan_loaded_at: when the last good plan was taken, seconds since the epoch; 0 for never.
     """
@@ -38,6 +39,7 @@ class Metrics(Collector):
         self.load: Callable[[], Sequence[TierLoad]] = tuple
         self.connections: Callable[[], int] = lambda: 0
         self.dropped_lines: Callable[[], int] = lambda: 0
+        self.dropped_spans: Callable[[], int] = lambda: 0
         self.plan_info: dict[str, str] = {}
         self.plan_loaded_at = 0.0
         self._reloads: Counter[tuple[str]] = Counter({("ok",): 0, ("failed",): 0})
@@ -102,6 +104,11 @@ class Metrics(Collector):
             _PREFIX + "log_lines_dropped",
             "Access log lines lost because nobody read them.",
             value=self.dropped_lines(),
+        )
+        yield CounterMetricFamily(
+            _PREFIX + "spans_dropped",
+            "Spans lost because no collector took them.",
+            value=self.dropped_spans(),
         )
 
     def _by_tenant(self) -> Iterator[Metric]:

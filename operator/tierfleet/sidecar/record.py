@@ -48,7 +48,8 @@ class Record(msgspec.Struct, kw_only=True):
         ttft_ms: from the whole request to the first byte of the answer's body.
         plan: version of the plan that admitted it.
         burndown: version of the rates that it is charged by.
-        trace_id: of the caller's `traceparent` (W3C Trace Context), which the engine gets too.
+        trace_id: of the caller's `traceparent` (W3C Trace Context), which the engine gets too;
+            with tracing of ours where there is none.
     """
 
     time: str = ""

@@ -53,14 +53,18 @@ log = logging.getLogger(__name__)
 
 
 async def serve(config: Config, announce: Callable[[str, str], None]) -> None:
-    """Run a sidecar as this process, until a signal; see `Server` and its `run`."""
-    tracing = None
+    """Run a sidecar as this process, until a signal; see `Server` and its `run`.
+
+    Raises:
+        TracingError: see there.
+    """
+    tracer: Tracer | None = None
     if config.tracing:
         # Not at the top: it is an extra of its own.
-        from tierfleet.sidecar.tracing import Tracing  # noqa: PLC0415
+        from tierfleet.sidecar.tracing import from_environment  # noqa: PLC0415
 
-        tracing = Tracing()
-    server = Server(config, Core, _write_log, tracing)
+        tracer = from_environment(config)
+    server = Server(config, Core, _write_log, tracer)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, server.shut_down, config.drain_accept)
     # Ctrl-C comes from a person, not from a fleet whose load balancers lag behind.
@@ -75,8 +79,8 @@ async def serve(config: Config, announce: Callable[[str, str], None]) -> None:
     try:
         await server.run(serving)
     finally:
-        if tracing is not None:
-            await tracing.close()
+        if tracer is not None:
+            await tracer.close()
 
 
 class Server:
@@ -116,6 +120,8 @@ class Server:
             patience=config.patience,
             tracer=tracer,
         )
+        if tracer is not None:
+            self._metrics.dropped_spans = lambda: tracer.dropped
         self._metrics.connections = lambda: len(self._data.connections)
         self._watch = PlanWatch(PlanSource(config.plan), self._adopt, self._metrics)
         self._gate: Gate | None = None

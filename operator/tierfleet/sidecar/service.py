@@ -28,9 +28,9 @@ from tierfleet.sidecar.lifecycle import Lifecycle, State
 from tierfleet.sidecar.outbox import Outbox
 from tierfleet.sidecar.record import Record, RequestOutcome
 from tierfleet.sidecar.rules import MODELS, Rules
-from tierfleet.sidecar.spans import CONTEXT, Tracer
+from tierfleet.sidecar.spans import CONTEXT, Spans, Tracer
 from tierfleet.sidecar.surfaces import tiers
-from tierfleet.sidecar.surfaces.surface import BadBodyError, Surface
+from tierfleet.sidecar.surfaces.surface import BadBodyError, Inference, Surface
 from tierfleet.sidecar.surfaces.table import SERVED, SURFACES
 from tierfleet.sidecar.tally import Tallies
 
@@ -185,10 +185,16 @@ class DataPlane:
             head=to_engine(request, self._host, visit.id, self._dropped(rules)),
             arrived=visit.arrived,
             within=time_to_first_token(request) if vouched else None,
-            spans=None if self._tracer is None else self._tracer.begin(request),
+            spans=self._spans(visit, asked, rules),
         )
         exchange.admit()
         return exchange
+
+    def _spans(self, visit: "Visit", asked: Inference, rules: Rules) -> Spans | None:
+        if self._tracer is None:
+            return None
+        engine = rules.plan.engine_type
+        return self._tracer.begin(visit.request, visit.arrived, asked, engine)
 
     def _dropped(self, rules: Rules) -> frozenset[bytes]:
         identity = rules.callers.identity
@@ -226,7 +232,7 @@ class DataPlane:
         record.reason = answer.reason
         record.outcome = RequestOutcome.REFUSED if answer.reason else RequestOutcome.SERVED
         if self._tracer is not None and request is not None:
-            self._tracer.begin(request).over(record)
+            self._tracer.begin(request, arrived).over(record)
         self.remember(record, arrived)
 
     def _request_id(self, request: Request) -> bytes:

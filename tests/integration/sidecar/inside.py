@@ -25,6 +25,7 @@ from tierfleet.sidecar.client import Patience
 from tierfleet.sidecar.config import Config, Upstream
 from tierfleet.sidecar.http1 import ReadLimits
 from tierfleet.sidecar.server import Server
+from tierfleet.sidecar.tracing import from_environment
 
 ANSWER = json.dumps(
     {
@@ -171,6 +172,7 @@ class Inside:
         drain_accept: float = 0.0,
         drain_timeout: float = DEADLINE,
         engine_silence: float = DEADLINE,
+        tracing: bool = False,
         **plan: Any,
     ) -> None:
         self._folder = TemporaryDirectory()
@@ -185,6 +187,7 @@ class Inside:
             drain_accept=drain_accept,
             drain_timeout=drain_timeout,
             engine_silence=engine_silence,
+            tracing=tracing,
             patience=patience or Patience(),
             read_limits=read_limits or ReadLimits(),
         )
@@ -193,7 +196,8 @@ class Inside:
 
     async def __aenter__(self) -> Self:
         self._listening = asyncio.Event()
-        self.server = Server(self._config, self._make_core, self._write)
+        self._tracer = from_environment(self._config) if self._config.tracing else None
+        self.server = Server(self._config, self._make_core, self._write, self._tracer)
         self.task = asyncio.create_task(self.server.run(self._announce))
         async with asyncio.timeout(DEADLINE):
             waiting = asyncio.create_task(self._listening.wait())
@@ -209,6 +213,8 @@ class Inside:
         self.server.shut_down(0.0)
         self.server.shut_down(0.0)
         await self.task
+        if self._tracer is not None:
+            await self._tracer.close()
         self._folder.cleanup()
 
     def replan(self, **changes: Any) -> None:

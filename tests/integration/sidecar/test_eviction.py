@@ -17,9 +17,9 @@ AGAIN = Dispatch(1, "hobby", "retail", Partition.SHARED, None, 5_000_000, 0)
 class Decided:
     """A sidecar whose core decides what a test says."""
 
-    def __init__(self, scripted: ScriptedEngine) -> None:
+    def __init__(self, scripted: ScriptedEngine, *, tracing: bool = False) -> None:
         self.cores: list[Scripted] = []
-        self.inside = Inside(scripted.port, make_core=self._make)
+        self.inside = Inside(scripted.port, make_core=self._make, tracing=tracing)
 
     def _make(self, plan: Plan, limits: EngineLimits) -> Scripted:
         self.cores.append(Scripted(plan, limits))

@@ -1,79 +1,41 @@
-"""Spans, as a collector gets them."""
+"""Spans of real sidecar processes, as a real collector gets them."""
 
 import asyncio
 import json
 import re
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
-from aiohttp import web
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.integration.sidecar.inside import ScriptedEngine
-from tests.integration.sidecar.processes import SidecarProcess
-from tests.integration.sidecar.wire import Wire, request
+from tests.integration.sidecar.collector import Collector, values
+from tests.integration.sidecar.inside import Call, ScriptedEngine
+from tests.integration.sidecar.processes import SidecarProcess, run
+from tests.integration.sidecar.test_eviction import AGAIN, Decided, hangs
+from tests.integration.sidecar.wire import Answer, Wire, request
 from tests.unit.sidecar.plans import KEYS, document
 from tests.unit.sidecar.waiting import DEADLINE, until
+from tierfleet.admission.types import Abort
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
-SECRET = "the-secret-of-the-prompt"
-
-
-class Collector:
-    """Takes spans by OTLP over HTTP."""
-
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-
-    async def take(self, asked: web.Request) -> web.Response:
-        batch = ExportTraceServiceRequest.FromString(await asked.read())
-        for resource in batch.resource_spans:
-            names = {a.key: a.value.string_value for a in resource.resource.attributes}
-            assert names["service.name"] == "tierfleet-sidecar"
-            self.spans += [span for scope in resource.scope_spans for span in scope.spans]
-        return web.Response()
-
-    async def of(self, request_id: str) -> dict[str, Span]:
-        """The spans of one request, by name, once they are there."""
-
-        def root() -> Span | None:
-            return next(
-                (s for s in self.spans if shown(s).get("tierfleet.request_id") == request_id), None
-            )
-
-        await until(root)
-        found = root()
-        assert found is not None
-        children = [s for s in self.spans if s.parent_span_id == found.span_id]
-        return {found.name: found} | {child.name: child for child in children}
-
-
-def shown(span: Span) -> dict[str, object]:
-    values: dict[str, object] = {}
-    for attribute in span.attributes:
-        kind = attribute.value.WhichOneof("value")
-        assert kind is not None
-        values[attribute.key] = getattr(attribute.value, kind)
-    return values
+SECRET = "what-nobody-but-the-engine-may-read"
+SERVER, CLIENT = Span.SPAN_KIND_SERVER, Span.SPAN_KIND_CLIENT
+ERROR, UNSET = Status.STATUS_CODE_ERROR, Status.STATUS_CODE_UNSET
 
 
 @pytest.fixture
 async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]:
-    one = Collector()
-    app = web.Application()
-    app.router.add_post("/v1/traces", one.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{host}:{port}")
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
-    yield one
-    await runner.cleanup()
+    async with Collector() as one:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", one.url)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+        yield one
 
 
 @pytest.fixture
@@ -83,89 +45,331 @@ def plan(tmp_path: Path) -> Path:
     return path
 
 
-def traced(flags: str, name: str, key: str = KEYS["acme"]) -> bytes:
-    fields = f"traceparent: 00-{TRACE}-{PARENT}-{flags}\r\nX-Request-Id: {name}\r\n"
-    return request(key=key, fields=fields, prompt=SECRET)
+def traced(plan: Path, engine: ScriptedEngine, *options: str) -> SidecarProcess:
+    return SidecarProcess(plan, f"http://127.0.0.1:{engine.port}", "--tracing", *options)
 
 
-def context(head: bytes) -> list[str]:
-    return re.findall(r"(?i)\r\ntraceparent: (\S+)", head.decode())
+def asked(name: str, flags: str = "01", fields: str = "", **members: object) -> bytes:
+    if flags:
+        fields += f"traceparent: 00-{TRACE}-{PARENT}-{flags}\r\n"
+    members = {"key": KEYS["acme"], "prompt": SECRET, **members}
+    return request(fields=f"{fields}x-request-id: {name}\r\n", **members)  # type: ignore[arg-type]
 
 
-async def ask(port: int, data: bytes) -> int:
+def context(call: Call, name: str = "traceparent") -> list[str]:
+    return re.findall(rf"(?i)\r\n{name}: (\S+)", call.head.decode())
+
+
+async def ask(port: int, data: bytes) -> Answer:
     async with Wire(port) as wire:
-        return (await wire.ask(data)).status
+        return await wire.ask(data)
 
 
-async def test_a_request_is_a_span_with_its_queue_and_the_engine_as_children(
+async def logged(sidecar: SidecarProcess, trace: str) -> None:
+    await until(lambda: any(f'"trace_id":"{trace}"' in line for line in sidecar.out))
+
+
+async def dropped(sidecar: SidecarProcess) -> int:
+    async with aiohttp.ClientSession() as http, http.get(f"{sidecar.admin}/metrics") as answer:
+        found = re.search(r"(?m)^\w+_spans_dropped_total (\S+)", await answer.text())
+    assert found is not None
+    return int(float(found[1]))
+
+
+async def ended(sidecar: SidecarProcess) -> None:
+    sidecar.signal(signal.SIGTERM)
+    assert await asyncio.to_thread(sidecar.process.wait, DEADLINE) == 0
+
+
+async def test_a_request_is_a_span_of_its_callers_with_its_wait_and_the_engine_as_children(
     scripted: ScriptedEngine, collector: Collector, plan: Path
 ) -> None:
-    with SidecarProcess(plan, f"http://127.0.0.1:{scripted.port}", "--tracing") as sidecar:
-        assert await ask(sidecar.port, traced("01", "seen")) == 200
-        spans = await collector.of("seen")
-        assert set(spans) == {"POST /v1/completions", "queue", "engine"}
-        server, engine = spans["POST /v1/completions"], spans["engine"]
-        assert server.trace_id.hex() == TRACE
-        assert server.parent_span_id.hex() == PARENT
-        assert server.kind == Span.SPAN_KIND_SERVER
-        assert server.start_time_unix_nano <= spans["queue"].end_time_unix_nano
-        assert spans["queue"].end_time_unix_nano <= engine.end_time_unix_nano
-        values = shown(server)
-        assert values["http.response.status_code"] == 200
-        assert values["gen_ai.usage.output_tokens"] == 1
-        assert (values["tierfleet.tier"], values["tierfleet.partition"]) == (
-            "enterprise", "reserved",
-        )  # fmt: skip
-        assert values["tierfleet.conforming"] is True
-        assert server.status.code == Status.STATUS_CODE_UNSET
-        assert context(scripted.calls[0].head) == [f"00-{TRACE}-{engine.span_id.hex()}-01"]
-        assert SECRET not in str(collector.spans)
-        await until(lambda: any(f'"trace_id":"{TRACE}"' in line for line in sidecar.out))
+    with traced(plan, scripted) as sidecar:
+        data = asked("seen", fields="tracestate: a=1\r\ntracestate: b=2\r\n", max_tokens=7)
+        assert (await ask(sidecar.port, data)).status == 200
+        root, (queue, engine) = await collector.request("seen")
+        await logged(sidecar, TRACE)
+    assert (root.name, queue.name, engine.name) == ("POST /v1/completions", "queue", "engine")
+    assert (root.kind, engine.kind) == (SERVER, CLIENT)
+    assert {span.trace_id.hex() for span in (root, queue, engine)} == {TRACE}
+    assert root.parent_span_id.hex() == PARENT
+    assert root.start_time_unix_nano == queue.start_time_unix_nano
+    assert queue.end_time_unix_nano == engine.start_time_unix_nano
+    assert engine.end_time_unix_nano <= root.end_time_unix_nano
+    told = values(root.attributes)
+    assert float(str(told.pop("tierfleet.wait"))) >= 0
+    assert told == {
+        "http.request.method": "POST",
+        "http.response.status_code": 200,
+        "http.route": "/v1/completions",
+        "url.path": "/v1/completions",
+        "url.scheme": "http",
+        "gen_ai.operation.name": "text_completion",
+        "gen_ai.provider.name": "custom",
+        "gen_ai.request.model": "default",
+        "gen_ai.request.max_tokens": 7,
+        "gen_ai.request.stream": False,
+        "gen_ai.usage.input_tokens": 3,
+        "gen_ai.usage.output_tokens": 1,
+        "gen_ai.usage.cache_read.input_tokens": 0,
+        "tierfleet.request_id": "seen",
+        "tierfleet.tenant": "acme",
+        "tierfleet.tier": "enterprise",
+        "tierfleet.partition": "reserved",
+        "tierfleet.reservation": "acme",
+        "tierfleet.conforming": True,
+        "tierfleet.outcome": "served",
+    }
+    assert values(engine.attributes) == {
+        "server.address": "127.0.0.1",
+        "server.port": scripted.port,
+    }
+    assert root.status.code == engine.status.code == UNSET
+    assert context(scripted.calls[0]) == [f"00-{TRACE}-{engine.span_id.hex()}-01"]
+    assert context(scripted.calls[0], "tracestate") == ["a=1,b=2"]
+    assert collector.services == {"tierfleet-sidecar"}
+    assert SECRET.encode() not in collector.raw
+    assert KEYS["acme"].encode() not in collector.raw
 
 
-async def test_what_the_caller_does_not_sample_is_passed_on_and_not_exported(
+async def test_a_request_without_a_trace_begins_one(
+    scripted: ScriptedEngine, collector: Collector, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "llama-h100")
+    with traced(plan, scripted) as sidecar:
+        twice = f"traceparent: 00-{TRACE}-{PARENT}-01\r\n" * 2
+        for name, fields in (("none", ""), ("bad", "traceparent: 00-x\r\n"), ("twice", twice)):
+            assert (await ask(sidecar.port, asked(name, "", fields))).status == 200
+            root, (_, engine) = await collector.request(name)
+            assert root.parent_span_id == b""
+            assert root.trace_id.hex() != TRACE
+            (sent,) = context(scripted.calls[-1])
+            assert sent.split("-")[1:3] == [root.trace_id.hex(), engine.span_id.hex()]
+            await logged(sidecar, root.trace_id.hex())
+    assert collector.services == {"llama-h100"}
+
+
+async def test_what_its_caller_does_not_sample_is_passed_on_unsampled_and_not_sent(
     scripted: ScriptedEngine, collector: Collector, plan: Path
 ) -> None:
-    with SidecarProcess(plan, f"http://127.0.0.1:{scripted.port}", "--tracing") as sidecar:
-        assert await ask(sidecar.port, traced("00", "unseen")) == 200
-        assert await ask(sidecar.port, traced("01", "seen")) == 200
-        await collector.of("seen")
-        (first,) = context(scripted.calls[0].head)
-        assert re.fullmatch(f"00-{TRACE}-[0-9a-f]{{16}}-00", first)
-        ids = [shown(span).get("tierfleet.request_id") for span in collector.spans]
-        assert "unseen" not in ids
+    with traced(plan, scripted) as sidecar:
+        assert (await ask(sidecar.port, asked("unseen", "00"))).status == 200
+        assert (await ask(sidecar.port, asked("seen"))).status == 200
+        await collector.request("seen")
+        assert await dropped(sidecar) == 0
+        await ended(sidecar)
+    (sent,) = context(scripted.calls[0])
+    assert re.fullmatch(f"00-{TRACE}-(?!{PARENT})[0-9a-f]{{16}}-00", sent)
+    assert len(collector.spans) == 3
+    assert collector.root("unseen") is None
 
 
-async def test_a_refusal_is_a_span_too(
+async def test_a_request_that_is_turned_away_has_a_span_and_no_children(
     scripted: ScriptedEngine, collector: Collector, plan: Path
 ) -> None:
-    with SidecarProcess(plan, f"http://127.0.0.1:{scripted.port}", "--tracing") as sidecar:
-        assert await ask(sidecar.port, traced("01", "refused", "sk-nobody")) == 401
-        spans = await collector.of("refused")
-        (server,) = spans.values()
-        assert shown(server)["http.response.status_code"] == 401
-        assert server.status.code == Status.STATUS_CODE_ERROR
-        assert not scripted.calls
+    with traced(plan, scripted) as sidecar:
+        assert (await ask(sidecar.port, asked("who", key="sk-nobody"))).status == 401
+        root, children = await collector.request("who")
+        assert not children
+        assert values(root.attributes)["http.response.status_code"] == 401
+        # By the conventions what a caller did wrong is no error of a server's.
+        assert root.status.code == UNSET
+        scanned = asked("scan").replace(
+            b"POST /v1/completions", b"BREW /etc/passwd?q=" + SECRET.encode()
+        )
+        assert (await ask(sidecar.port, scanned)).status == 404
+        root, _ = await collector.request("scan")
+        told = values(root.attributes)
+        assert (root.name, told["http.request.method"]) == ("HTTP", "_OTHER")
+        assert "http.route" not in told
+    assert SECRET.encode() not in collector.raw
 
 
-async def test_a_collector_that_is_away_costs_no_request_and_does_not_hold_up_the_end(
-    scripted: ScriptedEngine, plan: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_request_that_gets_no_seat_was_in_the_queue_all_the_time(
+    scripted: ScriptedEngine, collector: Collector, plan: Path
 ) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
-    with SidecarProcess(plan, f"http://127.0.0.1:{scripted.port}", "--tracing") as sidecar:
+    scripted.script = hangs
+    with traced(plan, scripted) as sidecar:
+        async with Wire(sidecar.port) as one, Wire(sidecar.port) as two:
+            for wire, name in ((one, "one"), (two, "two")):
+                wire.send(asked(name))
+            await until(lambda: len(scripted.calls) == 2)
+            async with Wire(sidecar.port) as third:
+                third.send(asked("third"))
+                await until_waiting(sidecar)
+            root, (queue,) = await collector.request("third")
+            assert (queue.name, queue.end_time_unix_nano) == ("queue", root.end_time_unix_nano)
+            told = values(root.attributes)
+            assert told["tierfleet.outcome"] == "client-gone"
+            # 499 is for the log: nobody got it.
+            assert "http.response.status_code" not in told
+
+
+async def until_waiting(sidecar: SidecarProcess) -> None:
+    async def waits() -> bool:
+        async with aiohttp.ClientSession() as http, http.get(f"{sidecar.admin}/metrics") as answer:
+            return 'sidecar_waiting{tier="enterprise"} 1.0' in await answer.text()
+
+    await until(waits)
+
+
+async def test_what_the_engine_breaks_is_an_error_of_both_spans(
+    scripted: ScriptedEngine, collector: Collector, plan: Path
+) -> None:
+    async def breaks(call: Call) -> None:
+        await call.begin_stream()
+        await call.chunk(b'data: {"choices":[{"text":"a"}]}\n\n')
+        call.reset()
+
+    scripted.script = breaks
+    with traced(plan, scripted) as sidecar:
+        await ask(sidecar.port, asked("broken", stream=True))
+        root, (_, engine) = await collector.request("broken")
+    for span in (root, engine):
+        assert span.status.code == ERROR
+        assert values(span.attributes)["error.type"] == "engine-lost"
+    first = values(engine.attributes)["gen_ai.response.time_to_first_chunk"]
+    assert float(str(first)) > 0
+
+
+async def test_a_request_that_is_evicted_waits_and_is_served_in_spans_of_their_own(
+    scripted: ScriptedEngine, collector: Collector
+) -> None:
+    decided = Decided(scripted, tracing=True)
+    scripted.script = hangs
+    async with decided.inside, decided.inside.connect() as wire:
+        wire.send(asked("twice", key=KEYS["hobby"]))
+        await until(lambda: scripted.calls)
+        decided.decide(Abort(1, requeued=True))
+        scripted.script = lambda call: call.answer()
+        decided.decide(AGAIN)
+        assert (await wire.answer()).status == 200
+        root, children = await collector.request("twice")
+    assert [span.name for span in children] == ["queue", "engine", "queue", "engine"]
+    engines = children[1::2]
+    # Each time it was sent as what it was: what the engine did first is not hung below the second.
+    assert [context(call) for call in scripted.calls] == [
+        [f"00-{TRACE}-{span.span_id.hex()}-01"] for span in engines
+    ]
+    assert [span.status.code for span in (*engines, root)] == [ERROR, UNSET, UNSET]
+    assert [span.end_time_unix_nano for span in children[:-1]] == [
+        span.start_time_unix_nano for span in children[1:]
+    ]
+
+
+async def test_a_collector_that_is_away_costs_its_spans_and_one_warning(
+    scripted: ScriptedEngine, collector: Collector, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "12")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "3")
+    collector.closed = True
+    with traced(plan, scripted) as sidecar:
+        for number in range(40):
+            assert (await ask(sidecar.port, asked(f"lost-{number}"))).status == 200
+
+        async def all_dropped() -> bool:
+            return await dropped(sidecar) == 3 * 40
+
+        await until(all_dropped)
+        assert collector.turned_away >= 2
+        collector.closed = False
+        assert (await ask(sidecar.port, asked("back"))).status == 200
+        await collector.request("back")
+        assert await dropped(sidecar) == 3 * 40
+        await until(lambda: any("again" in line for line in sidecar.err))
+        said = [line for line in sidecar.err if "pans" in line or "opentelemetry" in line]
+    assert len(said) == 2
+    assert "403" in said[0]
+    assert len(collector.spans) == 3
+
+
+@pytest.mark.parametrize("silence", [False, True], ids=["refuses", "hangs"])
+async def test_a_collector_that_does_not_answer_does_not_hold_up_requests_or_the_end(
+    scripted: ScriptedEngine, plan: Path, monkeypatch: pytest.MonkeyPatch, silence: bool
+) -> None:
+    # Connections to a socket that nobody accepts from are made, and nothing ever comes over them.
+    silent = socket.create_server(("127.0.0.1", 0))
+    port = silent.getsockname()[1] if silence else 9
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
+    with traced(plan, scripted) as sidecar:
         for number in range(20):
-            assert await ask(sidecar.port, traced("01", f"r{number}")) == 200
-        sidecar.signal(signal.SIGTERM)
-        assert await asyncio.to_thread(sidecar.process.wait, DEADLINE) == 0
+            assert (await ask(sidecar.port, asked(f"r-{number}"))).status == 200
+        await ended(sidecar)
+    silent.close()
 
 
-async def test_without_tracing_the_engine_gets_the_callers_context(
-    scripted: ScriptedEngine, collector: Collector, plan: Path
+async def test_the_last_spans_are_sent_before_the_process_ends(
+    scripted: ScriptedEngine, collector: Collector, plan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with SidecarProcess(plan, f"http://127.0.0.1:{scripted.port}") as sidecar:
-        assert await ask(sidecar.port, traced("01", "plain")) == 200
-        sidecar.signal(signal.SIGTERM)
-        assert await asyncio.to_thread(sidecar.process.wait, DEADLINE) == 0
-    assert context(scripted.calls[0].head) == [f"00-{TRACE}-{PARENT}-01"]
-    assert not collector.spans
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
+    with traced(plan, scripted) as sidecar:
+        assert (await ask(sidecar.port, asked("last"))).status == 200
+        await ended(sidecar)
+    assert len(collector.spans) == 3
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "value"),
+    [
+        ("--log-level=info", "OTEL_SERVICE_NAME", "nobody-asked"),
+        ("--tracing", "OTEL_SDK_DISABLED", "true"),
+        ("--tracing", "OTEL_TRACES_EXPORTER", "none"),
+    ],
+)
+async def test_without_tracing_the_engine_gets_the_callers_context_as_it_is(
+    scripted: ScriptedEngine,
+    collector: Collector,
+    plan: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    variable: str,
+    value: str,
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with SidecarProcess(plan, f"http://127.0.0.1:{scripted.port}", option) as sidecar:
+        data = asked("plain", fields="tracestate: a=1\r\n")
+        assert (await ask(sidecar.port, data)).status == 200
+        assert await dropped(sidecar) == 0
+        await ended(sidecar)
+    assert context(scripted.calls[0]) == [f"00-{TRACE}-{PARENT}-01"]
+    assert context(scripted.calls[0], "tracestate") == ["a=1"]
+    assert not collector.raw
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("OTEL_TRACES_EXPORTER", "console", "it must be otlp or none"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf only"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096", "less than or equal to max_queue_size"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "many", "'many'"),
+    ],
+)
+def test_variables_that_cannot_be_used_are_a_sentence(
+    plan: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    upstream = ("--upstream", "http://127.0.0.1:9", "--port", "0", "--admin-port", "0")
+    done = run("sidecar", "--plan", str(plan), "--group", "h100", "--tracing", *upstream)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "missing", ["opentelemetry", "opentelemetry.exporter", "opentelemetry.sdk"]
+)
+def test_tracing_without_its_extra_says_what_to_install(plan: Path, missing: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None\nfrom tierfleet.cli.main import app; app()"
+    options = ["--plan", str(plan), "--group", "h100", "--upstream", "http://127.0.0.1:9"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, "sidecar", *options, "--tracing"],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "pip install 'tierfleet[tracing]'" in done.stderr
+    assert "Traceback" not in done.stderr
