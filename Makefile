@@ -73,6 +73,10 @@ bench-contract: $(INSTALLED) ## Measure a contract of 30 % under floods, in virt
 bench-proxy: $(INSTALLED) ## Measure what a request and a chunk cost, beside nginx and two routers (8 minutes)
 	@$(RUN) bench.proxy
 
+.PHONY: profile-proxy
+profile-proxy: $(INSTALLED) ## Show where the sidecar's processor time goes, by perf (1 minute)
+	@$(RUN) bench.proxy.profile
+
 .PHONY: bench-flood
 bench-flood: $(INSTALLED) ## Measure enterprise's time to first token under a flood of retail (15 minutes)
 	@$(RUN) bench.flood

@@ -53,6 +53,11 @@ class Pinned:
             self._process.kill()
             self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def cpu_seconds(self) -> float:
         """User and system time so far, of the process, its threads and its children."""
         return sum(_ticks(pid) for pid in _tree(self._process.pid)) / _TICKS

@@ -110,7 +110,7 @@ def _report(found: dict[str, list[Run]]) -> None:
     table = Table(title="Enterprise under a flood of retail")
     table.add_column("")
     for heading in (
-        "TTFT p50", "p99", "requests", "refused", "retail/s", "refused/s", "running", "waiting",
+        "p50", "p99", "requests", "refused", "retail/s", "refused/s", "running", "waiting",
         "tokens/s",
     ):  # fmt: skip
         table.add_column(heading, justify="right")
@@ -122,8 +122,8 @@ def _report(found: dict[str, list[Run]]) -> None:
         seconds = sum(one.seconds for one in runs)
         table.add_row(
             name,
-            f"{percentile(times, 50) * 1e3:,.0f} ms",
-            f"{percentile(times, 99) * 1e3:,.0f} ms",
+            _time(percentile(times, 50)),
+            _time(percentile(times, 99)),
             f"{len(times):,}",
             str(sum(seen["refused"] + seen["broken"] for seen in mine)),
             f"{sum(seen['served'] for seen in retail) / seconds:.1f}",
@@ -133,10 +133,15 @@ def _report(found: dict[str, list[Run]]) -> None:
             f"{statistics.fmean(one.served for one in runs):,.0f}",
         )
     table.caption = (
-        "refused: of enterprise's; retail/s, refused/s: of retail, served and refused a second;"
-        " running, waiting: requests in the engine, on average; tokens/s: service tokens"
+        "p50, p99: time to first token; refused: of enterprise's; retail/s, refused/s: of retail,"
+        " served and refused a second; running, waiting: requests in the engine, on average;"
+        " tokens/s: service tokens"
     )
     Console(width=110).print(table)
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 10 else f"{seconds * 1e3:.0f} ms"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 
 from bench import debian
 from bench.proxy import __main__ as command
-from bench.proxy import picture, plan, servers
+from bench.proxy import picture, plan, profile, servers
 from tierfleet.plan import parse
 
 
@@ -52,3 +52,17 @@ def test_what_cannot_be_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PATH", "")
     with pytest.raises(RuntimeError, match="wrk must be on PATH; Debian has wrk-package"):
         debian.install({"wrk": "wrk-package"})
+
+
+def test_time_is_told_by_where_it_was_spent() -> None:
+    report = [
+        "# comment",
+        "30.00%|[kernel.kallsyms]|[k] tcp_sendmsg",
+        "20.00%|a__mypyc.cpython-311.so|[.] CPyDef_http1___RequestReader___next",
+        "5.00%|hash__mypyc.cpython-311-x86_64-linux-gnu.so|[.] CPyDef_http1____field_name",
+        "10.00%|python3.11|[.] _PyEval_EvalFrameDefault",
+        "1.00%|strange.so|[.] it",
+    ]
+    assert profile.parts(report) == pytest.approx(
+        {"kernel": 0.3, "http1": 0.25, "interpreter": 0.1, "other": 0.01}
+    )
