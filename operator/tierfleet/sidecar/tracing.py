@@ -36,6 +36,9 @@ _LAST_SPANS_SECONDS: Final = 2.0
 """For what is not sent yet when the process ends."""
 _MOST_WAITING: Final = 2048
 """Spans, by the specification of OTEL_BSP_MAX_QUEUE_SIZE."""
+_MOST_AT_ONCE: Final = 64
+"""Spans, where the specification of OTEL_BSP_MAX_EXPORT_BATCH_SIZE says 512: streams stand still
+while a batch is encoded, which is Python."""
 _SHOWN_PATH: Final = 256
 _NOBODY_GOT_IT: Final = 499
 _W3C: Final = TraceContextTextMapPropagator()
@@ -94,7 +97,11 @@ class Tracing:
             resource = resource.merge(Resource({SERVICE_NAME: "tierfleet-sidecar"}))
         # Ended by `close`: the SDK's own way may hold the process for half a minute.
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._processor = _Processor(int(os.environ.get("OTEL_BSP_MAX_QUEUE_SIZE", _MOST_WAITING)))
+        most_waiting = int(os.environ.get("OTEL_BSP_MAX_QUEUE_SIZE") or _MOST_WAITING)
+        at_once = os.environ.get("OTEL_BSP_MAX_EXPORT_BATCH_SIZE") or min(
+            _MOST_AT_ONCE, most_waiting
+        )
+        self._processor = _Processor(most_waiting, int(at_once))
         self._provider.add_span_processor(self._processor)
         self.start_span = self._provider.get_tracer("tierfleet.sidecar").start_span
         self._scheme = "http" if config.certificate is None else "https"
@@ -259,9 +266,11 @@ class _Processor(BatchSpanProcessor):
     threads, and each number has one that writes it.
     """
 
-    def __init__(self, most_waiting: int) -> None:
+    def __init__(self, most_waiting: int, most_at_once: int) -> None:
         self._exporter = _Exporter()
-        super().__init__(self._exporter, max_queue_size=most_waiting)
+        super().__init__(
+            self._exporter, max_queue_size=most_waiting, max_export_batch_size=most_at_once
+        )
         self._most_waiting = most_waiting
         self._given = 0
         self._refused = 0

@@ -19,6 +19,7 @@ class Collector:
         services: the names of those who sent them.
         turned_away: batches that it refused because it is `closed`.
         raw: everything that was sent to it.
+        largest: spans in the largest batch.
     """
 
     def __init__(self) -> None:
@@ -27,6 +28,7 @@ class Collector:
         self.turned_away = 0
         self.closed = False
         self.raw = b""
+        self.largest = 0
 
     async def __aenter__(self) -> Self:
         app = web.Application()
@@ -46,9 +48,11 @@ class Collector:
             return web.Response(status=403)
         body = await asked.read()
         self.raw += body
+        before = len(self.spans)
         for sent in ExportTraceServiceRequest.FromString(body).resource_spans:
             self.services.add(values(sent.resource.attributes)["service.name"])
             self.spans += [span for scope in sent.scope_spans for span in scope.spans]
+        self.largest = max(self.largest, len(self.spans) - before)
         return web.Response()
 
     def root(self, request_id: str) -> Span | None:

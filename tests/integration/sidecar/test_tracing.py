@@ -304,9 +304,12 @@ async def test_the_last_spans_are_sent_before_the_process_ends(
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
     with traced(plan, scripted) as sidecar:
-        assert (await ask(sidecar.port, asked("last"))).status == 200
+        for number in range(50):
+            assert (await ask(sidecar.port, asked(f"last-{number}"))).status == 200
         await ended(sidecar)
-    assert len(collector.spans) == 3
+    assert len(collector.spans) == 3 * 50
+    # In pieces: the event loop stands still while one is encoded.
+    assert collector.largest == 64
 
 
 @pytest.mark.parametrize(
@@ -343,6 +346,7 @@ async def test_without_tracing_the_engine_gets_the_callers_context_as_it_is(
         ("OTEL_TRACES_EXPORTER", "console", "it must be otlp or none"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf only"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096", "less than or equal to max_queue_size"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "some", "'some'"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "many", "'many'"),
     ],
 )
