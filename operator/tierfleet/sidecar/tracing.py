@@ -228,8 +228,8 @@ def _callers(request: Request) -> Context:
     carrier: dict[str, str] = {}
     for name in ("traceparent", "tracestate"):
         given = [value for field, value in request.fields if field == name.encode()]
-        # Two parents are none; two states are one in two lines.
-        if given and (name == "tracestate" or len(given) == 1):
+        # Two states are one in two lines; of two parents that makes one that is not valid.
+        if given:
             carrier[name] = b",".join(given).decode("latin-1")
     return _W3C.extract(carrier, Context())
 

@@ -1,5 +1,6 @@
 """A collector of spans: OTLP over HTTP, as the protobuf that it is."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Self
 
@@ -20,6 +21,7 @@ class Collector:
         turned_away: batches that it refused because it is `closed`.
         raw: everything that was sent to it.
         largest: spans in the largest batch.
+        takes: seconds for each batch.
     """
 
     def __init__(self) -> None:
@@ -29,6 +31,7 @@ class Collector:
         self.closed = False
         self.raw = b""
         self.largest = 0
+        self.takes = 0.0
 
     async def __aenter__(self) -> Self:
         app = web.Application()
@@ -47,6 +50,7 @@ class Collector:
             self.turned_away += 1
             return web.Response(status=403)
         body = await asked.read()
+        await asyncio.sleep(self.takes)
         self.raw += body
         before = len(self.spans)
         for sent in ExportTraceServiceRequest.FromString(body).resource_spans:

@@ -15,7 +15,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.integration.sidecar.collector import Collector, values
-from tests.integration.sidecar.inside import Call, ScriptedEngine
+from tests.integration.sidecar.inside import Call, ScriptedEngine, answers
 from tests.integration.sidecar.processes import SidecarProcess, run
 from tests.integration.sidecar.test_eviction import AGAIN, Decided, hangs
 from tests.integration.sidecar.wire import Answer, Wire, request
@@ -257,6 +257,22 @@ async def test_a_request_that_is_evicted_waits_and_is_served_in_spans_of_their_o
     ]
 
 
+async def test_a_request_that_met_a_dead_connection_is_sent_again_as_the_same_span(
+    scripted: ScriptedEngine, collector: Collector, plan: Path
+) -> None:
+    async def closes_once(call: Call) -> None:
+        scripted.script = answers
+        call.close()
+
+    with traced(plan, scripted) as sidecar:
+        assert (await ask(sidecar.port, asked("first"))).status == 200
+        scripted.script = closes_once
+        assert (await ask(sidecar.port, asked("again"))).status == 200
+        _, (_, engine) = await collector.request("again")
+    _, lost, again = scripted.calls
+    assert context(lost) == context(again) == [f"00-{TRACE}-{engine.span_id.hex()}-01"]
+
+
 async def test_a_collector_that_is_away_costs_its_spans_and_one_warning(
     scripted: ScriptedEngine, collector: Collector, plan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +319,8 @@ async def test_the_last_spans_are_sent_before_the_process_ends(
     scripted: ScriptedEngine, collector: Collector, plan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
+    # Else they might be through before a process that does not wait for them has ended.
+    collector.takes = 0.1
     with traced(plan, scripted) as sidecar:
         for number in range(50):
             assert (await ask(sidecar.port, asked(f"last-{number}"))).status == 200
