@@ -169,7 +169,8 @@ class StreamMeter(Meter):
         if usage.complete:
             self.output_tokens = usage.output_tokens
         if alone and not self._asked.shows_usage:
-            return b""
+            # A blank line before it may have gone out already, with the piece that it came in.
+            return event[: len(event) - len(event.lstrip(b"\r\n"))]
         if self._asked.service_tier is not None or names_tier(event):
             return with_tier(event, self._tier, surface.tier_after)
         return event

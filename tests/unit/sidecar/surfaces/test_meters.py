@@ -225,3 +225,12 @@ def test_every_api_tells_its_usage_in_one_document(
     found = meter.usage
     assert (found and (found.prompt_tokens, found.cached_tokens)) == usage
     assert meter.output_tokens == output
+
+
+@pytest.mark.parametrize("at", range(1, 60))
+def test_blank_lines_before_the_usage_event_stay_wherever_the_answer_is_cut(at: int) -> None:
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}'
+    answer = b'data: {"choices":[]}\n\n\n\n\n' + usage + b"\n\ndata: [DONE]\n\n"
+    meter = StreamMeter(shows_usage=False)
+    passed = meter.feed(answer[:at]) + meter.feed(answer[at:]) + meter.close()
+    assert passed == b'data: {"choices":[]}\n\n\n\n\ndata: [DONE]\n\n'
