@@ -26,9 +26,10 @@ _SECONDS: Final = 6
 _LEAST: Final = 0.01
 _COMPILED: Final = re.compile(r"CPy(?:Def|Py)_(\w+?)___")
 _DSO: Final = (
-    ("[kernel", "kernel"), ("uvloop", "uvloop"), ("msgspec", "msgspec"), ("libssl", "hashes"),
-    ("libcrypto", "hashes"), ("_hash", "hashes"), ("parser.", "httptools"),
-    ("python", "interpreter"), ("libc", "interpreter"), ("mypyc", "compiled, shared"),
+    ("[kernel", "kernel"), ("[vdso]", "kernel"), ("loop.cpython", "uvloop"),
+    ("_core.cpython", "msgspec"), ("parser.cpython", "httptools"), ("mypyc", "mypyc's helpers"),
+    ("libssl", "hashes"), ("libcrypto", "hashes"), ("_hash", "hashes"), ("python3", "interpreter"),
+    ("libc.so", "interpreter"),
 )  # fmt: skip
 
 

@@ -62,7 +62,16 @@ def test_time_is_told_by_where_it_was_spent() -> None:
         "5.00%|hash__mypyc.cpython-311-x86_64-linux-gnu.so|[.] CPyDef_http1____field_name",
         "10.00%|python3.11|[.] _PyEval_EvalFrameDefault",
         "1.00%|strange.so|[.] it",
+        "2.00%|loop.cpython-311-x86_64-linux-gnu.so|[.] __pyx_f_6uvloop_4loop",
+        "3.00%|a__mypyc.cpython-311.so|[.] CPyDict_Get",
     ]
     assert profile.parts(report) == pytest.approx(
-        {"kernel": 0.3, "http1": 0.25, "interpreter": 0.1, "other": 0.01}
+        {
+            "kernel": 0.3,
+            "http1": 0.25,
+            "interpreter": 0.1,
+            "other": 0.01,
+            "uvloop": 0.02,
+            "mypyc's helpers": 0.03,
+        }
     )
