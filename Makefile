@@ -70,7 +70,7 @@ bench-contract: $(INSTALLED) ## Measure a contract of 30 % under floods, in virt
 	@$(RUN) bench.contract $(if $(AZURE),--azure $(AZURE))
 
 .PHONY: bench-proxy
-bench-proxy: $(INSTALLED) ## Measure what a request and a chunk cost, beside nginx and two routers (8 minutes)
+bench-proxy: $(INSTALLED) ## Measure what a request and a chunk cost, beside nginx and two routers (10 minutes)
 	@$(RUN) bench.proxy
 
 .PHONY: profile-proxy

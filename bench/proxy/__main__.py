@@ -190,6 +190,11 @@ def _report(found: Found, crowd: int) -> None:
         f" An idle connection takes {mine['idle_kb'][0]:.1f} KB (goal 10), a request of 4 KB that"
         f" waits {mine['queued_kb'][0]:.1f} KB (goal 12)."
     )
+    rps, spent = (of(servers.WITHOUT, what) for what in ("rps", "request_us"))
+    print(
+        f"With admission off {rps / of('nginx', 'rps'):.3f} of nginx's requests/s,"
+        f" by CPU a request {of('nginx', 'request_us') / spent:.3f} (goal 0.75)."
+    )
     _draw(of)
     python = subprocess.run(
         [installed.interpreter(), "-VV"], capture_output=True, text=True, check=False

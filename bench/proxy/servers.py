@@ -9,7 +9,8 @@ from bench import installed
 from bench.machine import SERVER_CORE, Pinned
 from bench.proxy import nginx
 
-NAMES: Final = ("nginx", "sidecar", "vllm-router", "sglang-router")
+WITHOUT: Final = "admission off"
+NAMES: Final = ("nginx", "sidecar", WITHOUT, "vllm-router", "sglang-router")
 _FIRST_PORT: Final = 7100
 
 
@@ -43,15 +44,19 @@ def running(
                     command = nginx.proxy(folder, port, upstream)
                 case "sidecar":
                     command = sidecar_command(sidecar, plan, upstream, port)
+                case "admission off":
+                    command = _without(sidecar, plan, upstream, port)
                 case "vllm-router":
                     command = _router([routers / name], port, upstream, "warning")
                 case _:
                     options = ["launch", "--disable-health-check"]
                     command = _router([routers / name, *options], port, upstream, "warn")
             log = stack.enter_context((folder / f"{name}-{port}.log").open("wb"))
-            process = stack.enter_context(Pinned(command, SERVER_CORE, log))
-            path = {"nginx": "health", "sidecar": "v1/models"}.get(name, "health")
-            process.wait_for(f"http://127.0.0.1:{port}/{path}", unauthorized=name == "sidecar")
+            environment = {"PYTHONPATH": str(installed.ROOT)}
+            process = stack.enter_context(Pinned(command, SERVER_CORE, log, environment))
+            ours = name in {"sidecar", WITHOUT}
+            path = "v1/models" if ours else "health"
+            process.wait_for(f"http://127.0.0.1:{port}/{path}", unauthorized=ours)
             found.append(Server(name, port, process))
         yield found
 
@@ -62,6 +67,13 @@ def sidecar_command(folder: Path, plan: Path, upstream: int, port: int) -> list[
         str(folder / "tierfleet"), "sidecar", "--plan", str(plan), "--group", "h100",
         "--upstream", f"http://127.0.0.1:{upstream}", "--port", str(port),
         "--admin-port", str(port + 1),
+    ]  # fmt: skip
+
+
+def _without(folder: Path, plan: Path, upstream: int, port: int) -> list[str]:
+    return [
+        str(folder / "python"), "-m", "bench.proxy.without", str(plan), "h100", str(upstream),
+        str(port), str(port + 1),
     ]  # fmt: skip
 
 
