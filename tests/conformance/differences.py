@@ -79,9 +79,6 @@ _GROUPS: Final[tuple[tuple[tuple[int, ...], int, str, tuple[str, ...]], ...]] = 
         "a method that is not served", "a path that is not served", "dots in the path are kept",
         "a port", "an IPv6 address", "a name in another spelling", "none in HTTP/1.0",
     )),
-    ((405,), 0, "nginx never passes TRACE on; to ours it is one more method that is not served", (
-        "TRACE",
-    )),
     ((400,), 0, "nginx does not know the asterisk form; ours does, and serves nothing there", (
         "OPTIONS of all",
     )),

@@ -87,6 +87,12 @@ def no_such_path(method: str, path: str, served: str) -> Answer:
     return error(404, f"There is no {method} {path} here. Served: {served}.", "unknown_url")
 
 
+def wrong_method(method: str, path: str, allowed: bytes) -> Answer:
+    """405: the path takes others (RFC 9110 15.5.6)."""
+    message = f"{path} is asked with {allowed.decode()}, not with {method}."
+    return error(405, message, "method_not_allowed", fields=b"allow: %b\r\n" % allowed)
+
+
 def bad_body(message: str, param: str | None) -> Answer:
     """400: the body is not one of the API's."""
     return error(400, message, "invalid_value" if param else "invalid_json", param=param)

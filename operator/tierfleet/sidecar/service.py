@@ -202,7 +202,12 @@ class DataPlane:
 
     def _look_up(self, visit: "Visit") -> Answer:
         path, method = visit.request.path, visit.request.method
-        if method in _READING and (path == MODELS or path.startswith(MODELS + b"/")):
+        if path in SURFACES:
+            return answers.wrong_method(method.decode(), visit.path, b"POST")
+        models = path == MODELS or path.startswith(MODELS + b"/")
+        if (models or path == _METRICS) and method not in _READING:
+            return answers.wrong_method(method.decode(), visit.path, b"GET, HEAD")
+        if models:
             rules, _ = self._in_force()
             self._identify(rules, visit, vouched=rules.callers.vouched(visit.request))
             return rules.models(path)

@@ -288,7 +288,9 @@ async def test_an_id_that_is_not_sane_is_replaced(inside: Inside, given: str) ->
         (request(model="gpt-5"), 404, "model_not_found"),
         (request(path="/v1/audio/speech"), 404, "unknown_url"),
         (request(path="/v1/completions/"), 404, "unknown_url"),
-        (MODELS.replace(b"/v1/models", b"/v1/completions"), 404, "unknown_url"),
+        (MODELS.replace(b"/v1/models", b"/v1/completions"), 405, "method_not_allowed"),
+        (MODELS.replace(b"GET", b"PUT"), 405, "method_not_allowed"),
+        (MODELS.replace(b"GET /v1/models", b"PUT /metrics"), 405, "method_not_allowed"),
         (MODELS.replace(b"/v1/models", b"/v1/models/gpt-5"), 404, "model_not_found"),
         (request(model=5), 400, "invalid_value"),
         (request(n=3), 400, "too_many_sequences"),
@@ -481,3 +483,10 @@ async def test_a_body_that_would_not_be_used_is_not_waited_for(
         assert await wire.closed() == b""
     (line,) = await inside.lines(1)
     assert (line["status"], line["outcome"]) == (status, "refused")
+
+
+async def test_a_wrong_method_is_told_the_right_ones(inside: Inside) -> None:
+    async with inside.connect() as wire:
+        answer = await wire.ask(MODELS.replace(b"/v1/models", b"/v1/completions"))
+        assert answer.fields["allow"] == "POST"
+        assert (await wire.ask(MODELS.replace(b"GET", b"DELETE"))).fields["allow"] == "GET, HEAD"
