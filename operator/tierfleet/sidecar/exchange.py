@@ -82,7 +82,7 @@ class Exchange:
 
     __slots__ = (
         "_again", "_asked", "_asked_tier", "_billed", "_client", "_cost", "_deadline", "_dispatch",
-        "_fields", "_first_byte", "_length", "_meter", "_outcome", "_payload", "_reason",
+        "_fields", "_first_byte", "_head", "_length", "_meter", "_outcome", "_reason",
         "_remembered", "_request", "_retried", "_rules", "_shared", "_shed", "_spans", "_stage",
         "_status", "_surface", "_upstream", "arrived", "id", "number", "partition", "tenant",
         "tier",
@@ -112,8 +112,8 @@ class Exchange:
         self._surface = surface
         self._asked = asked
         self._asked_tier = tier
-        # What the engine gets: the head up to its Content-Length, all of it once there is a seat.
-        self._payload = head
+        # What the engine gets, up to its Content-Length.
+        self._head = head
         self.id = request_id
         self.tenant = caller.tenant
         self.tier = caller.tier
@@ -172,8 +172,7 @@ class Exchange:
             if late is not None:
                 self._shared.tallies.came_back(late / _NS_PER_S)
         self._stage = _SENT
-        if self._request.body:
-            self._payload = self._assembled(decision.priority)
+        self._retried = False
         if self._spans is not None:
             self._spans.sent()
         self._upstream = self._shared.pool.send(self._message(), self)
@@ -329,27 +328,24 @@ class Exchange:
 
     # Inside
 
-    def _assembled(self, priority: int) -> bytes:
-        """The request for the engine, of which the caller's body is kept until now."""
-        request, rules = self._request, self._rules
-        sign = rules.priority_sign if self._surface.takes_priority else 0
-        body = for_engine(request.body, self._asked, rules.model, sign * priority if sign else None)
-        request.body = b""
-        length = str(len(body)).encode()
-        return b"".join((self._payload, b"content-length: ", length, b"\r\n\r\n", body))
-
     def _message(self) -> bytes:
-        """The payload, with this very sending's place in the trace if there are spans."""
-        payload = self._payload
-        if self._spans is None:
-            return payload
-        start = payload.index(b"\r\n") + 2
-        return b"".join((payload[:start], self._spans.context(), payload[start:]))
+        """The request for the engine, by the latest decision; with its place in the trace."""
+        dispatch, request, rules = self._dispatch, self._request, self._rules
+        sign = rules.priority_sign if self._surface.takes_priority else 0
+        priority = sign * dispatch.priority if sign and dispatch is not None else None
+        body = for_engine(request.body, self._asked, rules.model, priority)
+        context = self._spans.context() if self._spans is not None else b""
+        length = str(len(body)).encode()
+        return b"".join((self._head, context, b"content-length: ", length, b"\r\n\r\n", body))
+
+    def _let_go(self) -> None:
+        """Nothing is sent to the engine any more: what it would take need not be kept."""
+        self._head = self._request.body = b""
 
     def _begin(self) -> None:
         """The first byte of the answer: from here on the client has part of it."""
         self._stage = _FLOWING
-        self._payload = b""
+        self._let_go()
         self._first_byte = monotonic_ns() - self.arrived
         if self._status < 400:
             self._shared.tallies.first_byte(self.tier, self.partition, self._first_byte / _NS_PER_S)
@@ -380,7 +376,7 @@ class Exchange:
     def _over(self, status: int, outcome: RequestOutcome, reason: str) -> None:
         has_seat = self._stage != _WAITING
         self._stage = _OVER
-        self._payload = b""
+        self._let_go()
         self._status = status
         self._outcome = outcome
         self._reason = reason

@@ -1,7 +1,10 @@
 """A seat that is taken back: what the engine, the client and the log see of it."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
+import msgspec
 import pytest
 
 from tests.integration.sidecar.inside import ANSWER, Call, Inside, ScriptedEngine
@@ -17,9 +20,9 @@ AGAIN = Dispatch(1, "hobby", "retail", Partition.SHARED, None, 5_000_000, 0)
 class Decided:
     """A sidecar whose core decides what a test says."""
 
-    def __init__(self, scripted: ScriptedEngine, *, tracing: bool = False) -> None:
+    def __init__(self, scripted: ScriptedEngine, **options: Any) -> None:
         self.cores: list[Scripted] = []
-        self.inside = Inside(scripted.port, make_core=self._make, tracing=tracing)
+        self.inside = Inside(scripted.port, make_core=self._make, **options)
 
     def _make(self, plan: Plan, limits: EngineLimits) -> Scripted:
         self.cores.append(Scripted(plan, limits))
@@ -109,3 +112,56 @@ async def test_a_client_that_goes_while_it_waits_again_is_forgotten(
     (line,) = await decided.inside.lines(1)
     assert line["outcome"] == "client-gone"
     assert len(scripted.calls) == 1
+
+
+async def test_a_request_that_is_sent_again_has_the_priority_of_the_later_decision(
+    scripted: ScriptedEngine,
+) -> None:
+    decided = Decided(scripted, engineType="VLLM", enginePriority=True)
+    scripted.script = hangs
+    async with decided.inside as inside, inside.connect() as wire:
+        wire.send(request())
+        await until(lambda: scripted.calls)
+        decided.decide(Abort(1, requeued=True))
+        scripted.script = lambda call: call.answer()
+        decided.decide(msgspec.structs.replace(AGAIN, priority=7))
+        assert (await wire.answer()).status == 200
+    assert [call.json["priority"] for call in scripted.calls] == [0, -7]
+
+
+async def test_a_request_that_is_sent_again_may_meet_another_dead_connection(
+    scripted: ScriptedEngine, decided: Decided
+) -> None:
+    async with decided.inside.connect() as wire, decided.inside.connect() as other:
+        # Two connections that are kept; each dies with the next request that takes it.
+        go = asyncio.Event()
+
+        async def waits(call: Call) -> None:
+            await go.wait()
+            await call.answer()
+
+        scripted.script = waits
+        for one in (wire, other):
+            one.send(request())
+        await until(lambda: len(scripted.calls) == 2)
+        go.set()
+        for one in (wire, other):
+            assert (await one.answer()).status == 200
+
+        async def dies_then_hangs(call: Call) -> None:
+            scripted.script = hangs
+            call.close()
+
+        scripted.script = dies_then_hangs
+        wire.send(request())
+        await until(lambda: len(scripted.calls) == 4)
+        decided.decide(Abort(3, requeued=True))
+
+        async def dies_then_answers(call: Call) -> None:
+            scripted.script = lambda call: call.answer()
+            call.close()
+
+        scripted.script = dies_then_answers
+        decided.decide(msgspec.structs.replace(AGAIN, id=3))
+        assert (await wire.answer()).status == 200
+    assert len(scripted.calls) == 6
