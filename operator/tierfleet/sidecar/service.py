@@ -41,6 +41,10 @@ _PLAIN: Final = Surface()
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
+Entry = tuple[Rules, Shared, Caller, bool]
+"""What is in force for a request, who asks, and whether a gateway vouches for that."""
+
+
 class RefusedError(Exception):
     """A request that is answered before it may wait."""
 
@@ -113,14 +117,13 @@ class DataPlane:
 
     def takes(self, request: Request) -> bool:
         """See `client.Service`: a stranger must not make us hold a body."""
-        rules = self.rules
-        if rules is None or request.method != b"POST" or request.path not in SURFACES:
+        if request.method != b"POST" or request.path not in SURFACES:
             return False
         try:
-            vouched = rules.callers.vouched(request)
-            return rules.callers.identify(request, vouched=vouched).access
-        except UnknownCallerError:
+            self._let_in(Visit(request, b"", 0))
+        except RefusedError:
             return False
+        return True
 
     def refused(self, answer: Answer) -> bytes:
         """See `client.Service`."""
@@ -151,17 +154,26 @@ class DataPlane:
         kind = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
         return Answer(200, kind, self._engine.adapter.with_queue(metrics, queued))
 
-    def _infer(self, visit: "Visit", surface: Surface, client: ClientConnection) -> Job:
+    def _let_in(self, visit: "Visit") -> Entry:
+        """Whatever can be said by the head of a request for inference.
+
+        Raises:
+            RefusedError: it is not served, whatever its body.
+        """
         rules, shared = self._in_force()
         if not self.lifecycle.serving and (self.lifecycle.state(monotonic()) is State.REFUSING):
             message = "This replica is shutting down; another one will serve the request."
             raise RefusedError(answers.unavailable(message, "rejected-shutting-down"))
-        request = visit.request
-        vouched = rules.callers.vouched(request)
+        vouched = rules.callers.vouched(visit.request)
         caller = self._identify(rules, visit, vouched=vouched)
-        for field, value in request.fields:
+        for field, value in visit.request.fields:
             if field == b"content-encoding" and value.lower() != b"identity":
                 raise RefusedError(answers.encoded_body(value.decode("latin-1")[:40]))
+        return rules, shared, caller, vouched
+
+    def _infer(self, visit: "Visit", surface: Surface, client: ClientConnection) -> Job:
+        rules, shared, caller, vouched = self._let_in(visit)
+        request = visit.request
         try:
             asked = surface.read(request.body)
             tier = tiers.asked_for(asked.service_tier, rules.tiers)

@@ -462,7 +462,9 @@ async def test_a_body_that_nobody_can_mean_is_answered_and_leaves_nothing_behind
         assert (await wire.answer()).json == "next"
 
 
-@pytest.mark.parametrize("fields", ["", "Expect: 100-continue\r\n"])
+@pytest.mark.parametrize(
+    ("fields", "sent"), [("", 0), ("", 1_000_000), ("Expect: 100-continue\r\n", 0)]
+)
 @pytest.mark.parametrize(
     ("key", "path", "status"),
     [
@@ -472,11 +474,11 @@ async def test_a_body_that_nobody_can_mean_is_answered_and_leaves_nothing_behind
     ],
 )
 async def test_a_body_that_would_not_be_used_is_not_waited_for(
-    inside: Inside, fields: str, key: str, path: str, status: int
+    inside: Inside, fields: str, sent: int, key: str, path: str, status: int
 ) -> None:
     head = request(path, key=key, fields=fields).partition(b"Content-Length:")[0]
     async with inside.connect() as wire:
-        answer = await wire.ask(head + b"Content-Length: 30000000\r\n\r\n")
+        answer = await wire.ask(head + b"Content-Length: 30000000\r\n\r\n" + b"x" * sent)
         assert answer.status == status
         assert answer.fields["connection"] == "close"
         wire.send(b"x" * 100_000)
