@@ -192,7 +192,7 @@ class Exchange:
             self._upstream.cancel()
         self._upstream = None
         if self._spans is not None:
-            self._spans.evicted()
+            self._spans.evicted(requeued=requeued)
         if requeued:
             self._meter = None
             self._stage = _WAITING

@@ -64,9 +64,18 @@ async def serve(config: Config, announce: Callable[[str, str], None]) -> None:
         from tierfleet.sidecar.tracing import from_environment  # noqa: PLC0415
 
         tracer = from_environment(config)
-    server = Server(config, Core, _write_log, tracer)
+    try:
+        await _serve(Server(config, Core, _write_log, tracer), config.drain_accept, announce)
+    finally:
+        if tracer is not None:
+            await tracer.close()
+
+
+async def _serve(
+    server: "Server", drain_accept: float, announce: Callable[[str, str], None]
+) -> None:
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, server.shut_down, config.drain_accept)
+    loop.add_signal_handler(signal.SIGTERM, server.shut_down, drain_accept)
     # Ctrl-C comes from a person, not from a fleet whose load balancers lag behind.
     loop.add_signal_handler(signal.SIGINT, server.shut_down, 0.0)
 
@@ -76,11 +85,7 @@ async def serve(config: Config, announce: Callable[[str, str], None]) -> None:
         gc.freeze()
         announce(data, admin_address)
 
-    try:
-        await server.run(serving)
-    finally:
-        if tracer is not None:
-            await tracer.close()
+    await server.run(serving)
 
 
 class Server:

@@ -28,8 +28,8 @@ class Spans(Protocol):
         """Header lines for the engine, which say whose children its spans are."""
         ...
 
-    def evicted(self) -> None:
-        """It was taken out of the engine, now; it may be sent again."""
+    def evicted(self, *, requeued: bool) -> None:
+        """It was taken out of the engine, now; requeued it waits again."""
         ...
 
     def over(self, record: Record) -> None:

@@ -46,13 +46,6 @@ _METHODS: Final = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
 )
 """That the conventions know; a name made up by a caller would be one more series."""
-_OPERATIONS: Final = {
-    b"/v1/chat/completions": "chat",
-    b"/v1/completions": "text_completion",
-    b"/v1/embeddings": "embeddings",
-    b"/v1/messages": "chat",
-    b"/v1/responses": "chat",
-}
 _ENGINE_FAILED: Final = frozenset({RequestOutcome.ENGINE_ERROR, RequestOutcome.ENGINE_LOST})
 _BROKE: Final = _ENGINE_FAILED | {RequestOutcome.EVICTED, RequestOutcome.STOPPED}
 
@@ -72,12 +65,13 @@ def from_environment(config: Config) -> "Tracing | None":
         return None
     if exporter != "otlp":
         raise TracingError(f"OTEL_TRACES_EXPORTER is {exporter!r}; it must be otlp or none.")
-    for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
-        protocol = os.environ.get(name) or "http/protobuf"
-        if protocol != "http/protobuf":
-            raise TracingError(
-                f"{name} is {protocol!r}; spans go by http/protobuf only, to port 4318 as a rule."
-            )
+    # The one for traces counts before the one for all signals.
+    protocols = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    name = next((name for name in protocols if os.environ.get(name)), "")
+    if name and (protocol := os.environ[name]) != "http/protobuf":
+        raise TracingError(
+            f"{name} is {protocol!r}; spans go by http/protobuf only, to port 4318 as a rule."
+        )
     try:
         return Tracing(config)
     except ValueError as error:
@@ -97,11 +91,9 @@ class Tracing:
             resource = resource.merge(Resource({SERVICE_NAME: "tierfleet-sidecar"}))
         # Ended by `close`: the SDK's own way may hold the process for half a minute.
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        most_waiting = int(os.environ.get("OTEL_BSP_MAX_QUEUE_SIZE") or _MOST_WAITING)
-        at_once = os.environ.get("OTEL_BSP_MAX_EXPORT_BATCH_SIZE") or min(
-            _MOST_AT_ONCE, most_waiting
-        )
-        self._processor = _Processor(most_waiting, int(at_once))
+        most_waiting = _number("OTEL_BSP_MAX_QUEUE_SIZE", _MOST_WAITING)
+        at_once = _number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", min(_MOST_AT_ONCE, most_waiting))
+        self._processor = _Processor(most_waiting, at_once)
         self._provider.add_span_processor(self._processor)
         self.start_span = self._provider.get_tracer("tierfleet.sidecar").start_span
         self._scheme = "http" if config.certificate is None else "https"
@@ -126,12 +118,11 @@ class Tracing:
             "url.scheme": self._scheme,
         }
         name = method if method in _METHODS else "HTTP"
-        if request.path in SURFACES or request.path == MODELS:
-            # Of paths that are not served there are as many as there are scanners.
-            values["http.route"] = path
-            name = f"{name} {path}"
+        if (route := _route(request.path)) is not None:
+            values["http.route"] = route
+            name = f"{name} {route}"
         if asked is not None:
-            values["gen_ai.operation.name"] = _OPERATIONS[request.path]
+            values["gen_ai.operation.name"] = SURFACES[request.path].operation
             values["gen_ai.provider.name"] = engine.lower()
             values["gen_ai.request.model"] = asked.model
             values["gen_ai.request.stream"] = asked.stream
@@ -184,11 +175,12 @@ class RequestSpans:
         _W3C.inject(carrier, set_span_in_context(self._engine or self._span))
         return "".join(f"{name}: {value}\r\n" for name, value in carrier.items()).encode("latin-1")
 
-    def evicted(self) -> None:
+    def evicted(self, *, requeued: bool) -> None:
         """See `Spans`."""
         now = time_ns()
         self._left(now, RequestOutcome.EVICTED)
-        self._waits_since = now
+        if requeued:
+            self._waits_since = now
 
     def over(self, record: Record) -> None:
         """See `Spans`."""
@@ -201,9 +193,8 @@ class RequestSpans:
                 first = (record.ttft_ms - (record.wait_ms or 0)) / 1e3
                 self._engine.set_attribute("gen_ai.response.time_to_first_chunk", first)
             self._left(now, record.outcome if record.outcome in _ENGINE_FAILED else "")
-        elif record.outcome is not RequestOutcome.EVICTED:
-            # It was refused, or given up by its caller, while it waited.
-            self._waited(now)
+        # If it was refused, or given up by its caller, while it waited.
+        self._waited(now)
         span.set_attributes(_told(record))
         if record.status >= 500 or record.outcome in _BROKE:
             kind = record.reason if record.outcome is RequestOutcome.REFUSED else record.outcome
@@ -221,6 +212,21 @@ class RequestSpans:
             if failure:
                 _fail(engine, failure)
             engine.end(now)
+
+
+def _route(path: bytes) -> str | None:
+    """None of paths that are not served, of which there are as many as there are scanners."""
+    if path.startswith(MODELS + b"/"):
+        return f"{MODELS.decode()}/{{model}}"
+    return path.decode() if path in SURFACES or path == MODELS else None
+
+
+def _number(name: str, default: int) -> int:
+    """Of the variable, or the default where it is not set."""
+    value = os.environ.get(name) or str(default)
+    if not (value.isascii() and value.isdigit() and int(value)):
+        raise ValueError(f"{name} is {value!r}; it must be a whole number above 0.")
+    return int(value)
 
 
 def _callers(request: Request) -> Context:
@@ -304,15 +310,19 @@ class _Exporter(SpanExporter):
         self.failed = 0
         self._away = False
         self._complaints = _Complaints()
+        self._inner = trace_exporter.OTLPSpanExporter()
         # By its module: the SDK has no other way to be told who listens.
         logging.getLogger(trace_exporter.__name__).addFilter(self._complaints)
-        self._inner = trace_exporter.OTLPSpanExporter()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """See the SDK."""
         self.taken += len(spans)
         self._complaints.first = ""
-        result = self._inner.export(spans)
+        try:
+            result = self._inner.export(spans)
+        except Exception as error:
+            self._complaints.first = str(error)
+            result = SpanExportResult.FAILURE
         failed = result is not SpanExportResult.SUCCESS
         if failed:
             self.failed += len(spans)
@@ -329,6 +339,7 @@ class _Exporter(SpanExporter):
     def shutdown(self) -> None:
         """See the SDK."""
         self._inner.shutdown()  # type: ignore[no-untyped-call]
+        logging.getLogger(trace_exporter.__name__).removeFilter(self._complaints)
 
 
 class _Complaints(logging.Filter):

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.sdk.trace.export import SpanExportResult
 
 from tests.integration.sidecar.collector import Collector, values
 from tests.integration.sidecar.inside import Call, ScriptedEngine, answers
@@ -22,6 +24,11 @@ from tests.integration.sidecar.wire import Answer, Wire, request
 from tests.unit.sidecar.plans import KEYS, document
 from tests.unit.sidecar.waiting import DEADLINE, until
 from tierfleet.admission.types import Abort
+from tierfleet.sidecar import tracing
+from tierfleet.sidecar.config import Config, Upstream
+from tierfleet.sidecar.spans import TracingError
+from tierfleet.sidecar.surfaces.table import SURFACES
+from tierfleet.sidecar.tracing import from_environment
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -364,8 +371,8 @@ async def test_without_tracing_the_engine_gets_the_callers_context_as_it_is(
         ("OTEL_TRACES_EXPORTER", "console", "it must be otlp or none"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf only"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096", "less than or equal to max_queue_size"),
-        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "some", "'some'"),
-        ("OTEL_BSP_MAX_QUEUE_SIZE", "many", "'many'"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "some", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE is 'some'"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "OTEL_BSP_MAX_QUEUE_SIZE is '0'; it must be a whole"),
     ],
 )
 def test_variables_that_cannot_be_used_are_a_sentence(
@@ -377,6 +384,27 @@ def test_variables_that_cannot_be_used_are_a_sentence(
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_the_protocol_for_traces_counts_before_the_one_for_all_signals(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = Config(Path("plan"), "h100", Upstream("127.0.0.1", 9))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    made = from_environment(config)
+    assert made is not None
+    await made.close()
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+    with pytest.raises(TracingError, match="OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'"):
+        from_environment(config)
+
+
+def test_every_api_has_an_operation_of_the_conventions() -> None:
+    operations = {path: surface.operation for path, surface in SURFACES.items()}
+    assert set(operations.values()) == {"chat", "text_completion", "embeddings"}
+    assert operations[b"/v1/completions"] == "text_completion"
+    assert operations[b"/v1/embeddings"] == "embeddings"
 
 
 @pytest.mark.parametrize(
@@ -395,3 +423,19 @@ def test_tracing_without_its_extra_says_what_to_install(plan: Path, missing: str
     assert done.returncode == 1
     assert "pip install 'tierfleet[tracing]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_spans_that_the_exporter_fails_with_are_counted_and_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter = tracing._Exporter()
+
+    def breaks(_spans: object) -> None:
+        raise ValueError("not to be encoded")
+
+    monkeypatch.setattr(exporter._inner, "export", breaks)
+    spans: list[Any] = [object(), object()]
+    assert exporter.export(spans) is SpanExportResult.FAILURE
+    exporter.shutdown()
+    assert (exporter.taken, exporter.failed) == (2, 2)
+    assert "not to be encoded" in caplog.text

@@ -93,16 +93,22 @@ class Surface:
         piece: stands once in each event of a stream that carries about one token; empty if all do.
         tier_after: behind it the tier is put into an answer that does not name one.
         takes_priority: requests may carry a priority for the engine's own scheduler.
+        operation: what OpenTelemetry's conventions for generative AI call it.
     """
 
-    __slots__ = ("piece", "takes_priority", "tier_after")
+    __slots__ = ("operation", "piece", "takes_priority", "tier_after")
 
     def __init__(
-        self, piece: bytes = b"", tier_after: bytes = b"{", takes_priority: bool = True
+        self,
+        piece: bytes = b"",
+        tier_after: bytes = b"{",
+        takes_priority: bool = True,
+        operation: str = "chat",
     ) -> None:
         self.piece = piece
         self.tier_after = tier_after
         self.takes_priority = takes_priority
+        self.operation = operation
 
     def read(self, body: bytes) -> Inference:
         """What a request asks for.

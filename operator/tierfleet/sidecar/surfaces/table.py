@@ -9,8 +9,8 @@ from tierfleet.sidecar.surfaces.surface import Surface
 
 SURFACES: Final[dict[bytes, Surface]] = {
     b"/v1/chat/completions": Chat(),
-    b"/v1/completions": Completions(),
-    b"/v1/embeddings": Embeddings(),
+    b"/v1/completions": Completions(operation="text_completion"),
+    b"/v1/embeddings": Embeddings(operation="embeddings"),
     b"/v1/messages": Messages(),
     b"/v1/responses": Responses(),
 }
