@@ -78,9 +78,15 @@ def application(overview: Overview) -> web.Application:
 
     async def queue(request: web.Request) -> web.Response:
         document = overview.describe_queue()
-        if "text/plain" in request.headers.get("Accept", ""):
-            return web.Response(text=queue_text(document))
-        return web.json_response(document)
+        # Not by Accept: what browsers and SDKs send there by themselves is no wish of a person's.
+        match request.query.get("format", "json"):
+            case "json":
+                return web.json_response(document)
+            case "text":
+                return web.Response(text=queue_text(document))
+            case other:
+                text = f"There is no format {other!r}; ask for json or text.\n"
+                return web.Response(status=400, text=text)
 
     async def drain(_request: web.Request) -> web.Response:
         return web.json_response({"drained": await overview.drain()})

@@ -74,15 +74,15 @@ def describe_queue(gate: Gate, now: int) -> dict[str, object]:
 
 def queue_text(document: dict[str, Any]) -> str:
     """The same as a table for people."""
-    lines = [f"{'TIER':20}{'WAITING':>10}{'RUNNING':>10}"]
+    lines = [f"{'TIER':20}  {'WAITING':>10}{'RUNNING':>10}"]
     lines += [
-        f"{tier['tier']:20}{tier['queued']:>10}{tier['inFlight']:>10}"
+        f"{tier['tier']:20}  {tier['queued']:>10}{tier['inFlight']:>10}"
         for tier in document.get("load", ())
     ]
-    lines += ["", f"{'WAITED':>10}  {'FOR':20}{'TIER':20}{'TENANT':24}REQUEST"]
+    lines += ["", f"{'WAITED':>10}  {'FOR':20}  {'TIER':20}  {'TENANT':24}  REQUEST"]
     lines += [
-        f"{one['waitedMilliseconds'] / 1000:>8.1f} s  {one['waitsFor']:20}{one['tier']:20}"
-        f"{one['tenant'] or '-':24}{one['id']}"
+        f"{one['waitedMilliseconds'] / 1000:>8.1f} s  {one['waitsFor']:20}  {one['tier']:20}"
+        f"  {one['tenant'] or '-':24}  {one['id']}"
         for one in document.get("waiting", ())
     ]
     if document.get("notShown"):

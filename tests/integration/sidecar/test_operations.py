@@ -77,7 +77,8 @@ async def test_the_queue_is_shown_to_who_may_see_it(
         assert (waiting["id"], waiting["tenant"], waiting["tier"]) == ("r3", "hobby", "retail")
         assert waiting["waitedMilliseconds"] >= 0
         assert waiting["waitsFor"] == "no-seat"
-        table = (await inside.admin("/queuez", headers={"Accept": "text/plain"}))[1].splitlines()
+        table = (await inside.admin("/queuez?format=text"))[1].splitlines()
+        assert (await inside.admin("/queuez?format=xml"))[0] == 400
         assert table[0].split() == ["TIER", "WAITING", "RUNNING"]
         assert table[-1].split()[2:] == ["no-seat", "retail", "hobby", "r3"]
         retail = {"tier": "retail", "queued": 1, "inFlight": 2}

@@ -3,7 +3,7 @@
 import json
 
 from tests.unit.sidecar.plans import plan
-from tierfleet.sidecar.overview import describe_plan
+from tierfleet.sidecar.overview import describe_plan, queue_text
 
 
 def test_the_plan_is_shown_with_this_replicas_part_of_every_rate() -> None:
@@ -32,3 +32,11 @@ def test_nothing_derived_from_a_secret_is_shown() -> None:
     for secret in (*hashes, document.admin_token_sha256, document.hook_token_sha256):
         assert secret is not None
         assert secret not in shown
+
+
+def test_long_names_stay_apart_in_the_queue_that_people_read() -> None:
+    one = {"id": "r1", "tenant": "t" * 63, "tier": "e" * 40, "waitedMilliseconds": 1500.0}
+    shown = queue_text({"waiting": [one | {"waitsFor": "no-seat"}], "notShown": 7})
+    *_, row, more = shown.splitlines()
+    assert row.split() == ["1.5", "s", "no-seat", "e" * 40, "t" * 63, "r1"]
+    assert more == "and 7 more"
