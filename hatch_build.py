@@ -61,7 +61,7 @@ class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
         try:
             for built in compile_into(folder, Path(self.root)):
                 build_data["force_include"][str(built)] = str(built.relative_to(folder))
-        except RuntimeError:
+        except BaseException:
             shutil.rmtree(folder)
             raise
 

@@ -2,8 +2,9 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping
+
+from bench.commands import run
 
 
 def install(packages: Mapping[str, str]) -> None:
@@ -24,15 +25,6 @@ def install(packages: Mapping[str, str]) -> None:
             f"{' and '.join(missing)} must be on PATH; Debian has {' and '.join(wanted)}."
         )
     # At run level 1 no service is started by its installation (invoke-rc.d(8)).
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    environment = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     for command in (["update"], ["install", "-y", *wanted]):
-        done = subprocess.run(
-            ["apt-get", "-qq", *command],  # noqa: S607 - where it is differs
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            said = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
-            raise RuntimeError(f"apt-get {' '.join(command)} failed:\n{said}")
+        run(["apt-get", "-qq", *command], environment)

@@ -6,13 +6,13 @@ optimisation, which many of pyenv's are not.
 """
 
 import hashlib
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
 from bench import debian
+from bench.commands import run
 
 ROOT: Final = Path(__file__).parents[1]
 _BUILD: Final = ROOT / "build" / "bench-installed"
@@ -69,20 +69,7 @@ def _venv(name: str, stamp: str, pip: list[str], environment: dict[str, str] | N
     folder = _BUILD / name
     made = folder / "made-of"
     if not made.exists() or made.read_text() != stamp:
-        _run([interpreter(), "-m", "venv", "--clear", folder])
-        _run([folder / "bin" / "python", "-m", "pip", *pip], environment)
+        run([interpreter(), "-m", "venv", "--clear", folder])
+        run([folder / "bin" / "python", "-m", "pip", *pip], environment)
         made.write_text(stamp)
     return folder / "bin"
-
-
-def _run(command: list[str | Path], environment: dict[str, str] | None = None) -> None:
-    done = subprocess.run(
-        list(map(str, command)),
-        env=os.environ | (environment or {}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        said = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
-        raise RuntimeError(f"{command[0]} failed:\n{said}")

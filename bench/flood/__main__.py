@@ -39,7 +39,16 @@ _MEANINGS: Final = {
 
 
 def main() -> int:
-    """See the module. A goal that is missed is only said: the machine is shared."""
+    """See the module; 130 if it is interrupted."""
+    try:
+        return _measure()
+    except KeyboardInterrupt:
+        _say.print("Interrupted: nothing was measured.")
+        return 130
+
+
+def _measure() -> int:
+    """A goal that is missed is only said: the machine is shared."""
     options = argparse.ArgumentParser(prog="make bench-flood", description=__doc__)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--seconds", type=float, default=45.0, help="that count, of each run")

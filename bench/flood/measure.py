@@ -104,7 +104,9 @@ def run(
                 time.sleep(0.5)
                 samples.append(_counts(sidecar=admin))
             lasted = time.monotonic() - began
-            seen = json.loads(load.communicate()[0])
+            seen, _ = load.communicate()
+            if load.returncode:
+                raise RuntimeError("The load ended with an error, see above.")
     gained = {name: samples[-1][name] - samples[0][name] for name in samples[0]}
     return Run(
         lasted,
@@ -113,7 +115,7 @@ def run(
         sum(sample["running"] for sample in samples) / len(samples),
         sum(sample["waiting"] for sample in samples) / len(samples),
         sum(sample["retail"] for sample in samples) / len(samples),
-        seen,
+        json.loads(seen),
     )
 
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import installed
+from bench.commands import run
 from bench.machine import LOAD_CORE, SERVER_CORE, Pinned
 from bench.proxy import nginx, plan, servers, wrk
 
@@ -68,10 +69,12 @@ def main() -> int:
                 done = wrk.run(load, _PORT, _SECONDS, 32)
                 spent = sidecar.cpu_seconds() - before
         report = ["perf", "report", "-i", str(recorded), "--stdio", "--field-separator=|"]
-        shown = subprocess.run(
-            [*report, "-F", "overhead,dso,symbol"], capture_output=True, text=True, check=True
-        )
-    _print(parts(shown.stdout.splitlines()), spent / done.requests * 1e6)
+        try:
+            shown = run([*report, "-F", "overhead,dso,symbol"])
+        except RuntimeError as error:
+            say.print(f"{error}\nperf may need root, or kernel.perf_event_paranoid of 1 or less.")
+            return 1
+    _print(parts(shown.splitlines()), spent / done.requests * 1e6)
     return 0
 
 

@@ -7,7 +7,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 import uvloop
@@ -17,11 +16,8 @@ from tierfleet.admission.types import (
     Decision,
     Dispatch,
     EngineLimits,
-    EngineReading,
     Headroom,
-    Outcome,
     Partition,
-    Progress,
     TierLoad,
     WaitReason,
 )
@@ -29,11 +25,16 @@ from tierfleet.plan import Plan
 from tierfleet.sidecar.config import Config, Upstream
 from tierfleet.sidecar.server import Server
 
-_NOTHING = Headroom(None, None)
+
+def _nothing(*_event: object) -> Sequence[Decision]:
+    """What follows from any other event."""
+    return ()
 
 
 class Without:
     """Implements `Admission` by admitting."""
+
+    first_byte = progress = finish = abort = engine = replan = tick = staticmethod(_nothing)
 
     def __init__(self, plan: Plan, limits: EngineLimits) -> None:
         del limits
@@ -42,49 +43,12 @@ class Without:
     def arrive(self, now: int, request: Arrival) -> Sequence[Decision]:
         """Sent at once."""
         del now
-        return (
-            Dispatch(request.id, request.tenant, self._tier, Partition.SHARED, None, 0, 0, False),
-        )
-
-    def first_byte(self, now: int, request: int) -> Sequence[Decision]:
-        """Nothing follows."""
-        del now, request
-        return ()
-
-    def progress(self, now: int, batch: Sequence[Progress]) -> Sequence[Decision]:
-        """Nothing follows."""
-        del now, batch
-        return ()
-
-    def finish(self, now: int, request: int, outcome: Outcome) -> Sequence[Decision]:
-        """Nothing follows."""
-        del now, request, outcome
-        return ()
-
-    def abort(self, now: int, request: int) -> Sequence[Decision]:
-        """Nothing follows."""
-        del now, request
-        return ()
-
-    def engine(self, now: int, reading: EngineReading) -> Sequence[Decision]:
-        """Nothing follows."""
-        del now, reading
-        return ()
-
-    def replan(self, now: int, plan: Plan, limits: EngineLimits) -> Sequence[Decision]:
-        """Nothing follows."""
-        del now, plan, limits
-        return ()
-
-    def tick(self, now: int, wall: datetime) -> Sequence[Decision]:
-        """Nothing follows."""
-        del now, wall
-        return ()
+        return (Dispatch(request.id, request.tenant, self._tier, Partition.SHARED, None, 0, 0),)
 
     def headroom(self, now: int, tenant: str | None) -> Headroom:
         """Nobody has a limit."""
         del now, tenant
-        return _NOTHING
+        return Headroom(None, None)
 
     def load(self) -> Sequence[TierLoad]:
         """Not counted."""
