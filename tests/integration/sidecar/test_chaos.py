@@ -7,9 +7,11 @@ what callers counted, the access log, the metrics and the engine agree.
 import asyncio
 import contextlib
 import json
+import resource
 import signal
 import socket
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,19 @@ from tests.unit.sidecar.plans import ADMIN_TOKEN, document
 from tests.unit.sidecar.waiting import DEADLINE, until
 
 SEATS = 8
+SILENT = 10_000
+
+
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """Enough of them for this process, and for those that it starts."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = SILENT + 1000
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        pytest.skip(f"Needs {wanted} open files; this machine allows {hard} (ulimit -Hn).")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def write(path: Path, **changes: Any) -> Path:
@@ -130,13 +145,14 @@ async def test_a_plan_that_is_cut_short_under_load_changes_nothing(tmp_path: Pat
         assert made["vllm:generation_tokens_total"] == callers.tokens
 
 
+@pytest.mark.usefixtures("descriptors")
 async def test_ten_thousand_clients_that_say_nothing_keep_nobody_out(plan: Path) -> None:
     silent: list[socket.socket] = []
     with EngineProcess() as engine, SidecarProcess(plan, engine.url) as sidecar:
         callers = Callers(sidecar.port)
         try:
             async with callers.calling(SEATS):
-                for number in range(10_000):
+                for number in range(SILENT):
                     one = socket.create_connection(("127.0.0.1", sidecar.port), DEADLINE)
                     silent.append(one)
                     if not number % 100:

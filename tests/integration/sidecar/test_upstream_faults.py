@@ -303,34 +303,45 @@ async def test_metrics_that_cannot_be_used_end_nothing(
 
 
 @pytest.mark.usefixtures("swept")
-async def test_an_engine_that_says_nothing_any_more_gives_its_seats_back(
-    scripted: ScriptedEngine,
-) -> None:
+async def test_an_engine_that_says_nothing_is_given_up(scripted: ScriptedEngine) -> None:
     async def hangs(call: Call) -> None:
-        if b"stream" in call.body:
-            await call.begin_stream()
-            await call.chunk(TOKEN)
         await call.hung_up()
 
     scripted.script = hangs
-    async with Inside(scripted.port, engine_silence=0.3) as inside:
-        async with inside.connect() as wire, inside.connect() as begun:
-            begun.send(request(stream=True))
-            answer = await wire.ask(request())
-            assert answer.status == 502
-            assert answer.error["message"] == (
-                "The engine failed before it answered: silent for 0.3 s."
-            )
-            broken = await begun.answer()
-            assert (broken.body, broken.complete) == (TOKEN, False)
-        lines = await inside.lines(2)
-        assert {line["outcome"] for line in lines} == {"engine-lost"}
+    async with Inside(scripted.port, engine_silence=0.2) as inside, inside.connect() as wire:
+        answer = await wire.ask(request())
+        assert answer.status == 502
+        assert answer.error["message"] == "The engine failed before it answered: silent for 0.2 s."
+        (line,) = await inside.lines(1)
+        assert line["outcome"] == "engine-lost"
         await until(lambda: inside.server._data.in_flight == 0)
 
 
-@pytest.mark.usefixtures("swept")
+async def test_an_answer_that_the_engine_does_not_go_on_with_is_cut(
+    scripted: ScriptedEngine, inside: Inside
+) -> None:
+    async def stops(call: Call) -> None:
+        await call.begin_stream()
+        await call.chunk(TOKEN)
+        await call.hung_up()
+
+    scripted.script = stops
+    async with inside.connect() as wire:
+        wire.send(request(stream=True))
+        await wire.head()
+        assert await wire.chunk() == TOKEN
+        (busy,) = inside.server._pool.busy
+        now = asyncio.get_running_loop().time()
+        for later in (0, 9, 10):
+            busy.listen(now + later, 10)
+        assert await wire.closed() == b""
+    (line,) = await inside.lines(1)
+    assert (line["outcome"], line["reason"]) == ("engine-lost", "silent for 10 s")
+    assert not inside.server._pool.busy
+
+
 async def test_an_engine_that_waits_for_a_slow_reader_is_not_silent(
-    scripted: ScriptedEngine,
+    scripted: ScriptedEngine, inside: Inside
 ) -> None:
     flood = b"data: " + b"x" * 65536 + b"\n\n"
 
@@ -341,14 +352,14 @@ async def test_an_engine_that_waits_for_a_slow_reader_is_not_silent(
         await call.send(b"0\r\n\r\n")
 
     scripted.script = pours
-    async with Inside(scripted.port, engine_silence=0.3) as inside, inside.connect() as wire:
+    async with inside.connect() as wire:
         wire.send(request(stream=True))
         await wire.head()
         (busy,) = inside.server._pool.busy
         await until(lambda: busy._paused)
         now = asyncio.get_running_loop().time()
         for later in (10, 20, 30):
-            busy.listen(now + later, 0.3)
+            busy.listen(now + later, 5)
         body = b""
         while piece := await wire.chunk():
             body += piece
