@@ -56,7 +56,7 @@ class WaitReason(StrEnum):
     NO_SEAT = "no-seat"
     """All seats are taken."""
     KV_CACHE = "kv-cache"
-    """There are seats, but its context does not fit beside what runs."""
+    """There are seats, but its context does not fit into what it may use of the cache."""
     HELD_BACK = "held-back"
     """The seats that are free are kept for what is reserved."""
     OTHERS_FIRST = "others-first"

@@ -146,7 +146,12 @@ class Seats(ABC):
 
     def why(self, request: int) -> WaitReason | None:
         """See `Admission.why`."""
-        return WaitReason.NO_SEAT if request in self._waiting else None
+        waiting = self._waiting.get(request)
+        if waiting is None:
+            return None
+        if self._taken + waiting.sequences > self._seats:
+            return WaitReason.NO_SEAT
+        return WaitReason.OTHERS_FIRST if self._fits(waiting) else WaitReason.KV_CACHE
 
     def _adopt(self, plan: Plan) -> None:
         self._tiers = [tier.name for tier in plan.tiers]
