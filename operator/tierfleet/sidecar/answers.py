@@ -19,6 +19,8 @@ _MS: Final = 1_000_000
 _S: Final = 1_000_000_000
 # Characters of what a caller sent that an answer repeats.
 _QUOTED: Final = 200
+_NOT_AGAIN: Final = b"x-should-retry: false\r\n"
+_LATER: Final = frozenset({429, 502, 503, 529})
 _NO_WAIT: Final = b"x-tierfleet-queue-wait-ms: 0.0\r\n"
 _JSON: Final = b"content-type: application/json\r\n"
 
@@ -135,26 +137,36 @@ _SHED = {
 }
 
 
-def shed(decision: Shed, *, again: bool = True) -> Answer:
-    """To a request that the core gives no seat: 429 for the caller's limit, 503 for ours.
-
-    Args:
-        decision: the core's.
-        again: False for a caller that should not try again by itself, whatever the time.
-    """
+def shed(decision: Shed) -> Answer:
+    """To a request that the core gives no seat: 429 for the caller's limit, 503 for ours."""
     status, code, kind, dropped = _SHED[decision.reason]
     fields = b""
     if dropped:
         fields = _dropped(dropped)
         # Never without a hint: without one the SDKs try again after half a second.
-        if decision.retry_after is not None:
-            fields += _retry_after(decision.retry_after)
-        if decision.retry_after is None or not again:
-            fields += b"x-should-retry: false\r\n"
+        hint = decision.retry_after
+        fields += _NOT_AGAIN if hint is None else _retry_after(hint)
     answer = error(status, decision.message, code, kind=kind, fields=fields)
     return Answer(
         answer.status, answer.fields, answer.body, decision.reason.value, decision.message
     )
+
+
+def come_back(status: int, given: bytes, *, again: bool) -> bytes:
+    """The lines that an error still lacks on whether and when to try again, ours or the engine's.
+
+    Engines answer 503 when their own queue is full, and do not say when it will not be.
+
+    Args:
+        status: of the answer.
+        given: its header lines.
+        again: False for a caller that should not try again by itself, whatever the time.
+    """
+    given = b"\r\n" + given
+    if status not in _LATER or b"\r\nx-should-retry:" in given:
+        return b""
+    lines = b"" if b"\r\nretry-after" in given else _retry_after(_S)
+    return lines if again else lines + _NOT_AGAIN
 
 
 def evicted() -> Answer:

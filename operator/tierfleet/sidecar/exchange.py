@@ -180,11 +180,9 @@ class Exchange:
     def shed(self, decision: Shed) -> None:
         """See `Ticket`."""
         self._shed = decision
-        retries = self._shared.retries
         if decision.retry_after is not None:
-            retries.refused(monotonic_ns(), self.tenant, decision.retry_after)
-        answer = answers.shed(decision, again=not retries.exhausted(self.tenant))
-        self._answer(answer, RequestOutcome.REFUSED)
+            self._shared.retries.refused(monotonic_ns(), self.tenant, decision.retry_after)
+        self._answer(answers.shed(decision), RequestOutcome.REFUSED)
 
     def evicted(self, *, requeued: bool) -> None:
         """See `Ticket`."""
@@ -349,7 +347,10 @@ class Exchange:
         self._first_byte = monotonic_ns() - self.arrived
         if self._status < 400:
             self._shared.tallies.first_byte(self.tier, self.partition, self._first_byte / _NS_PER_S)
-        self._client.start(self._status, to_client(self._fields) + self._own_fields(), self._length)
+        fields = to_client(self._fields)
+        if self._status >= 400:
+            fields += self._come_back(self._status, fields)
+        self._client.start(self._status, fields + self._own_fields(), self._length)
         self._fields = []
 
     def _own_fields(self) -> bytes:
@@ -366,9 +367,13 @@ class Exchange:
             lines.append(answers.waited(self._shed.waited))
         return b"".join(lines)
 
+    def _come_back(self, status: int, given: bytes) -> bytes:
+        again = not self._shared.retries.exhausted(self.tenant)
+        return answers.come_back(status, given, again=again)
+
     def _answer(self, answer: Answer, outcome: RequestOutcome, reason: str = "") -> None:
         """Answer in the engine's place."""
-        fields = self._own_fields()
+        fields = self._own_fields() + self._come_back(answer.status, answer.fields)
         answer = self._surface.shaped(answer, self.id)
         self._over(answer.status, outcome, reason or answer.reason)
         self._client.answer(answer, fields)

@@ -375,3 +375,32 @@ async def test_an_answer_that_breaks_off_is_an_error_to_an_old_client_too(
         await wire.head()
         with pytest.raises(ConnectionResetError):
             await asyncio.wait_for(wire.reader.read(), DEADLINE)
+
+
+async def test_an_engine_whose_own_queue_is_full_is_told_with_a_time_to_come_back(
+    scripted: ScriptedEngine, inside: Inside
+) -> None:
+    scripted.script = is_full
+    async with inside.connect() as wire:
+        answer = await wire.ask(request())
+    assert (answer.status, answer.body) == (503, b"{}")
+    assert (answer.fields["retry-after-ms"], answer.fields["retry-after"]) == ("1000", "1")
+    assert "x-should-retry" not in answer.fields
+
+
+async def is_full(call: Call) -> None:
+    await call.answer(b"{}", "503 Service Unavailable")
+
+
+@pytest.mark.parametrize(("script", "status"), [(closes_at_once, 502), (is_full, 503)])
+async def test_a_tenant_that_mostly_tries_again_is_told_to_stop(
+    scripted: ScriptedEngine, inside: Inside, script: Script, status: int
+) -> None:
+    async with inside.connect() as wire:
+        for _ in range(25):
+            await wire.ask(request(fields="X-Stainless-Retry-Count: 1\r\n"))
+        scripted.script = script
+        answer = await wire.ask(request())
+        assert answer.status == status
+        assert int(answer.fields["retry-after-ms"]) > 0
+        assert answer.fields["x-should-retry"] == "false"

@@ -43,6 +43,22 @@ def test_what_may_be_tried_again_says_when_and_why(reason: ShedReason, status: i
     assert b"retry-after" not in shed(reason, None).fields
 
 
+@pytest.mark.parametrize("status", [429, 502, 503, 529])
+def test_an_error_that_passes_says_whether_and_when_to_try_again(status: int) -> None:
+    second = b"retry-after-ms: 1000\r\nretry-after: 1\r\n"
+    no = b"x-should-retry: false\r\n"
+    assert answers.come_back(status, b"", again=True) == second
+    assert answers.come_back(status, b"a: retry-after\r\n", again=False) == second + no
+    assert answers.come_back(status, b"retry-after: 7\r\n", again=True) == b""
+    assert answers.come_back(status, b"a: b\r\nretry-after: 7\r\n", again=False) == no
+    assert answers.come_back(status, no, again=False) == b""
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 500])
+def test_an_error_that_does_not_pass_by_itself_says_nothing_of_trying_again(status: int) -> None:
+    assert answers.come_back(status, b"", again=False) == b""
+
+
 @pytest.mark.parametrize(
     ("nanoseconds", "text"),
     [
