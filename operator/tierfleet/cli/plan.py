@@ -11,7 +11,7 @@ import yaml
 
 from tierfleet.admission.supported import unsupported
 from tierfleet.cli import sentences, starter
-from tierfleet.plan import EngineType, PlanError, json_schema, parse, render
+from tierfleet.plan import EngineType, PlanError, json_schema, parse, render, warnings
 from tierfleet.sidecar.plansource import PlanSource
 
 plan = typer.Typer(name="plan", help="Begin and look at plan documents.", no_args_is_help=True)
@@ -88,7 +88,10 @@ def check(
         Path, typer.Argument(help="A plan in YAML or JSON, or a directory of its parts.")
     ],
 ) -> None:
-    """Say whether a sidecar would run from this plan; print it in full if so."""
+    """Say whether a sidecar would run from this plan; print it without defaults if so.
+
+    Warnings, of what can hardly be meant, go to standard error and change no exit status.
+    """
     try:
         checked = PlanSource(path).read()
     except PlanError as error:
@@ -96,6 +99,8 @@ def check(
     missing = unsupported(checked)
     if missing:
         raise sentences.mistake(f"{path} asks for what cannot be done: {'; '.join(missing)}.")
+    for warning in warnings(checked):
+        typer.echo(f"Warning: {warning}", err=True)
     typer.echo(yaml.safe_dump(render(checked), sort_keys=False).rstrip())
 
 

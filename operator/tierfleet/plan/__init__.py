@@ -10,6 +10,7 @@ It is written by the operator, or by hand for a standalone sidecar, and describe
     policy.py        what comes from the TierPolicy
     fleet.py         what comes from the InferencePool
     reservations.py  what comes from CapacityReservations
+    warnings.py      what its writer can hardly have meant
     parts.py         how it travels through Secrets: split and join
 
 Pure: nothing here knows about files, Kubernetes, HTTP or the time of day.
@@ -61,6 +62,7 @@ from tierfleet.plan.reservations import (
     SpilloverAction,
     Term,
 )
+from tierfleet.plan.warnings import warnings
 
 __all__ = [
     "CHOICE",
@@ -107,4 +109,5 @@ __all__ = [
     "render",
     "sha256_hex",
     "split",
+    "warnings",
 ]

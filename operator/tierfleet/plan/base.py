@@ -3,9 +3,17 @@
 import hashlib
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.alias_generators import to_camel
 
 MICRO = 1_000_000
@@ -18,10 +26,25 @@ def _in_utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
+_SHA256: Final = r"^[0-9a-f]{64}$"
+
+
+def _hash(value: object, handler: ValidatorFunctionWrapHandler) -> str:
+    try:
+        return str(handler(value))
+    except ValidationError:
+        # Without the value: a key in clear is the likeliest mistake.
+        raise ValueError(
+            "must be the SHA-256 of the secret, 64 digits in lower case: printf %s SECRET |"
+            " sha256sum"
+        ) from None
+
+
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 Weight = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,5})(\.[0-9]{1,6})?$")]
 """A decimal string with at most six decimals, so that it is a whole number of micro units."""
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Field(pattern=_SHA256), WrapValidator(_hash)]
+"""Of a key or a token: `printf %s KEY | sha256sum`."""
 Time = Annotated[datetime, AfterValidator(_in_utc)]
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Positive = Annotated[int, Field(ge=1, le=10**15)]

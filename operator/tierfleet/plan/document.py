@@ -71,7 +71,7 @@ class Plan(Part):
         _unique("group", (group.name for group in self.groups))
         _unique("reservation", (reservation.uid for reservation in self.reservations))
         _unique("tenant", (tenant.name for tenant in self.tenants))
-        _unique("key", (key for tenant in self.tenants for key in tenant.keys))
+        _unique_keys(self.tenants)
         tiers = {tier.name for tier in self.tiers}
         for tenant in self.tenants:
             if tenant.tier not in tiers:
@@ -157,6 +157,18 @@ def _unique(kind: str, names: Iterable[str]) -> None:
         if name in seen:
             raise ValueError(f"{kind} {name!r} is listed twice; names must be unique")
         seen.add(name)
+
+
+def _unique_keys(tenants: Iterable[Tenant]) -> None:
+    owners: dict[str, str] = {}
+    for tenant in tenants:
+        for key in tenant.keys:
+            if key in owners:
+                raise ValueError(
+                    f"tenants {owners[key]!r} and {tenant.name!r} have one key; whoever sends it"
+                    " can be one of them only"
+                )
+            owners[key] = tenant.name
 
 
 def _not_a_tier(tiers: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ No key, no token, no hash of one, and no text of a prompt is in them.
 from datetime import UTC, datetime
 from typing import Any
 
-from tierfleet.plan import Plan, render
+from tierfleet.plan import Plan, render, warnings
 from tierfleet.sidecar.exchange import Exchange
 from tierfleet.sidecar.gate import Gate
 
@@ -30,6 +30,7 @@ def describe_plan(plan: Plan, group: str, since: float, last_error: str) -> dict
         "version": plan.version,
         "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds"),
         "lastError": last_error,
+        "warnings": warnings(plan),
         "group": group,
         "share": f"{share.numerator}/{share.denominator}",
         "maxSequences": plan.group(group).max_sequences,

@@ -22,7 +22,7 @@ from tierfleet.admission.core import Core
 from tierfleet.admission.interface import Admission
 from tierfleet.admission.supported import unsupported
 from tierfleet.admission.types import EngineLimits
-from tierfleet.plan import Plan, PlanError
+from tierfleet.plan import Plan, PlanError, warnings
 from tierfleet.sidecar import admin, overview
 from tierfleet.sidecar.client import ClientConnection
 from tierfleet.sidecar.config import Config
@@ -212,6 +212,11 @@ class Server:
 
     async def _drain(self, accept: float) -> bool:
         lifecycle = self._data.lifecycle
+        if lifecycle.serving:
+            log.info(
+                "Draining: no new requests, at most %g s for those that are here.",
+                self._config.drain_timeout,
+            )
         lifecycle.drain(
             time.monotonic(), accept_seconds=accept, timeout_seconds=self._config.drain_timeout
         )
@@ -292,6 +297,8 @@ class Server:
             "group": name,
         }
         log.info("Plan %s is in force.", plan.version)
+        for warning in warnings(plan):
+            log.warning("%s", warning)
 
     # For the admin port
 

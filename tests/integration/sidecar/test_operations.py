@@ -219,3 +219,24 @@ async def test_the_core_hears_what_the_engine_says_of_itself_while_there_is_work
         await until(lambda: gate.limits.kv_tokens == 1600)
         held.go.set()
         assert (await wire.answer()).status == 200
+
+
+async def test_a_plan_that_can_hardly_be_meant_is_told_in_the_log_and_the_plan_shown(
+    scripted: ScriptedEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    contract = {
+        "uid": "a", "name": "a", "tenants": ["nobody"], "declared": {"percent": 1}, "granted": 1,
+    }  # fmt: skip
+    async with Inside(scripted.port, reservations=[contract]) as inside:
+        (warning,) = json.loads((await inside.admin("/planz"))[1])["warnings"]
+    assert "'nobody'" in warning
+    assert warning in caplog.text
+
+
+async def test_a_drain_that_is_asked_for_is_in_the_log(
+    inside: Inside, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    await inside.admin("/drain", **HOOK)
+    await inside.admin("/drain", **HOOK)
+    assert caplog.text.count("Draining: no new requests") == 1

@@ -30,6 +30,37 @@ def test_a_plan_that_is_good_is_printed_with_its_version(tmp_path: Path) -> None
     assert len(yaml.safe_load(out)["version"]) == 16
 
 
+def test_what_can_hardly_be_meant_is_a_warning_and_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    contract = "{uid: a, name: a, tenants: [nobody], declared: {percent: 1}, granted: 1}"
+    path.write_text(f"{PLAN}reservations: [{contract}]\n")
+    code, out, err = check(path)
+    assert code == 0
+    assert "nobody" in out
+    assert "Warning: Reservation 'a' is for tenant 'nobody'" in err
+
+
+def test_a_key_in_clear_is_not_repeated_and_what_to_write_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(f"{PLAN}tenants: [{{name: acme, tier: retail, keys: [sk-in-the-clear]}}]\n")
+    code, _, err = check(path)
+    assert code == 2
+    assert "tenants.0.keys.0: must be the SHA-256 of the secret" in err
+    assert "printf %s SECRET | sha256sum" in err
+    assert "sk-in-the-clear" not in err
+
+
+def test_two_tenants_with_one_key_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    key = sha256_hex("key")
+    tenants = ", ".join(f"{{name: {name}, tier: retail, keys: [{key}]}}" for name in ("a", "b"))
+    path.write_text(f"{PLAN}tenants: [{tenants}]\n")
+    code, _, err = check(path)
+    assert code == 2
+    assert "tenants 'a' and 'b' have one key" in err
+    assert key not in err
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
