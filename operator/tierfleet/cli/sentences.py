@@ -27,4 +27,5 @@ def not_installed(error: ImportError, extra: str) -> typer.Exit:
     return failure(
         f"This needs {error.name}, which is not installed."
         f" Install it with: pip install 'tierfleet[{extra}]'"
+        f" (in a checkout: pip install '.[{extra}]')"
     )

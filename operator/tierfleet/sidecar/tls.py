@@ -53,6 +53,11 @@ class Tls:
                 log.info("The certificate has changed and is in use.")
 
     def _load(self) -> None:
+        for path in (self._certificate, self._key):
+            try:
+                path.open("rb").close()
+            except OSError as error:
+                raise TlsError(f"{path} cannot be read: {error.strerror}.") from None
         # First into one that nobody uses: a pair that does not fit must not spoil the other.
         for context in (_context(), self.context):
             try:

@@ -72,6 +72,10 @@ def from_environment(config: Config) -> "Tracing | None":
         raise TracingError(
             f"{name} is {protocol!r}; spans go by http/protobuf only, to port 4318 as a rule."
         )
+    for name in ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+        endpoint = os.environ.get(name, "")
+        if endpoint and not endpoint.startswith(("http://", "https://")):
+            raise TracingError(f"{name} is {endpoint!r}; it must be a URL, http://HOST:4318.")
     try:
         return Tracing(config)
     except ValueError as error:

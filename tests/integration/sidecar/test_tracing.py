@@ -370,6 +370,7 @@ async def test_without_tracing_the_engine_gets_the_callers_context_as_it_is(
     [
         ("OTEL_TRACES_EXPORTER", "console", "it must be otlp or none"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf only"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "it must be a URL"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096", "less than or equal to max_queue_size"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "some", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE is 'some'"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "OTEL_BSP_MAX_QUEUE_SIZE is '0'; it must be a whole"),
