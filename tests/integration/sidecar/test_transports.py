@@ -142,6 +142,17 @@ def test_a_key_that_does_not_fit_is_named(plan: Path, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_certificate_that_is_not_there_is_named_alone(plan: Path, tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    files.certificate.unlink()
+    done = run(
+        "sidecar", "--plan", str(plan), "--group", "h100", "--upstream", "http://127.0.0.1:1",
+        "--tls-certificate", str(files.certificate), "--tls-key", str(files.key),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == f"{files.certificate} cannot be read: No such file or directory.\n"
+
+
 async def test_an_engine_behind_a_unix_socket_is_served_from(plan: Path, tmp_path: Path) -> None:
     answer = b'{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}'
 
