@@ -44,9 +44,23 @@ def engine(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
     ] = 8000,
+    aliases: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            help="More names to serve it under, as vLLM takes them after --served-model-name.",
+        ),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Name to serve the model under. Default: the preset's.")
     ] = None,
+    served_model_name: Annotated[
+        str | None, typer.Option(help="The same; it wins over --model, as it does in vLLM.")
+    ] = None,
+    tensor_parallel_size: Annotated[
+        int,
+        typer.Option(min=1, hidden=True, help="Taken and left unused: the preset's is measured."),
+    ] = 1,
     max_num_seqs: Annotated[
         int | None, typer.Option(help="Seats: sequences that run at once. Default: the preset's.")
     ] = None,
@@ -101,7 +115,8 @@ def engine(
         from tierfleet.engine.server import ServerConfig, serve  # noqa: PLC0415
     except ImportError as error:
         raise sentences.not_installed(error, "simulator") from None
-    served = model or chosen.model
+    del tensor_parallel_size
+    served = served_model_name or model or chosen.model
 
     def announce(host: str, port: int) -> None:
         where = Listener(host, port)
@@ -114,6 +129,7 @@ def engine(
                 ServerConfig(
                     config,
                     served,
+                    tuple(aliases or ()),
                     host,
                     port,
                     speed,

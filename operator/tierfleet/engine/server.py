@@ -41,6 +41,8 @@ class ServerConfig:
 
     engine: EngineConfig
     model: str
+    # More names of the model, all of which requests may use.
+    aliases: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     port: int = 8000
     speed: float = 1.0
@@ -61,6 +63,7 @@ class EngineServer:
         self._config = config
         self._limits = Limits(
             model=config.model,
+            aliases=config.aliases,
             max_model_len=config.engine.max_model_len,
         )
         self._prefixes = (
@@ -108,7 +111,11 @@ class EngineServer:
 
     async def _models(self, _request: web.Request) -> web.Response:
         return _json(
-            completions.models(self._config.model, self._started, self._limits.max_model_len)
+            completions.models(
+                (self._config.model, *self._config.aliases),
+                self._started,
+                self._limits.max_model_len,
+            )
         )
 
     async def _health(self, _request: web.Request) -> web.Response:

@@ -272,6 +272,20 @@ async def test_models_health_and_version_answer() -> None:
             assert (await answer.json())["version"]
 
 
+async def test_it_starts_with_the_arguments_that_a_pool_gives_vllm() -> None:
+    arguments = ["--model", "some/source", "--served-model-name", "demo", "small", "default"]
+    arguments += ["--host", "127.0.0.1", "--max-num-seqs", "4", "--scheduling-policy", "priority"]
+    arguments += ["--tensor-parallel-size", "4", "--preset", "cpu-tiny"]
+    async with running(*arguments) as engine:
+        async with engine.http.get(engine.url + "/v1/models") as answer:
+            served = [model["id"] for model in (await answer.json())["data"]]
+        assert served == ["demo", "small", "default"]
+        for name in served:
+            status, answer = await engine.chat(model=name, max_tokens=1)
+            assert (status, answer["model"]) == (200, "demo")
+        assert (await engine.chat(model="some/source"))[0] == 404
+
+
 async def test_sigterm_lets_a_running_stream_finish_and_takes_no_new_one() -> None:
     async with running("--preset", "h100", "--shutdown-timeout", "60") as engine:
         async with engine.streaming(max_tokens=100, ignore_eos=True) as answer:

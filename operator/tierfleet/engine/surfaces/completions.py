@@ -5,6 +5,7 @@ words of `text` need no escaping.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from tierfleet.engine.surfaces.job import Job, RequestError
@@ -184,21 +185,22 @@ def error(problem: RequestError) -> bytes:
     ).encode()
 
 
-def models(model: str, created: int, max_model_len: int) -> bytes:
-    """The one model that is served."""
+def models(names: Sequence[str], created: int, max_model_len: int) -> bytes:
+    """The one model that is served, under each of its names; the first is its own."""
     return _compact(
         {
             "object": "list",
             "data": [
                 {
-                    "id": model,
+                    "id": name,
                     "object": "model",
                     "created": created,
                     "owned_by": "tierfleet",
-                    "root": model,
+                    "root": names[0],
                     "parent": None,
                     "max_model_len": max_model_len,
                 }
+                for name in names
             ],
         }
     ).encode()

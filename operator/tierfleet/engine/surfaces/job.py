@@ -101,10 +101,17 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request is checked against."""
+    """What a request is checked against.
+
+    Attributes:
+        model: the name of the one model that is served.
+        max_model_len: longest context in tokens.
+        aliases: more names of that model.
+    """
 
     model: str
     max_model_len: int
+    aliases: tuple[str, ...] = ()
 
 
 _R = TypeVar("_R", bound=BaseModel)
@@ -145,7 +152,7 @@ def job(
     Raises:
         RequestError: it cannot be served, with the reason.
     """
-    if request.model is not None and request.model != limits.model:
+    if request.model is not None and request.model not in (limits.model, *limits.aliases):
         raise RequestError(
             f"There is no model {request.model!r} here; this engine serves {limits.model!r}.",
             "model",
