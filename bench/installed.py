@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from bench import debian
-from bench.commands import run
+from e2e import debian
+from e2e.programs import run
 
 ROOT: Final = Path(__file__).parents[1]
 _BUILD: Final = ROOT / "build" / "bench-installed"

@@ -16,7 +16,7 @@ import yaml
 from rich.console import Console
 
 from e2e import toolchain
-from e2e.controlplane import ControlPlane, launch
+from e2e.controlplane import ControlPlane, Reach, launch
 from e2e.guard import Claim, claim, tear_down
 from e2e.kubeconfig import refuse_foreign, write_marked
 from e2e.ports import Ports
@@ -112,7 +112,7 @@ class Cluster:
         self.kubectl("create", "--filename=-", stdin="\n---\n".join(map(_as_yaml, nodes)))
         names = {node["metadata"]["name"] for node in nodes}
         wait_until(
-            lambda: names <= self._schedulable_nodes(),
+            lambda: names <= self.schedulable_nodes(),
             timeout=NODE_READY_SECONDS,
             why=f"nodes {', '.join(sorted(names))} to be ready",
         )
@@ -156,7 +156,8 @@ class Cluster:
         else:
             tear_down(self.workdir)
 
-    def _schedulable_nodes(self) -> set[str]:
+    def schedulable_nodes(self) -> set[str]:
+        """Names of the nodes that the node controller has found ready."""
         # Every node is born with this taint and loses it a little after it has become ready.
         return {
             node["metadata"]["name"]
@@ -165,12 +166,18 @@ class Cluster:
         }
 
 
-def start(name: str, *, standing: Path | None = None, console: Console | None = None) -> Cluster:
+def start(
+    name: str,
+    *,
+    standing: Path | None = None,
+    console: Console | None = None,
+    reach: Reach | None = None,
+) -> Cluster:
     """Start a cluster, building its programs first if need be, and return it once all of it works.
 
     With `standing`, that folder is used, whatever was in it is removed first, and the cluster
     lives until `stop()`, beyond the end of this process. Otherwise it has a folder of its own and
-    is removed at the end of this process at the latest.
+    is removed at the end of this process at the latest. With `reach`, a real node can join it.
 
     Raises:
         PartDownError: a part does not come up. Nothing is left then.
@@ -185,10 +192,14 @@ def start(name: str, *, standing: Path | None = None, console: Console | None = 
         tear_down(workdir)
         workdir.mkdir(parents=True, mode=0o700)
     try:
-        control_plane = launch(name, workdir, tools)
+        control_plane = launch(name, workdir, tools, reach)
         cluster = _cluster(control_plane, claimed)
         write_marked(control_plane.kubeconfig, cluster.kubeconfig, name)
-        record = {"name": name, "ports": asdict(control_plane.ports)}
+        record = {
+            "name": name,
+            "ports": asdict(control_plane.ports),
+            "reach": asdict(reach) if reach else None,
+        }
         (workdir / RECORD).write_text(json.dumps(record))
     except BaseException:
         if claimed is not None:
@@ -206,7 +217,8 @@ def attach(workdir: Path) -> Cluster | None:
     except FileNotFoundError:
         return None
     ports = Ports(**record["ports"])
-    return _cluster(ControlPlane(record["name"], workdir, toolchain.ensure(), ports), None)
+    reach = Reach(**record["reach"]) if record.get("reach") else None
+    return _cluster(ControlPlane(record["name"], workdir, toolchain.ensure(), ports, reach), None)
 
 
 def _cluster(control_plane: ControlPlane, claimed: Claim | None) -> Cluster:

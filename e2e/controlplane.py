@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +27,53 @@ HERE = Path(__file__).resolve().parent
 READY_SECONDS = 120.0
 ATTEMPTS = 3
 
-POD_NETWORK = "198.18.0.1/15"
+POD_NETWORK, NODE_ADDRESS = "198.18.0.1/16", "198.19.0.1"
 """The benchmarking range of RFC 2544: addresses that nobody owns, for pods that nobody reaches."""
-
-NODE_ADDRESS = "198.51.100.1"
-"""From a documentation range of RFC 5737, for the same reason."""
 
 LEASE_SECONDS = 200
 
 
 @dataclass(frozen=True)
+class Reach:
+    """Where a control plane is reached from beyond loopback, by a real node and its pods.
+
+    Attributes:
+        address: of this machine, for them.
+        services: the range of Services; its first address is the API server's.
+    """
+
+    address: str
+    services: str
+
+    @property
+    def names(self) -> list[str]:
+        """What the API server's certificate is to name beside loopback."""
+        return [self.address, str(IPv4Network(self.services)[1])]
+
+    def patches(self) -> list[dict[str, Any]]:
+        """What the API server is told of it."""
+        told = {
+            "bind-address": "0.0.0.0",  # noqa: S104 - whoever comes has to show a certificate
+            "advertise-address": self.address,
+            "service-cluster-ip-range": self.services,
+            "kubelet-preferred-address-types": "InternalIP",
+        }
+        return [_extra("kube-apiserver", key, value) for key, value in told.items()]
+
+
+@dataclass(frozen=True)
 class ControlPlane:
-    """The parts of one cluster: where their files are and where they listen."""
+    """The parts of one cluster: where their files are and where they listen.
+
+    Attributes:
+        reach: None if nothing but this machine's own processes is to reach it.
+    """
 
     name: str
     workdir: Path
     tools: Toolchain
     ports: Ports
+    reach: Reach | None = None
 
     @property
     def folder(self) -> Path:
@@ -53,6 +84,11 @@ class ControlPlane:
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig as kwokctl wrote it."""
         return self.folder / "kubeconfig.yaml"
+
+    @property
+    def pki(self) -> Path:
+        """The folder of the cluster's authority: `ca.crt` and `ca.key`."""
+        return self.folder / "pki"
 
     @property
     def audit_log(self) -> Path:
@@ -175,6 +211,7 @@ class ControlPlane:
                 "disable": ["kwok-controller"],
                 "disableQPSLimits": True,
                 "kubeAuditPolicy": str(HERE / "audit-policy.yaml"),
+                "kubeApiserverCertSANs": self.reach.names if self.reach else [],
                 **programs,
                 **ports,
             },
@@ -183,6 +220,7 @@ class ControlPlane:
                 _extra("etcd", "unsafe-no-fsync", "true"),
                 # One file: a rotated one would hide requests from whoever counts them.
                 _extra("kube-apiserver", "audit-log-maxsize", "100000"),
+                *(self.reach.patches() if self.reach else ()),
             ],
         }
 
@@ -208,13 +246,20 @@ class ControlPlane:
         return kind(f"{part} of cluster {self.name!r} {what}. The end of its log:\n{log}")
 
 
-def launch(name: str, workdir: Path, tools: Toolchain, *, attempts: int = ATTEMPTS) -> ControlPlane:
+def launch(
+    name: str,
+    workdir: Path,
+    tools: Toolchain,
+    reach: Reach | None = None,
+    *,
+    attempts: int = ATTEMPTS,
+) -> ControlPlane:
     """Start a control plane in `workdir` on free ports and return it once every part answers.
 
     Raises:
         PartDownError: one does not come up. What has been started is left for the caller.
     """
-    control_plane = ControlPlane(name, workdir, tools, Ports.free())
+    control_plane = ControlPlane(name, workdir, tools, Ports.free(), reach)
     try:
         control_plane.start()
     except PortTakenError:
@@ -222,7 +267,7 @@ def launch(name: str, workdir: Path, tools: Toolchain, *, attempts: int = ATTEMP
             raise
         kill_all(workdir)
         shutil.rmtree(control_plane.folder)
-        return launch(name, workdir, tools, attempts=attempts - 1)
+        return launch(name, workdir, tools, reach, attempts=attempts - 1)
     return control_plane
 
 
@@ -232,4 +277,4 @@ def _camel(snake: str) -> str:
 
 
 def _extra(part: str, key: str, value: str) -> dict[str, Any]:
-    return {"name": part, "extraArgs": [{"key": key, "value": value}]}
+    return {"name": part, "extraArgs": [{"key": key, "value": value, "override": True}]}

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from e2e import cgroups
 from e2e.paths import REPOSITORY
 from e2e.processes import kill_all
 
@@ -84,8 +85,9 @@ def sweep(base: Path) -> None:
 
 
 def tear_down(workdir: Path) -> None:
-    """Kill the processes that are marked for `workdir`, then remove it."""
+    """Kill the processes that are marked for `workdir`, then remove it and its cgroup."""
     kill_all(workdir)
+    cgroups.remove(workdir)
     if workdir.exists():
         shutil.rmtree(workdir)
 

@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import installed
-from bench.commands import run
 from bench.machine import LOAD_CORE, SERVER_CORE, Pinned
 from bench.proxy import nginx, plan, servers, wrk
+from e2e.programs import run
 
 _ORIGIN, _PORT = 7090, 7190
 _SECONDS: Final = 6

@@ -64,8 +64,9 @@ class Module:
     def key(self) -> str:
         """A short hash over everything that decides what the built programs do."""
         digest = hashlib.sha256()
-        for name in ("go.mod", "go.sum"):
-            digest.update((self.folder / name).read_bytes())
+        for source in ("go.mod", "go.sum", "*/main.go"):
+            for file in sorted(self.folder.glob(source)):
+                digest.update(file.read_bytes())
         settings = (self.programs, BUILD_FLAGS, self.linker_flags)
         digest.update(repr((settings, platform.system(), platform.machine())).encode())
         return digest.hexdigest()[:16]
@@ -77,13 +78,20 @@ class Module:
         return found[1]
 
 
+KUBERNETES = (
+    *("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"),
+    *("kubelet", "kube-proxy"),
+)
+OURS = ("pause", "gpu")
+"""Programs of a real node that have their source beside `go.mod`."""
+
 MODULES = (
     Module(
         name="kubernetes",
         versioned_by="k8s.io/kubernetes",
         programs={
-            name: f"k8s.io/kubernetes/cmd/{name}"
-            for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+            **{name: f"k8s.io/kubernetes/cmd/{name}" for name in KUBERNETES},
+            **{name: f"./{name}" for name in OURS},
         },
         stamps={
             "k8s.io/component-base/version.gitVersion": "{version}",

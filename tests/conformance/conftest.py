@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import debian
+from e2e import debian
 from tests.conformance.origin import Origin
 from tests.integration.sidecar.processes import SidecarProcess
 from tests.unit.sidecar.plans import document

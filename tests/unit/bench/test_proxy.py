@@ -7,9 +7,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench import debian
 from bench.proxy import __main__ as command
 from bench.proxy import picture, plan, profile, servers
+from e2e import debian
 from tierfleet.plan import parse
 
 

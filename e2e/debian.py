@@ -1,14 +1,14 @@
-"""Programs of Debian's that are compared with, installed where they are missing."""
+"""Programs of Debian's, installed where they are missing. It must not know what they are for."""
 
 import os
 import shutil
 from collections.abc import Mapping
 
-from bench.commands import run
+from e2e.programs import find, run
 
 
 def install(packages: Mapping[str, str]) -> None:
-    """Install what is not on PATH; without starting any service.
+    """Install what is not here; without starting any service.
 
     Args:
         packages: Debian's, by the program that is wanted.
@@ -16,7 +16,7 @@ def install(packages: Mapping[str, str]) -> None:
     Raises:
         RuntimeError: something is missing and cannot be installed here.
     """
-    missing = [program for program in packages if shutil.which(program) is None]
+    missing = [program for program in packages if find(program) is None]
     if not missing:
         return
     wanted = [packages[program] for program in missing]
@@ -26,5 +26,5 @@ def install(packages: Mapping[str, str]) -> None:
         )
     # At run level 1 no service is started by its installation (invoke-rc.d(8)).
     environment = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for command in (["update"], ["install", "-y", *wanted]):
-        run(["apt-get", "-qq", *command], environment)
+    for command in (["update"], ["install", "-y", "--no-install-recommends", *wanted]):
+        run(["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *command], environment)
