@@ -112,4 +112,10 @@ MODULES = (
         programs={name: f"sigs.k8s.io/kwok/cmd/{name}" for name in ("kwok", "kwokctl")},
         stamps={},
     ),
+    Module(
+        name="helm",
+        versioned_by="helm.sh/helm/v4",
+        programs={"helm": "helm.sh/helm/v4/cmd/helm"},
+        stamps={"helm.sh/helm/v4/internal/version.version": "{version}"},
+    ),
 )

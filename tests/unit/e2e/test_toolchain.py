@@ -28,6 +28,7 @@ def test_the_pinned_versions_are_read_from_the_modules() -> None:
         "kubernetes": "v1",
         "etcd": "v3",
         "kwok": "v0",
+        "helm": "v4",
     }
 
 
