@@ -52,12 +52,35 @@ def gpu_node(
     zone: str = "zone-a",
 ) -> dict[str, Any]:
     """Return a Node object with `devices` GPUs of `product` and `memory_mib` MiB each."""
+    return _node(
+        name,
+        instance_type,
+        zone,
+        labels={
+            "nvidia.com/gpu.count": str(devices),
+            "nvidia.com/gpu.family": family,
+            "nvidia.com/gpu.memory": str(memory_mib),
+            "nvidia.com/gpu.present": "true",
+            "nvidia.com/gpu.product": product,
+        },
+        devices={GPU: str(devices)},
+    ) | {"spec": {"taints": [{"key": GPU, "value": "present", "effect": "NoSchedule"}]}}
+
+
+def plain(name: str, *, zone: str = "zone-a") -> dict[str, Any]:
+    """Return a node without devices, for what is no engine."""
+    return _node(name, "general", zone, labels={}, devices={})
+
+
+def _node(
+    name: str, instance_type: str, zone: str, labels: dict[str, str], devices: dict[str, str]
+) -> dict[str, Any]:
     resources = {
         "cpu": "192",
         "memory": "2Ti",
         "ephemeral-storage": "28Ti",
         "pods": "110",
-        GPU: str(devices),
+        **devices,
     }
     key, value = FAKE_NODE
     return {
@@ -73,13 +96,8 @@ def gpu_node(
                 "node.kubernetes.io/instance-type": instance_type,
                 "topology.kubernetes.io/region": "region-1",
                 "topology.kubernetes.io/zone": zone,
-                "nvidia.com/gpu.count": str(devices),
-                "nvidia.com/gpu.family": family,
-                "nvidia.com/gpu.memory": str(memory_mib),
-                "nvidia.com/gpu.present": "true",
-                "nvidia.com/gpu.product": product,
+                **labels,
             },
         },
-        "spec": {"taints": [{"key": GPU, "value": "present", "effect": "NoSchedule"}]},
         "status": {"capacity": resources, "allocatable": resources},
     }

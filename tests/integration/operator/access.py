@@ -7,9 +7,10 @@ import yaml
 from tests.integration.operator.world import World
 
 
-def kubeconfig(path: Path, server: str, **user: str) -> Path:
-    """Write a kubeconfig for that server and user, and return where."""
+def kubeconfig(path: Path, server: str, *, namespace: str = "default", **user: str) -> Path:
+    """Write a kubeconfig for that server and user, with that namespace; return where."""
     cluster = {"server": server, "insecure-skip-tls-verify": True}
+    context = {"cluster": "c", "user": "u", "namespace": namespace}
     path.write_text(
         yaml.safe_dump(
             {
@@ -17,7 +18,7 @@ def kubeconfig(path: Path, server: str, **user: str) -> Path:
                 "kind": "Config",
                 "clusters": [{"name": "c", "cluster": cluster}],
                 "users": [{"name": "u", "user": user}],
-                "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+                "contexts": [{"name": "x", "context": context}],
                 "current-context": "x",
             }
         )

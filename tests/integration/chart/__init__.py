@@ -1,0 +1,1 @@
+"""A package, so that the cluster of these tests ends with the last of them."""
