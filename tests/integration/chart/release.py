@@ -50,14 +50,13 @@ class Release:
         """What the person who installed it was told."""
         return self._run("get", "notes", self.name)
 
+    def manifest(self) -> str:
+        """All that the release consists of, as it was sent to the cluster."""
+        return self._run("get", "manifest", self.name)
+
     def objects(self) -> list[Document]:
         """What the cluster has of all that the release consists of."""
-        listed = self.cluster.kubectl(
-            *("get", "--filename=-", "--output=json", "--show-managed-fields"),
-            stdin=self._run("get", "manifest", self.name),
-        )
-        items: list[Document] = json.loads(listed.stdout)["items"]
-        return items
+        return existing(self.cluster, self.manifest())
 
     def find(self, kind: str, suffix: str = "") -> Document:
         """The one object of that kind whose name ends so."""
@@ -83,6 +82,15 @@ class Release:
 
     def _run(self, *args: str) -> str:
         return self.helm.run(*args, "--namespace", self.namespace).stdout
+
+
+def existing(cluster: Cluster, manifest: str) -> list[Document]:
+    """Those objects of the manifest that are there, as they are."""
+    found = cluster.kubectl(
+        *("get", "--filename=-", "--ignore-not-found", "--output=json"), stdin=manifest
+    ).stdout
+    items: list[Document] = json.loads(found)["items"] if found else []
+    return items
 
 
 def documents(text: str) -> list[Document]:
