@@ -93,20 +93,36 @@ demo: tools ## Show the main job done: retail floods, enterprise keeps its promi
 demo-down: $(INSTALLED) ## Remove what the demo has left to look at
 	@$(RUN) e2e.demo down
 
+# NODE=real: a node that runs containers. Needs root and Debian's packages, which it installs.
+NODE ?= fake
+
 .PHONY: cluster
 cluster: tools ## Start a cluster with H100 and B200 nodes that stays, and say how to use it
-	@$(RUN) e2e.standing up
+	@$(RUN) e2e.standing up-$(NODE)
 
 .PHONY: cluster-down
 cluster-down: $(INSTALLED) ## Remove that cluster
 	@$(RUN) e2e.standing down
 
+.PHONY: images
+images: $(INSTALLED) ## Build the images of operator, sidecar and engine (docker, podman or buildah)
+	@$(RUN) e2e.images
+
+.PHONY: e2e
+e2e: tools ## Run the scenarios on a real node: flood, scaling, drains, crashes, key rotation (15 minutes)
+	$(RUN) pytest e2e/scenarios
+
 .PHONY: generate
 generate: $(INSTALLED) ## Write what is generated from the models: crds/ and docs/api.md
 	$(RUN) tierfleet.api.generate
 
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+AS_LOCKED := --constraint requirements-dev.lock
+
 .PHONY: lock
-lock: ## Resolve the dependencies anew into requirements-dev.lock (needs uv)
+lock: ## Resolve the dependencies anew into requirements-dev.lock and images/ (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-annotate --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) --upgrade --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) $(AS_LOCKED) --extra operator --output-file images/operator.lock pyproject.toml
+	$(COMPILE) $(AS_LOCKED) --extra sidecar --extra tracing --output-file images/sidecar.lock pyproject.toml
+	$(COMPILE) $(AS_LOCKED) --extra simulator --output-file images/engine.lock pyproject.toml

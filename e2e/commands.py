@@ -20,6 +20,7 @@ EXPECTED = (
     FileNotFoundError,
     GoMissingError,
     PartDownError,
+    RuntimeError,  # a program that was run to its end, with what it said
     subprocess.CalledProcessError,
 )
 """Errors whose message says all there is to say: no stack trace."""

@@ -8,6 +8,7 @@ kwok is started here, for annotated nodes only. It must not know what the cluste
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from e2e.nodes import FAKE_NODE
 from e2e.ports import Ports
 from e2e.processes import kill_all, lives, marked_environment
 from e2e.toolchain import Toolchain
+from e2e.wait import wait_until
 
 HERE = Path(__file__).resolve().parent
 
@@ -123,6 +125,25 @@ class ControlPlane:
         for part in self._silent():
             raise self._down(part, "does not answer")
 
+    def restart(self, part: str) -> None:
+        """Kill a part, for example `kube-apiserver`, and start it again as it was.
+
+        Raises:
+            PartDownError: it does not answer again.
+        """
+        file = self.folder / "pids" / f"{part}.pid"
+        process = Path(f"/proc/{file.read_text().strip()}")
+        command = (process / "cmdline").read_bytes().decode().split("\0")[:-1]
+        os.kill(int(process.name), signal.SIGKILL)
+        wait_until(
+            lambda: not lives(int(process.name)), timeout=READY_SECONDS, why=f"{part} to end"
+        )
+        self._spawn(part, command)
+        wait_until(
+            lambda: part not in self._silent(), timeout=READY_SECONDS, why=f"{part} to answer"
+        )
+        self.check()
+
     def _start_kubernetes(self) -> None:
         self.workdir.joinpath("kwokctl.yaml").write_text(json.dumps(self._kwokctl_configuration()))
         said = self.workdir / "kwokctl.log"
@@ -154,19 +175,25 @@ class ControlPlane:
 
     def _start_kwok(self) -> None:
         configs = [f"--config={stage}" for stage in sorted((HERE / "stages").glob("*.yaml"))]
-        with (self.folder / "logs" / "kwok.log").open("wb") as log:
-            kwok = subprocess.Popen(
-                [
-                    str(self.tools["kwok"]),
-                    f"--kubeconfig={self.kubeconfig}",
-                    f"--server-address=127.0.0.1:{self.ports.kwok}",
-                    "--manage-all-nodes=false",
-                    f"--manage-nodes-with-annotation-selector={'='.join(FAKE_NODE)}",
-                    f"--node-lease-duration-seconds={LEASE_SECONDS}",
-                    f"--cidr={POD_NETWORK}",
-                    f"--node-ip={NODE_ADDRESS}",
-                    *configs,
-                ],
+        self._spawn(
+            "kwok",
+            [
+                str(self.tools["kwok"]),
+                f"--kubeconfig={self.kubeconfig}",
+                f"--server-address=127.0.0.1:{self.ports.kwok}",
+                "--manage-all-nodes=false",
+                f"--manage-nodes-with-annotation-selector={'='.join(FAKE_NODE)}",
+                f"--node-lease-duration-seconds={LEASE_SECONDS}",
+                f"--cidr={POD_NETWORK}",
+                f"--node-ip={NODE_ADDRESS}",
+                *configs,
+            ],
+        )
+
+    def _spawn(self, part: str, command: list[str]) -> None:
+        with (self.folder / "logs" / f"{part}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
                 cwd=self.folder,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -174,9 +201,9 @@ class ControlPlane:
                 stderr=log,
                 start_new_session=True,
             )
-        (self.folder / "pids" / "kwok.pid").write_text(str(kwok.pid))
+        (self.folder / "pids" / f"{part}.pid").write_text(str(process.pid))
         # It lives as long as the cluster, not as long as this object.
-        kwok.returncode = 0
+        process.returncode = 0
 
     def _environment(self) -> dict[str, str]:
         # kwokctl takes the first kubectl on PATH, whatever it is told.

@@ -1,13 +1,15 @@
 """A cluster that stays: `make cluster` and `make cluster-down`.
 
-`python -m e2e.standing up` starts it or says that it runs, `… down` removes all of it. It must not
-know what people do with it.
+`python -m e2e.standing up-fake` starts one whose nodes run nothing, `up-real` one whose node runs
+containers; either says so if one runs already. `down` removes all of it. It must not know what
+people do with it.
 """
 
 import fcntl
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +20,7 @@ from e2e.commands import run
 from e2e.guard import tear_down
 from e2e.health import PartDownError
 from e2e.paths import state_folder
+from e2e.realcluster import start_real
 
 NAME = "tierfleet"
 FLEET = (
@@ -27,50 +30,86 @@ FLEET = (
     nodes.b200("b200-1", zone="zone-b"),
 )
 
-NEXT_STEPS = """\
+LOOK_AROUND = """\
 kubeconfig: {kubeconfig}
 
 The kinds of tierfleet.dev are installed. The operator is yours to start.
 
 Look around:
   export KUBECONFIG={kubeconfig}
-  export PATH={tools}:{scripts}:$PATH
+  export PATH={path}:$PATH
   kubectl get nodes -L nvidia.com/gpu.product,nvidia.com/gpu.count
-
+"""
+RUN_A_FLEET = """\
 Run a fleet:
   kubectl apply -f examples/
   tierfleet operator --namespace inference       # in a second terminal; Ctrl-C ends it
   kubectl get tpool,tpol,capres --namespace inference
+"""
+RUN_A_REAL_FLEET = """\
+Run a fleet, the operator and a simulated engine in its pods:
+  kubectl create namespace inference
+  helm install tierfleet charts/tierfleet --namespace inference \\
+    --set crds.install=false --set image.tag={version} --wait
+  kubectl apply -f examples/10-tenants.yaml -f examples/simulated/
+  kubectl get tpool,pods --namespace inference
+"""
 
-Remove it: make cluster-down"""
 
-
-def up(console: Console) -> None:
-    """Start the standing cluster, or keep the one that runs; print how to use it.
+def up_fake(console: Console) -> None:
+    """Start the standing cluster with fake nodes, or keep the one that runs; say how to use it.
 
     Raises:
         PartDownError, KubectlError, BuildError, GoMissingError: it cannot be started. Nothing of
             it is left then.
     """
+
+    def begin() -> Cluster:
+        cluster = start(NAME, standing=_folder(), console=console)
+        try:
+            crds.install(cluster)
+            cluster.add_nodes(FLEET)
+        except BaseException:
+            cluster.stop()
+            raise
+        return cluster
+
+    _up(console, begin, RUN_A_FLEET)
+
+
+def up_real(console: Console) -> None:
+    """Start the standing cluster with a real node, or keep the one that runs; say how to use it.
+
+    Raises:
+        UnableError: this machine cannot run a real node; the message says why.
+        PartDownError, KubectlError, BuildError, GoMissingError, RuntimeError: it cannot be
+            started. Nothing of it is left then.
+    """
+    _up(
+        console,
+        lambda: start_real(NAME, standing=_folder(), console=console).cluster,
+        RUN_A_REAL_FLEET,
+    )
+
+
+def _up(console: Console, begin: Callable[[], Cluster], next_steps: str) -> None:
     with _alone():
         cluster = _sound(console)
         if cluster is None:
             console.print("Starting the cluster.")
-            cluster = start(NAME, standing=_folder(), console=console)
-            try:
-                crds.install(cluster)
-                cluster.add_nodes(FLEET)
-            except BaseException:
-                cluster.stop()
-                raise
+            cluster = begin()
         else:
             crds.install(cluster)
-            console.print("The cluster runs already.")
-    tools = cluster.tools["kubectl"].parent
-    text = NEXT_STEPS.format(
-        kubeconfig=cluster.kubeconfig, tools=tools, scripts=Path(sys.executable).parent
+            console.print("The cluster runs already; `make cluster-down` makes room for another.")
+    programs = {tool.parent for tool in cluster.tools.programs.values()}
+    path = ":".join(map(str, (*sorted(programs), Path(sys.executable).parent)))
+    text = "\n".join((LOOK_AROUND, next_steps, "Remove it: make cluster-down"))
+    console.print(
+        text.format(kubeconfig=cluster.kubeconfig, path=path, version=version("tierfleet")),
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
     )
-    console.print(text, highlight=False, soft_wrap=True)
 
 
 def down(console: Console) -> None:
@@ -108,4 +147,6 @@ def _alone() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(run("e2e.standing", {"up": up, "down": down}, sys.argv[1:]))
+    sys.exit(
+        run("e2e.standing", {"up-fake": up_fake, "up-real": up_real, "down": down}, sys.argv[1:])
+    )

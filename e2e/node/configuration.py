@@ -44,7 +44,6 @@ def programs(
             f"--hostname-override={node}",
             f"--node-ip={slot.node}",
             f"--node-labels={labels}",
-            f"--register-with-taints={GPU}=present:NoSchedule",
         ],
         "kube-proxy": [
             find["kube-proxy"],

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -62,13 +63,18 @@ def why_unable() -> str | None:
     return None
 
 
-def free_slot() -> Slot:
-    """A slice of addresses that nothing on this machine has a route to.
+def taken() -> list[IPv4Network]:
+    """The networks that this machine has routes to."""
+    return list(routes(Path("/proc/net/route").read_text()))
+
+
+def free_slot(taken: Iterable[IPv4Network]) -> Slot:
+    """A slice of addresses that none of these networks touches.
 
     Raises:
         UnableError: there is none; the message names what is in the way.
     """
-    taken = list(_routes(Path("/proc/net/route").read_text()))
+    taken = list(taken)
     for slot in slots():
         if not any(network.overlaps(route) for network in _networks(slot) for route in taken):
             return slot
@@ -82,12 +88,15 @@ def _networks(slot: Slot) -> Iterable[IPv4Network]:
     return (slot.link, slot.pods, slot.services)
 
 
-def _routes(table: str) -> Iterator[IPv4Network]:
-    """The networks of `/proc/net/route` but the default one; addresses there are reversed."""
+def routes(table: str) -> Iterator[IPv4Network]:
+    """The networks in the text of `/proc/net/route`, but the default one.
+
+    Addresses are in the machine's byte order there, see `fib_route_seq_show()` in Linux.
+    """
     for line in table.splitlines()[1:]:
         fields = line.split()
         destination, mask = (
-            IPv4Address(int.from_bytes(bytes.fromhex(fields[i]), "little")) for i in (1, 7)
+            IPv4Address(int.from_bytes(bytes.fromhex(fields[i]), sys.byteorder)) for i in (1, 7)
         )
         if int(mask):
             yield IPv4Network(f"{destination}/{mask}")

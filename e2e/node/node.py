@@ -47,9 +47,9 @@ class RealNode:
         for archive in archives:
             self._ctr("images", "import", str(archive))
 
-    def image(self, name: str) -> bool:
-        """Whether it has an image of that name."""
-        return bool(self._ctr("images", "list", "--quiet", f"name=={name}").strip())
+    def kill(self, container: str) -> None:
+        """Kill the first process of a container, by containerd's id of it."""
+        self._ctr("tasks", "kill", "--signal=SIGKILL", container)
 
     def pids(self, program: str) -> list[int]:
         """The process ids, as this machine counts, of the node's programs of that name."""

@@ -10,10 +10,7 @@ from e2e import crds
 from e2e.cluster import Cluster
 from e2e.helm import Helm, HelmError
 from e2e.wait import wait_until
-from tests.integration.chart import previous
-from tests.integration.chart.release import NAMESPACE, Document, Release, existing
-from tests.integration.operator.process import Operator
-from tests.integration.operator.world import (
+from e2e.world import (
     H100,
     PATIENCE_SECONDS,
     World,
@@ -22,6 +19,9 @@ from tests.integration.operator.world import (
     reservation,
     tenant,
 )
+from tests.integration.chart import previous
+from tests.integration.chart.release import NAMESPACE, Document, Release, existing
+from tests.integration.operator.process import Operator
 
 KINDS = "inferencepools,tierpolicies,capacityreservations"
 CRDS = [f"crd/{kind}.tierfleet.dev" for kind in KINDS.split(",")]

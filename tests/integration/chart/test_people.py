@@ -13,9 +13,9 @@ import yaml
 
 from e2e.cluster import Cluster
 from e2e.wait import wait_until
+from e2e.world import PATIENCE_SECONDS, reservation, tenant
 from tests.integration.chart.release import NAMESPACE, Document, Release
 from tests.integration.chart.rights import Right, rules_of, table
-from tests.integration.operator.world import PATIENCE_SECONDS, reservation, tenant
 
 WRITER = "writer"
 """Holds `edit` in the namespace, and so may write Secrets and CapacityReservations."""

@@ -9,10 +9,10 @@ from e2e.cluster import Cluster
 from e2e.helm import Helm
 from e2e.ports import free_ports
 from e2e.wait import wait_until
+from e2e.world import H100, PATIENCE_SECONDS, World, policy, pool, tenant
 from tests.integration.chart.release import NAMESPACE, Release
 from tests.integration.chart.rights import Right, rules_of_account, table
 from tests.integration.operator.process import running
-from tests.integration.operator.world import H100, PATIENCE_SECONDS, World, policy, pool, tenant
 from tierfleet.controllers import preflight
 
 NAMESPACES = {NAMESPACE, "fleet", "elsewhere"}

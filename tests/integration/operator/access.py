@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.integration.operator.world import World
+from e2e.world import World
 
 
 def kubeconfig(path: Path, server: str, *, namespace: str = "default", **user: str) -> Path:

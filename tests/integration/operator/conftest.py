@@ -4,8 +4,8 @@ import pytest
 
 from e2e import nodes
 from e2e.cluster import Cluster
+from e2e.world import World
 from tests.integration.operator.process import Operator, running
-from tests.integration.operator.world import World
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e.wait import wait_until
-from tests.integration.operator.world import PATIENCE_SECONDS, World
+from e2e.world import PATIENCE_SECONDS, World
 
 
 class Recorder:

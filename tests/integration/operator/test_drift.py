@@ -5,8 +5,7 @@ from collections import Counter
 from typing import Any
 
 from e2e.wait import wait_until
-from tests.integration.operator.process import Operator
-from tests.integration.operator.world import (
+from e2e.world import (
     H100,
     PATIENCE_SECONDS,
     World,
@@ -15,6 +14,7 @@ from tests.integration.operator.world import (
     reservation,
     tenant,
 )
+from tests.integration.operator.process import Operator
 
 DRIFT = "DriftRepaired"
 CHILDREN = "deployments,services,secrets,poddisruptionbudgets"

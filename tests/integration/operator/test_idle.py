@@ -7,8 +7,7 @@ import pytest
 
 from e2e.cluster import Cluster
 from e2e.wait import wait_until
-from tests.integration.operator.process import Operator, Request, running
-from tests.integration.operator.world import (
+from e2e.world import (
     PATIENCE_SECONDS,
     World,
     policy,
@@ -16,6 +15,7 @@ from tests.integration.operator.world import (
     reservation,
     tenant,
 )
+from tests.integration.operator.process import Operator, Request, running
 
 QUIET_SECONDS = 3.0
 

@@ -3,8 +3,7 @@
 import json
 
 from e2e.wait import wait_until
-from tests.integration.operator.process import Operator
-from tests.integration.operator.world import (
+from e2e.world import (
     B200,
     H100,
     PATIENCE_SECONDS,
@@ -13,6 +12,7 @@ from tests.integration.operator.world import (
     pool,
     tenant,
 )
+from tests.integration.operator.process import Operator
 
 EVERYTHING = "deployments,replicasets,pods,services,secrets,poddisruptionbudgets"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.operator.world import World
+from e2e.world import World
 from tests.unit.api.documents import changed, examples, full
 from tierfleet.api import InferencePool, TierPolicy
 from tierfleet.api.implemented import not_implemented

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from e2e.world import World
 from tests.integration.operator.access import kubeconfig, server_of
 from tests.integration.operator.process import PROGRAM
-from tests.integration.operator.world import World
 
 SECONDS = 60
 

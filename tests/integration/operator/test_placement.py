@@ -4,9 +4,7 @@ from pathlib import Path
 
 from e2e import nodes
 from e2e.wait import wait_until
-from tests.integration.operator.process import Operator
-from tests.integration.operator.recorder import recording
-from tests.integration.operator.world import (
+from e2e.world import (
     B200,
     H100,
     PATIENCE_SECONDS,
@@ -15,6 +13,8 @@ from tests.integration.operator.world import (
     pool,
     tenant,
 )
+from tests.integration.operator.process import Operator
+from tests.integration.operator.recorder import recording
 
 
 def test_a_pool_fills_what_it_prefers_and_goes_on_where_it_may(

@@ -1,8 +1,8 @@
 """What is in the way of a pool is told on the pool, in the words of who refuses it."""
 
 from e2e.wait import wait_until
+from e2e.world import PATIENCE_SECONDS, World, policy, pool
 from tests.integration.operator.process import Operator
-from tests.integration.operator.world import PATIENCE_SECONDS, World, policy, pool
 
 
 def test_a_child_that_the_api_server_refuses_is_told_on_the_pool(

@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from e2e.wait import wait_until
-from tests.integration.operator.process import Operator
-from tests.integration.operator.world import (
+from e2e.world import (
     H100,
     PATIENCE_SECONDS,
     World,
@@ -16,6 +15,7 @@ from tests.integration.operator.world import (
     reservation,
     tenant,
 )
+from tests.integration.operator.process import Operator
 
 
 def plan(world: World, pool: str) -> dict[str, Any]:

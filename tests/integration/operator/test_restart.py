@@ -7,8 +7,8 @@ from typing import Any
 
 from e2e.cluster import Cluster
 from e2e.wait import wait_until
+from e2e.world import H100, PATIENCE_SECONDS, World, policy, pool, tenant
 from tests.integration.operator.process import Operator, running
-from tests.integration.operator.world import H100, PATIENCE_SECONDS, World, policy, pool, tenant
 
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 NEW = {"image": "vllm/vllm-openai:v0.33.0"}

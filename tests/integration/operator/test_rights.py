@@ -5,9 +5,7 @@ from pathlib import Path
 
 from e2e.cluster import Cluster
 from e2e.wait import wait_until
-from tests.integration.operator.access import kubeconfig, server_of
-from tests.integration.operator.process import running
-from tests.integration.operator.world import (
+from e2e.world import (
     H100,
     PATIENCE_SECONDS,
     World,
@@ -16,6 +14,8 @@ from tests.integration.operator.world import (
     reservation,
     tenant,
 )
+from tests.integration.operator.access import kubeconfig, server_of
+from tests.integration.operator.process import running
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "operator.md"
 

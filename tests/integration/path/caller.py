@@ -9,7 +9,7 @@ import aiohttp
 from e2e.demo import replicas
 from e2e.demo.processes import Processes
 from e2e.demo.replicas import Replica
-from tests.integration.operator.world import World
+from e2e.world import World
 
 PATIENCE_SECONDS = 60.0
 

@@ -15,8 +15,7 @@ from e2e import nodes
 from e2e.cluster import Cluster
 from e2e.demo.replicas import Replica
 from e2e.fixtures import fresh_namespace
-from tests.integration.operator.process import running
-from tests.integration.operator.world import (
+from e2e.world import (
     H100,
     Document,
     World,
@@ -25,6 +24,7 @@ from tests.integration.operator.world import (
     reservation,
     tenant,
 )
+from tests.integration.operator.process import running
 from tests.integration.path.caller import PATIENCE_SECONDS, Caller, serving
 
 SEATS = 4

@@ -16,8 +16,8 @@ import pytest
 from e2e import nodes
 from e2e.cluster import Cluster
 from e2e.demo.replicas import Replica
+from e2e.world import H100, World, policy, pool, reservation, tenant
 from tests.integration.operator.process import Operator, running
-from tests.integration.operator.world import H100, World, policy, pool, reservation, tenant
 from tests.integration.path.caller import Caller, serving
 
 

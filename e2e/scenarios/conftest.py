@@ -1,0 +1,93 @@
+"""The cluster of the scenarios: a real node with the operator on it, installed from the chart."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from e2e import toolchain
+from e2e.helm import CHART, Helm
+from e2e.images import archives
+from e2e.images.build import tag
+from e2e.node import machine
+from e2e.node.machine import UnableError
+from e2e.realcluster import RealCluster, start_real
+from e2e.scenarios.accounts import Accounts
+from e2e.scenarios.fleet import Fleet, policy
+from e2e.world import World, tenant
+
+SYSTEM, NAMESPACE = "tierfleet-system", "inference"
+TENANTS = {"acme": "enterprise", "globex": "pro", "initech": "retail", "hooli": "retail"}
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Make programs and images before the first scenario, with their progress to be seen."""
+    if session.config.option.collectonly or not session.items:
+        return
+    capture: Any = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        console = Console(stderr=True)
+        try:
+            machine.prepare()
+            archives.ensure(toolchain.ensure(console), console)
+        except UnableError:
+            return  # the fixture skips, and says why
+        except RuntimeError as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+
+@pytest.fixture(scope="session")
+def real() -> Iterator[RealCluster]:
+    """A real cluster, with the operator in two replicas and nothing but its own RBAC."""
+    try:
+        started = start_real("e2e")
+    except UnableError as error:
+        pytest.skip(str(error))
+    try:
+        cluster = started.cluster
+        for namespace in (SYSTEM, NAMESPACE):
+            cluster.kubectl("create", "namespace", namespace)
+            # Enforced: a pod that breaks the standard does not come up.
+            enforced = "pod-security.kubernetes.io/enforce=restricted"
+            cluster.kubectl("label", "namespace", namespace, enforced)
+        repository, version = tag("operator").rsplit(":", 1)
+        Helm.of(cluster).run(
+            *("install", "tierfleet", str(CHART), f"--namespace={SYSTEM}"),
+            *(f"--set=watchNamespaces={{{NAMESPACE}}}", "--set=crds.install=false"),
+            *(f"--set=image.repository={repository}", f"--set=image.tag={version}"),
+            *("--wait", "--timeout=150s"),
+        )
+        yield started
+    finally:
+        started.cluster.stop()
+
+
+@pytest.fixture
+def fleet(real: RealCluster) -> Iterator[Fleet]:
+    """The namespace with a policy and four tenants; its pools are gone afterwards."""
+    real.cluster.check()
+    world = World(real.cluster, NAMESPACE)
+    world.apply(policy(), *(tenant(name, tier) for name, tier in TENANTS.items()))
+    made = Fleet(real, world)
+    yield made
+    world.kubectl("delete", "capres,tpool,tpol", "--all")
+    world.kubectl("delete", "secret", "--selector=tierfleet.dev/tenant")
+    made.remove()
+
+
+Follow = Callable[[str], Accounts]
+
+
+@pytest.fixture
+def accounts(fleet: Fleet, tmp_path: Path) -> Iterator[Follow]:
+    """Follows the logs of a pool from now on."""
+    with contextlib.ExitStack() as followed:
+
+        def follow(pool: str) -> Accounts:
+            one = Accounts(fleet.world.cluster, fleet.world.namespace, pool, tmp_path)
+            return followed.enter_context(one)
+
+        yield follow

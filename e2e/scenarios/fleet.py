@@ -1,0 +1,125 @@
+"""A fleet on the real node, in the words of the scenarios: policy, tenants, pools."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from e2e.images.build import tag
+from e2e.realcluster import RealCluster
+from e2e.scenarios.clients import Clients
+from e2e.wait import wait_until
+from e2e.world import Document, World
+
+START_SECONDS = 180.0
+MODEL = "llama-3.1-8b"
+SEATS = 8
+PORT = 8080
+
+TIERS: tuple[Mapping[str, Any], ...] = (
+    {"name": "enterprise", "priority": 100, "limits": {"requestsPerMinute": 10_000}},
+    {"name": "pro", "priority": 50},
+    {"name": "retail", "priority": 0, "queue": {"maxRequests": 200, "maxWaitMilliseconds": 60_000}},
+)
+
+
+def policy(**tiers: Mapping[str, Any]) -> Document:
+    """The policy of a scenario; by tier's name, what it says beside `TIERS`."""
+    return {
+        "apiVersion": "tierfleet.dev/v1alpha1",
+        "kind": "TierPolicy",
+        "metadata": {"name": "standard"},
+        "spec": {
+            "burndown": {"version": "2026-11", "input": "1", "cachedInput": "0.1", "output": "4"},
+            "tiers": [{**tier, **tiers.get(str(tier["name"]), {})} for tier in TIERS],
+        },
+    }
+
+
+def pool(
+    name: str, replicas: int, engine: Mapping[str, Any] | None = None, **spec: Any
+) -> Document:
+    """A pool of our images: a sidecar and a simulated engine a replica, restricted and small."""
+    small = {"requests": {"cpu": "20m", "memory": "64Mi"}}
+    return {
+        "apiVersion": "tierfleet.dev/v1alpha1",
+        "kind": "InferencePool",
+        "metadata": {"name": name},
+        "spec": {
+            "policyRef": {"name": "standard"},
+            "model": {"name": MODEL, "source": "hf://some/model", "aliases": ["default"]},
+            "engine": {
+                "type": "VLLM",
+                "image": tag("engine"),
+                "maxSequences": SEATS,
+                "sharedMemory": "16Mi",
+                "resources": small,
+                **(engine or {}),
+            },
+            "sidecar": {"image": tag("sidecar"), "resources": small},
+            "accelerators": [
+                {
+                    "name": "h100",
+                    "products": ["NVIDIA-H100-80GB-HBM3"],
+                    "devicesPerReplica": 1,
+                    "capacity": {"serviceTokensPerSecond": 4000},
+                }
+            ],
+            "drainTimeoutSeconds": 30,
+            "replicas": replicas,
+            **spec,
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A namespace of the real cluster that the operator serves."""
+
+    real: RealCluster
+    world: World
+
+    def up(self, pool: str, replicas: int) -> None:
+        """Return once the pool is ready and every replica of it is behind the Service."""
+        self.world.wait_for_condition("tpool", pool, "Ready", "True")
+        wait_until(
+            lambda: self.endpoints(pool) == replicas,
+            timeout=START_SECONDS,
+            why=f"{replicas} endpoints of {pool}; {self.describe(pool)}",
+        )
+
+    def clients(self, pool: str) -> Clients:
+        """Callers of the pool, through its Service."""
+        return Clients(self.real.url(self.world.namespace, pool, PORT), MODEL)
+
+    def endpoints(self, pool: str) -> int:
+        """How many ready replicas the pool's Service has."""
+        slices = self.world.all("endpointslices", f"--selector=kubernetes.io/service-name={pool}")
+        return sum(
+            bool(endpoint["conditions"].get("ready"))
+            for one in slices
+            for endpoint in one.get("endpoints") or ()
+        )
+
+    def describe(self, pool: str) -> str:
+        """What is known about a pool's pods, for a failure's message."""
+        return "; ".join(
+            f"{pod['metadata']['name']}: {pod['status'].get('phase')} "
+            f"{[c.get('state') for c in pod['status'].get('containerStatuses', [])]}"
+            for pod in self.world.pods(pool)
+        )
+
+    def remove(self, *pools: str) -> None:
+        """Delete pools and return once their pods are gone, so that the next has the devices."""
+        for pool in pools:
+            self.world.kubectl("delete", "tpool", pool, "--ignore-not-found")
+        wait_until(
+            lambda: not self.world.all("pods", "--selector=tierfleet.dev/pool"),
+            timeout=START_SECONDS,
+            why="the pods to be gone",
+        )
+
+
+def now() -> float:
+    """Seconds of the clock that clients note their times by."""
+    return time.monotonic()

@@ -1,0 +1,123 @@
+"""Changes while clients call: limits, keys, a reservation that begins. No pod is touched."""
+
+import datetime as dt
+from typing import Any
+
+from e2e.scenarios.clients import Group
+from e2e.scenarios.conftest import Follow
+from e2e.scenarios.fleet import SEATS, START_SECONDS, Fleet, policy, pool
+from e2e.wait import wait_until
+from e2e.world import Document, reservation, tenant
+
+ACME = Group("key-of-acme", callers=2, pause=0.05)
+RETAIL = Group("key-of-initech", callers=2, pause=0.05)
+
+
+def restarts(fleet: Fleet, name: str) -> set[tuple[str, int]]:
+    """Each pod's uid, and how often its containers were started again."""
+    return {(pod["metadata"]["uid"], _started(pod["status"])) for pod in fleet.world.pods(name)}
+
+
+def test_a_limit_holds_within_seconds_and_only_for_its_tier(fleet: Fleet, accounts: Follow) -> None:
+    fleet.world.apply(pool("changed", 2))
+    followed = accounts("changed")
+    fleet.up("changed", 2)
+    before = restarts(fleet, "changed")
+    clients = fleet.clients("changed")
+    with clients.calling(ACME, RETAIL):
+        wait_until(lambda: clients.served() > 50, timeout=START_SECONDS, why="50 answers")
+        assert [a for a in clients.attempts if a.refused] == []
+        fleet.world.apply(policy(retail={"limits": {"requestsPerMinute": 2}}))
+        wait_until(
+            lambda: [a for a in clients.of(RETAIL.key) if a.status == 429],
+            timeout=START_SECONDS,
+            why="retail to be refused",
+        )
+        fleet.world.wait_for_condition("tpool", "changed", "Ready", "True")
+        fleet.world.apply(policy())
+        mark = len(clients.attempts)
+        wait_until(
+            lambda: (
+                sum(a.served for a in clients.of(RETAIL.key) if a in clients.attempts[mark:]) > 20
+            ),
+            timeout=START_SECONDS,
+            why="retail to be served again",
+        )
+    assert all(a.served for a in clients.of(ACME.key)), "the others are not touched"
+    assert [a for a in clients.attempts if a.lost] == []
+    assert restarts(fleet, "changed") == before
+    assert followed.agree(clients.attempts).pods == 2
+
+
+def test_a_key_is_rotated_without_a_refusal(fleet: Fleet, accounts: Follow) -> None:
+    fleet.world.apply(pool("rotated", 2))
+    followed = accounts("rotated")
+    fleet.up("rotated", 2)
+    before = restarts(fleet, "rotated")
+    clients = fleet.clients("rotated")
+    old, new = Group("key-of-acme", pause=0.05), Group("new-key-of-acme", pause=0.05)
+
+    def keys(*values: str) -> Document:
+        secret = tenant("acme")
+        return secret | {"stringData": {f"key-{i}": value for i, value in enumerate(values)}}
+
+    def everywhere(group: Group, status: int) -> None:
+        """Return once every replica answers so: ten in a row, on connections of their own."""
+        wait_until(
+            lambda: {clients.ask(group).status for _ in range(10)} == {status},
+            timeout=START_SECONDS,
+            why=f"{group.key} to get {status} from every replica",
+        )
+
+    with clients.calling(old):
+        fleet.world.kubectl("delete", "secret", "tenant-acme", "--wait=true")
+        fleet.world.apply(keys("key-of-acme", "new-key-of-acme"))
+        everywhere(new, 200)
+    with clients.calling(new):
+        mark = len(clients.attempts)
+        fleet.world.kubectl(
+            "patch", "secret", "tenant-acme", "--type=json",
+            '--patch=[{"op": "remove", "path": "/data/key-0"}]',
+        )  # fmt: skip
+        everywhere(old, 401)
+    assert all(a.served for a in clients.attempts[mark:] if a.caller == new.key)
+    assert [a for a in clients.attempts if a.lost] == []
+    assert restarts(fleet, "rotated") == before
+    followed.agree(clients.attempts)
+
+
+def test_a_reservation_begins_in_the_middle_of_a_flood(fleet: Fleet, accounts: Follow) -> None:
+    fleet.world.apply(pool("begun", 1))
+    followed = accounts("begun")
+    fleet.up("begun", 1)
+    before = restarts(fleet, "begun")
+    start = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=25)
+    term: dict[str, Any] = {"start": start.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    fleet.world.apply(
+        reservation(
+            *("hooli", "begun", ["hooli"], {"percent": 30}),
+            term=term,
+            burst={"windowMilliseconds": 50},
+        )
+    )
+    fleet.world.wait_for_condition("capres", "hooli", "Accepted", "True")
+    clients = fleet.clients("begun")
+    ours = Group("key-of-hooli", tokens=(8, 16), pause=0.1)
+    flood = Group("key-of-initech", callers=4 * SEATS)
+
+    def reserved() -> list[str]:
+        return [line["id"] for line in followed.log() if line["reservation"] == "hooli"]
+
+    with clients.calling(ours, flood):
+        wait_until(lambda: len(reserved()) > 20, timeout=START_SECONDS, why="reserved requests")
+    assert all(a.served for a in clients.of(ours.key))
+    agreed = followed.agree(clients.attempts)
+    early = [line for line in agreed.lines if line["time"] < term["start"]]
+    assert {line["reservation"] for line in early} <= {None, ""}, "not before its term"
+    assert {line["tenant"] for line in agreed.lines if line["reservation"]} == {"hooli"}
+    assert restarts(fleet, "begun") == before
+
+
+def _started(status: dict[str, Any]) -> int:
+    kinds = ("containerStatuses", "initContainerStatuses")
+    return sum(c["restartCount"] for kind in kinds for c in status.get(kind, []))

@@ -1,0 +1,83 @@
+"""The operator and the API server go and come back: serving goes on, and nothing is done twice."""
+
+from e2e.scenarios.clients import Clients
+from e2e.scenarios.conftest import SYSTEM, Follow
+from e2e.scenarios.fleet import START_SECONDS, Fleet, pool
+from e2e.scenarios.test_changes import restarts
+from e2e.scenarios.test_load import STEADY
+from e2e.wait import wait_until
+from e2e.world import World
+
+SELECTOR = "--selector=app.kubernetes.io/name=tierfleet,app.kubernetes.io/component=operator"
+
+
+def system(fleet: Fleet) -> World:
+    """The namespace of the operator."""
+    return World(fleet.world.cluster, SYSTEM)
+
+
+def leader(fleet: Fleet) -> str:
+    """The pod that holds the Lease."""
+    lease = system(fleet).get("lease", "tierfleet-operator")
+    return str(lease["spec"].get("holderIdentity", "")).rpartition("_")[0]
+
+
+def more_answers(clients: Clients) -> None:
+    """Return once clients have many more answers: serving goes on."""
+    before = clients.served()
+    wait_until(lambda: clients.served() > before + 60, timeout=START_SECONDS, why="60 more answers")
+
+
+def test_killed_operators_are_missed_by_nobody_and_catch_up(fleet: Fleet, accounts: Follow) -> None:
+    fleet.world.apply(pool("orphaned", 2))
+    followed = accounts("orphaned")
+    fleet.up("orphaned", 2)
+    before = restarts(fleet, "orphaned")
+    clients = fleet.clients("orphaned")
+    with clients.calling(*STEADY):
+        system(fleet).kubectl("scale", "deployment", "--all", "--replicas=0")
+        pods = [pod["metadata"]["name"] for pod in system(fleet).all("pods", SELECTOR)]
+        system(fleet).kubectl("delete", "pod", *pods, "--grace-period=0", "--force")
+        more_answers(clients)
+        fleet.world.kubectl("scale", "tpool/orphaned", "--replicas=1")
+        more_answers(clients)
+        assert restarts(fleet, "orphaned") == before, "nobody is there to do it"
+        system(fleet).kubectl("scale", "deployment", "--all", "--replicas=2")
+        fleet.up("orphaned", 1)
+    assert [a for a in clients.attempts if not a.served] == []
+    assert followed.agree(clients.attempts).outcomes() == {"served": len(clients.attempts)}
+
+
+def test_the_lead_is_handed_over_and_the_next_one_goes_on(fleet: Fleet, accounts: Follow) -> None:
+    fleet.world.apply(pool("handed", 1))
+    followed = accounts("handed")
+    fleet.up("handed", 1)
+    first = leader(fleet)
+    clients = fleet.clients("handed")
+    with clients.calling(*STEADY):
+        system(fleet).kubectl("delete", "pod", first, "--wait=false")
+        wait_until(
+            lambda: leader(fleet) not in {"", first},
+            timeout=START_SECONDS,
+            why=f"another one than {first} to lead",
+        )
+        fleet.world.kubectl("scale", "tpool/handed", "--replicas=2")
+        fleet.up("handed", 2)
+    assert [a for a in clients.attempts if not a.served] == []
+    followed.agree(clients.attempts)
+
+
+def test_the_api_server_is_restarted_while_serving_goes_on(fleet: Fleet, accounts: Follow) -> None:
+    fleet.world.apply(pool("cut-off", 2))
+    followed = accounts("cut-off")
+    fleet.up("cut-off", 2)
+    before = restarts(fleet, "cut-off")
+    clients = fleet.clients("cut-off")
+    with clients.calling(*STEADY):
+        fleet.world.cluster.control_plane.restart("kube-apiserver")
+        more_answers(clients)
+        assert restarts(fleet, "cut-off") == before
+        fleet.world.kubectl("scale", "tpool/cut-off", "--replicas=1")
+        fleet.up("cut-off", 1)
+    assert [a for a in clients.attempts if not a.served] == []
+    assert followed.agree(clients.attempts).outcomes() == {"served": len(clients.attempts)}
