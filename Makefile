@@ -20,7 +20,7 @@ $(INSTALLED): requirements-dev.lock pyproject.toml
 	@e2e/venv.sh $(VENV) $(PYTHON)
 
 .PHONY: tools
-tools: $(INSTALLED) ## Build the programs of the test cluster (10 minutes at first, then cached)
+tools: $(INSTALLED) ## Build the programs of the test cluster (12 minutes at first, then cached)
 	@$(RUN) e2e.toolchain >/dev/null
 
 .PHONY: lint
@@ -113,7 +113,7 @@ e2e: tools ## Run the scenarios on a real node: flood, scaling, drains, crashes,
 	$(RUN) pytest e2e/scenarios
 
 .PHONY: generate
-generate: $(INSTALLED) ## Write what is generated from the models: crds/ and docs/api.md
+generate: $(INSTALLED) ## Write what is generated from the models: crds/, also in the chart, and docs/api.md
 	$(RUN) tierfleet.api.generate
 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

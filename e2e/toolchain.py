@@ -40,7 +40,7 @@ class Toolchain:
 
 
 def ensure(console: Console | None = None) -> Toolchain:
-    """Return the toolchain, building whatever of it is missing (about 10 minutes at first).
+    """Return the toolchain, building whatever of it is missing (about 12 minutes at first).
 
     Raises:
         GoMissingError: there is no Go and none can be installed.

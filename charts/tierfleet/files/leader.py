@@ -1,7 +1,7 @@
 """`helm test`: ask every replica behind the Service whether it leads; one must.
 
-Arguments: the Service, the port of /healthz. Exit status 0 if one leads, 1 if none does within a
-minute. Runs in the operator's image, with nothing but the standard library.
+Arguments: the Service, the port of /healthz, for how many seconds to ask. Exit status 0 if one
+leads, 1 if none does by then. Runs in the operator's image, on the standard library alone.
 """
 
 import json
@@ -10,7 +10,6 @@ import sys
 import time
 import urllib.request
 
-PATIENCE_SECONDS = 60
 ANSWER_SECONDS = 5
 
 
@@ -35,9 +34,9 @@ def leads(address: str, port: int) -> bool:
         return False
 
 
-def main(service: str, port: int) -> int:
+def main(service: str, port: int, patience: float) -> int:
     """Wait for a leader; say what was found."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
     while True:
         found = replicas(service, port)
         leaders = [address for address in found if leads(address, port)]
@@ -53,4 +52,4 @@ def main(service: str, port: int) -> int:
         time.sleep(1)
 
 
-sys.exit(main(sys.argv[1], int(sys.argv[2])))
+sys.exit(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))

@@ -80,7 +80,8 @@ def operator(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    for chatty in ("asyncio", "kubernetes"):
+    # aiohttp's would be a line for every probe.
+    for chatty in ("aiohttp.access", "asyncio", "kubernetes"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # It takes waiting for an error; our lock says what is in the way, once.
     logging.getLogger("kubernetes.aio.leaderelection").setLevel(logging.CRITICAL)

@@ -20,6 +20,7 @@ from e2e.world import (
     tenant,
 )
 from tests.integration.chart import previous
+from tests.integration.chart.argo import health
 from tests.integration.chart.release import NAMESPACE, Document, Release, existing
 from tests.integration.operator.process import Operator
 
@@ -55,6 +56,8 @@ class Fleet:
         )
         self.world.wait_ready("llama", "h100:2")
         self.world.wait_for_condition("capres", "acme", "Ready", "True")
+        # As Argo CD sees it.
+        assert {health(o)[0] for o in self.world.all(KINDS)} == {"Healthy"}
         return self.serving()
 
     def again(self) -> None:
