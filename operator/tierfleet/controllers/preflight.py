@@ -26,6 +26,7 @@ from tierfleet.kube.resources import (
     POOLS,
     SECRETS,
     SERVICES,
+    Key,
     ResourceType,
 )
 
@@ -40,22 +41,28 @@ class PreflightError(Exception):
 
 
 class Right(NamedTuple):
-    """Something that the operator does, as RBAC names it; namespace None is everywhere."""
+    """Something that the operator does, as RBAC names it.
+
+    Attributes:
+        namespace: None is everywhere.
+        name: of the only object that it is done to; empty is any.
+    """
 
     verb: str
     type: ResourceType
     subresource: str = ""
     namespace: str | None = None
+    name: str = ""
 
     def __str__(self) -> str:
         """As `kubectl auth can-i` takes it."""
         resource = f"{self.type.plural}.{self.type.group}" if self.type.group else self.type.plural
-        below = f"/{self.subresource}" if self.subresource else ""
+        below = f"/{self.subresource or self.name}" if self.subresource or self.name else ""
         return f"{self.verb} {resource}{below}"
 
 
-def rights(namespaces: Collection[str] | None, lease_namespace: str | None) -> Iterator[Right]:
-    """All that the operator needs; `lease_namespace` None if it does not elect a leader."""
+def rights(namespaces: Collection[str] | None, lease: Key | None) -> Iterator[Right]:
+    """All that the operator needs; `lease` None if it does not elect a leader."""
     for type_, verbs in ((NODES, _READ), (PODS, _READ)):
         yield from (Right(verb, type_) for verb in verbs)
     for namespace in sorted(namespaces) if namespaces is not None else [None]:
@@ -67,9 +74,12 @@ def rights(namespaces: Collection[str] | None, lease_namespace: str | None) -> I
         for type_ in (DEPLOYMENTS, SERVICES, SECRETS, DISRUPTION_BUDGETS):
             yield from (Right(verb, type_, "", namespace) for verb in _WRITE)
         yield Right("create", EVENTS, "", namespace)
-    if lease_namespace is not None:
-        for verb in ("get", "create", "update"):
-            yield Right(verb, LEASES, "", lease_namespace)
+    if lease is not None:
+        namespace, name = lease
+        # RBAC cannot tell what is created by its name.
+        yield Right("create", LEASES, "", namespace)
+        for verb in ("get", "update"):
+            yield Right(verb, LEASES, "", namespace, name)
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
@@ -98,7 +108,7 @@ def check_ports(ports: Mapping[str, int]) -> None:
 
 
 async def check(
-    client: Client, server: str, namespaces: Collection[str] | None, lease_namespace: str | None
+    client: Client, server: str, namespaces: Collection[str] | None, lease: Key | None
 ) -> None:
     """Return if the operator can work.
 
@@ -132,7 +142,7 @@ async def check(
             continue
     missing = []
     try:
-        for _, group in groupby(rights(namespaces, lease_namespace), lambda r: r.namespace):
+        for _, group in groupby(rights(namespaces, lease), lambda r: r.namespace):
             wanted = list(group)
             allowed = await asyncio.gather(*(client.may(*right) for right in wanted))
             missing += [right for right, yes in zip(wanted, allowed, strict=True) if not yes]

@@ -71,9 +71,7 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
     client = Client(connection.configuration)
     try:
         process = _Process(options, connection, client, announce)
-        await preflight.check(
-            client, process.server, process.namespaces, process.lease[0] if process.lease else None
-        )
+        await preflight.check(client, process.server, process.namespaces, process.lease)
         if options.metrics_port:
             start_http_server(options.metrics_port, registry=metrics.REGISTRY)
         await process.run()

@@ -80,9 +80,9 @@ class Client:
         return await self._send("GET", f"/apis/{api_version}")
 
     async def may(
-        self, verb: str, type_: ResourceType, subresource: str, namespace: str | None
+        self, verb: str, type_: ResourceType, subresource: str, namespace: str | None, name: str
     ) -> bool:
-        """Whether RBAC lets us (SelfSubjectAccessReview)."""
+        """Whether RBAC lets us (SelfSubjectAccessReview); without a name, to any object."""
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
@@ -94,6 +94,7 @@ class Client:
                     "resource": type_.plural,
                     "subresource": subresource,
                     "namespace": namespace or "",
+                    "name": name,
                 }
             },
         }

@@ -14,6 +14,7 @@ from tests.integration.chart.release import NAMESPACE, Release
 from tests.integration.chart.rights import Right, rules_of_account, table
 from tests.integration.operator.process import running
 from tierfleet.controllers import preflight
+from tierfleet.controllers.shell import LEASE
 
 NAMESPACES = {NAMESPACE, "fleet", "elsewhere"}
 
@@ -38,11 +39,12 @@ def mode(
 
 def test_the_table_is_what_the_operator_asks_for() -> None:
     asked: dict[str, set[Right]] = {"served": set(), "release": set(), "anywhere": set()}
-    for right in preflight.rights(["served"], "release"):
+    for right in preflight.rights(["served"], ("release", LEASE)):
         group = f".{right.type.group}" * bool(right.type.group)
         below = f"/{right.subresource}" * bool(right.subresource)
+        name = f"={right.name}" * bool(right.name)
         asked[right.namespace or "anywhere"].add(
-            Right(f"{right.type.plural}{group}{below}", right.verb)
+            Right(f"{right.type.plural}{group}{below}{name}", right.verb)
         )
     assert table()["operator"] == asked
 

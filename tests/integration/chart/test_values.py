@@ -184,6 +184,14 @@ def test_it_can_be_a_part_of_another_chart(helm: Helm, tmp_path: Path) -> None:
     assert "kind: Deployment" not in off
 
 
+@pytest.mark.parametrize(("version", "accepted"), [("1.32.9", False), ("1.33.1-gke.100", True)])
+def test_a_cluster_that_is_too_old_is_refused(helm: Helm, version: str, accepted: bool) -> None:
+    options = (f"--kube-version={version}",)
+    finished = helm.run("template", "tierfleet", str(CHART), *options, check=False)
+    assert (finished.returncode == 0) == accepted
+    assert accepted or "chart requires kubeVersion: >=1.33.0-0" in finished.stderr
+
+
 def test_the_chart_installs_the_operator_of_its_own_version() -> None:
     metadata = yaml.safe_load((CHART / "Chart.yaml").read_text())
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]

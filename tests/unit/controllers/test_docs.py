@@ -9,6 +9,7 @@ from typer.main import get_command
 
 from tierfleet.cli.main import app
 from tierfleet.controllers import metrics, preflight
+from tierfleet.controllers.shell import LEASE
 
 DOCS = (Path(__file__).resolve().parents[3] / "docs" / "operator.md").read_text()
 
@@ -18,10 +19,11 @@ def documented_roles() -> dict[str, set[str]]:
     (block,) = re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL)
     return {
         role["metadata"]["name"]: {
-            f"{verb} {resource}.{group}"
+            f"{verb} {resource}.{group}{' only ' * bool(name)}{name}"
             for rule in role["rules"]
             for group in rule["apiGroups"]
             for resource in rule["resources"]
+            for name in rule.get("resourceNames", [""])
             for verb in rule["verbs"]
         }
         for role in yaml.safe_load_all(block)
@@ -31,8 +33,8 @@ def documented_roles() -> dict[str, set[str]]:
 def test_the_documented_roles_are_what_the_operator_asks_for() -> None:
     asked = {
         f"{right.verb} {right.type.plural}{'/' * bool(right.subresource)}{right.subresource}"
-        f".{right.type.group}"
-        for right in preflight.rights(["inference"], "inference")
+        f".{right.type.group}{' only ' * bool(right.name)}{right.name}"
+        for right in preflight.rights(["inference"], ("inference", LEASE))
     }
     roles = documented_roles()
     assert set.union(*roles.values()) == asked
