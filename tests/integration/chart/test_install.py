@@ -4,11 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integration.operator.world import PATIENCE_SECONDS
-
 from e2e.cluster import Cluster
 from e2e.ports import free_ports
 from e2e.wait import wait_until
+from e2e.world import PATIENCE_SECONDS
 from tests.integration.chart.release import NAMESPACE, Document, Release
 from tests.integration.operator.process import Operator, running
 

@@ -1,5 +1,7 @@
 """A release is installed, upgraded, taken back and removed, under a pool that goes on serving."""
 
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +10,7 @@ import pytest
 
 from e2e import crds
 from e2e.cluster import Cluster
-from e2e.helm import Helm, HelmError
+from e2e.helm import CHART, Helm, HelmError
 from e2e.wait import wait_until
 from e2e.world import (
     H100,
@@ -20,7 +22,7 @@ from e2e.world import (
     tenant,
 )
 from tests.integration.chart import previous
-from tests.integration.chart.argo import health
+from tests.integration.chart.argo import DOCS, health
 from tests.integration.chart.release import NAMESPACE, Document, Release, existing
 from tests.integration.operator.process import Operator
 
@@ -189,6 +191,31 @@ def test_what_was_made_outlives_the_release_and_the_next_one_takes_it_over(
     fleet.again()
     assert fleet.serving() == before
     assert identities(cluster, manifest, "CustomResourceDefinition") == kinds
+
+
+def commands() -> list[list[str]]:
+    """The commands in docs/chart.md that take a stranger from install to uninstall."""
+    blocks = re.findall(r"```\n((?:kubectl|helm) .*?)```", DOCS.read_text(), re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    place = {"charts/tierfleet": str(CHART), NAMESPACE: "stranger"}
+    return [[place.get(word, word) for word in shlex.split(line)] for line in lines]
+
+
+def test_the_commands_in_the_docs_do_what_they_say(
+    cluster: Cluster, helm: Helm, bare: Release
+) -> None:
+    for program, *words in commands():
+        if program == "helm":
+            helm.run(*words)
+        else:
+            cluster.kubectl(*words)
+    verbs = [f"{program} {words[0]}" for program, *words in commands()]
+    assert verbs == [
+        *("kubectl create", "kubectl label", "helm install", "helm test"),
+        *("helm upgrade", "helm uninstall"),
+    ]
+    assert cluster.get("deployments", "-n", "stranger")["items"] == []
+    cluster.kubectl("delete", "namespace", "stranger", "--wait=false")
 
 
 def test_kinds_that_another_release_has_left_are_taken_over_only_when_asked(

@@ -184,6 +184,38 @@ def test_it_can_be_a_part_of_another_chart(helm: Helm, tmp_path: Path) -> None:
     assert "kind: Deployment" not in off
 
 
+@pytest.mark.parametrize(
+    ("values", "sentences"),
+    [
+        (
+            {"clusterWide": True, "crds": {"install": False}},
+            [
+                "serves every namespace.",
+                "kubectl apply --server-side -f crds/",
+                "kubectl get tierfleet --all-namespaces",
+                "the verb `assign`",
+            ],
+        ),
+        (
+            {"watchNamespaces": ["b", "a"]},
+            [
+                "serves namespaces a, b.",
+                "InferencePool in a",
+                "kubectl get tierfleet --namespace a",
+            ],
+        ),
+    ],
+)
+def test_the_notes_fit_the_values(
+    helm: Helm, tmp_path: Path, values: dict[str, Any], sentences: list[str]
+) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(values))
+    dry = ("install", "tierfleet", str(CHART), "--dry-run=client", f"--values={file}")
+    _, _, notes = helm.run(*dry).stdout.partition("NOTES:")
+    assert [sentence for sentence in sentences if sentence not in notes] == []
+
+
 @pytest.mark.parametrize(("version", "accepted"), [("1.32.9", False), ("1.33.1-gke.100", True)])
 def test_a_cluster_that_is_too_old_is_refused(helm: Helm, version: str, accepted: bool) -> None:
     options = (f"--kube-version={version}",)
