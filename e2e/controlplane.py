@@ -54,13 +54,16 @@ class Reach:
 
     def patches(self) -> list[dict[str, Any]]:
         """What the API server is told of it."""
+        everywhere = "0.0.0.0"  # noqa: S104 - whoever comes has to show a certificate
         told = {
-            "bind-address": "0.0.0.0",  # noqa: S104 - whoever comes has to show a certificate
             "advertise-address": self.address,
             "service-cluster-ip-range": self.services,
             "kubelet-preferred-address-types": "InternalIP",
         }
-        return [_extra("kube-apiserver", key, value) for key, value in told.items()]
+        return [
+            _extra("kube-apiserver", "bind-address", everywhere, instead=True),
+            *(_extra("kube-apiserver", key, value) for key, value in told.items()),
+        ]
 
 
 @dataclass(frozen=True)
@@ -303,5 +306,6 @@ def _camel(snake: str) -> str:
     return head + "".join(word.capitalize() for word in rest)
 
 
-def _extra(part: str, key: str, value: str) -> dict[str, Any]:
-    return {"name": part, "extraArgs": [{"key": key, "value": value, "override": True}]}
+def _extra(part: str, key: str, value: str, *, instead: bool = False) -> dict[str, Any]:
+    """One more argument of a part, or another value of one that kwokctl gives it anyway."""
+    return {"name": part, "extraArgs": [{"key": key, "value": value, "override": instead}]}

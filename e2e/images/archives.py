@@ -47,7 +47,8 @@ def ensure(tools: Toolchain, console: Console) -> Mapping[str, Path]:
 
 def _key(tools: Toolchain) -> str:
     digest = hashlib.sha256(_base_folder().name.encode())
-    for file in (REPOSITORY / "Dockerfile", tools["pause"], *sorted(wheels.LOCKS.glob("*.lock"))):
+    locks = sorted(wheels.LOCKS.glob("*.lock"))
+    for file in (REPOSITORY / "Dockerfile", Path(__file__), tools["pause"], *locks):
         digest.update(file.read_bytes())
     digest.update(wheels.source_key().encode())
     return digest.hexdigest()[:16]
@@ -82,7 +83,9 @@ def _build(base: Path, tools: Toolchain, console: Console, folder: Path) -> None
     with Step("images", len(wheels.TARGETS) + 1, console) as step, buildah() as builder:
         for target in wheels.TARGETS:
             builder.build(target, {"BASE": f"oci-archive:{base}"})
-            builder.command("push", tag(target), _archive(folder / f"{target}.tar", tag(target)))
+            # The name in full: containerd looks for nothing shorter.
+            name = f"docker.io/{tag(target)}"
+            builder.command("push", tag(target), _archive(folder / f"{target}.tar", name))
             step.advance(target)
         pause = {str(tools["pause"]): "/pause"}
         _archive_of(builder, PAUSE_IMAGE, pause, folder / "pause.tar", "/pause")

@@ -59,7 +59,7 @@ def engine(
     ] = None,
     tensor_parallel_size: Annotated[
         int,
-        typer.Option(min=1, hidden=True, help="Taken and left unused: the preset's is measured."),
+        typer.Option(min=1, help="Taken as by vLLM, but unused: a preset is a whole replica."),
     ] = 1,
     max_num_seqs: Annotated[
         int | None, typer.Option(help="Seats: sequences that run at once. Default: the preset's.")

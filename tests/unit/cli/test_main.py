@@ -27,7 +27,8 @@ def test_help_names_every_command_and_each_explains_itself(command: str) -> None
 def test_help_of_a_small_terminal_names_every_option_in_full(app: typer.Typer) -> None:
     for words, command in commands(typer.main.get_command(app)):
         shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80"}).stdout
-        names = [name for parameter in command.params for name in parameter.opts]
+        options = [p for p in command.params if p.param_type_name == "option"]
+        names = [name for option in options for name in option.opts]
         assert [name for name in names if name not in shown] == []
         assert max(map(len, shown.splitlines())) <= 80
 
