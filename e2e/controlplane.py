@@ -52,13 +52,15 @@ class Reach:
         """What the API server's certificate is to name beside loopback."""
         return [self.address, str(IPv4Network(self.services)[1])]
 
-    def patches(self) -> list[dict[str, Any]]:
-        """What the API server is told of it."""
+    def patches(self, pki: Path) -> list[dict[str, Any]]:
+        """What the API server is told of it; `pki` has what it shows to a kubelet."""
         everywhere = "0.0.0.0"  # noqa: S104 - whoever comes has to show a certificate
         told = {
             "advertise-address": self.address,
             "service-cluster-ip-range": self.services,
             "kubelet-preferred-address-types": "InternalIP",
+            "kubelet-client-certificate": str(pki / "admin.crt"),
+            "kubelet-client-key": str(pki / "admin.key"),
         }
         return [
             _extra("kube-apiserver", "bind-address", everywhere, instead=True),
@@ -250,7 +252,7 @@ class ControlPlane:
                 _extra("etcd", "unsafe-no-fsync", "true"),
                 # One file: a rotated one would hide requests from whoever counts them.
                 _extra("kube-apiserver", "audit-log-maxsize", "100000"),
-                *(self.reach.patches() if self.reach else ()),
+                *(self.reach.patches(self.pki) if self.reach else ()),
             ],
         }
 

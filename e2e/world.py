@@ -100,6 +100,15 @@ class World:
         pods = self.all("pods", f"--selector={POOL_LABEL}={pool}")
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
+    def endpoints(self, service: str) -> int:
+        """How many ready pods a Service has."""
+        slices = self.all("endpointslices", f"--selector=kubernetes.io/service-name={service}")
+        return sum(
+            bool(endpoint["conditions"].get("ready"))
+            for one in slices
+            for endpoint in one.get("endpoints") or ()
+        )
+
     def nodes_of(self, pool: str) -> list[str]:
         """Where the pool's pods are, sorted; `Pending` for those that are nowhere."""
         return sorted(pod["spec"].get("nodeName", "Pending") for pod in self.pods(pool))

@@ -8,12 +8,13 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from e2e.cluster import Cluster
 from e2e.commands import run
-from e2e.demo import fleet, load, replicas, report
+from e2e.demo import fleet, load, loopback, real, report
 from e2e.demo.processes import tierfleet
+from e2e.demo.stage import Stage
+from e2e.node.machine import UnableError
 
 WARM_UP_SECONDS = 8.0
 SECONDS = 30.0
-POOL = "llama-8b"
 TIERS = ("enterprise", "pro", "retail")
 
 LOAD = (
@@ -46,21 +47,12 @@ def up(console: Console) -> None:
     """Run the whole demo; what it started stays for looking around."""
     fleet.remove()
     try:
-        cluster, processes = fleet.bring_up(console)
-        fleet.show(cluster, console)
-        console.print(
-            f"[bold]3[/] Fake nodes run no containers, so the two replicas of {POOL} run "
-            "here: a sidecar and a simulated engine each, fed from that pool's plan Secrets."
-        )
-        local = replicas.start(cluster, processes, namespace=fleet.NAMESPACE, pool=POOL, count=2)
+        stage = _set_up(console)
         runs: dict[str, dict[str, report.TierReport]] = {}
-        for name, urls in (
-            ("straight", [replica.engine for replica in local]),
-            ("tierfleet", [replica.sidecar for replica in local]),
-        ):
-            seen = _run(console, f"[bold]4[/] {TITLES[name]}", urls, cluster)
+        for name, urls in (("straight", stage.straight), ("tierfleet", stage.sidecars)):
+            seen = _run(console, f"[bold]4[/] {TITLES[name]}", urls, stage.cluster)
             runs[name] = report.summarise(seen, TIERS, warm_up=WARM_UP_SECONDS, seconds=SECONDS)
-            processes.check()
+            stage.check()
     except BaseException:
         fleet.remove()
         raise
@@ -68,17 +60,27 @@ def up(console: Console) -> None:
     console.print(report.render(runs))
     console.print()
     text = LOOK_AROUND.format(
-        kubeconfig=cluster.kubeconfig,
-        tools=cluster.tools["kubectl"].parent,
+        kubeconfig=stage.cluster.kubeconfig,
+        tools=stage.cluster.tools["kubectl"].parent,
         scripts=tierfleet().parent,
-        sidecar=local[0].sidecar,
-        admin=local[0].admin,
+        sidecar=stage.sidecars[0],
+        admin=stage.admin,
     )
     console.print(text, highlight=False, soft_wrap=True)
 
 
+def _set_up(console: Console) -> Stage:
+    """On a real node where this machine can have one; it is said which it is, and why."""
+    try:
+        stage = real.set_up(console)
+    except UnableError as error:
+        console.print(f"No containers here, so replicas run as processes. {error}", markup=False)
+        return loopback.set_up(console)
+    return stage
+
+
 def _run(console: Console, title: str, urls: list[str], cluster: Cluster) -> list[load.Seen]:
-    pool = cluster.get("tpool", POOL, "--namespace", fleet.NAMESPACE)
+    pool = cluster.get("tpool", fleet.POOL, "--namespace", fleet.NAMESPACE)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         progress.add_task(f"{title} ({SECONDS:g} s)")

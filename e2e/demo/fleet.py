@@ -1,20 +1,25 @@
-"""The demo's cluster: started, given GPU nodes, an operator and the examples."""
+"""What both stages of the demo have: a folder, the examples, and what is shown of them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
-from e2e import crds
-from e2e.cluster import Cluster, start
-from e2e.demo.processes import Processes, tierfleet
+from e2e.cluster import Cluster
 from e2e.guard import tear_down
 from e2e.paths import REPOSITORY, state_folder
-from e2e.standing import FLEET
 from e2e.wait import wait_until
 
 NAME = "demo"
 NAMESPACE = "inference"
-SETTLE_SECONDS = 90.0
+POOL = "llama-8b"
+REPLICAS = 2
+SETTLE_SECONDS = 180.0
+
+SPEED = "0.5"
+"""The simulated engines run at half the pace, so that two cores carry two of them and the load."""
+
+EXAMPLES = REPOSITORY / "examples"
 
 
 def folder() -> Path:
@@ -29,22 +34,11 @@ def remove() -> bool:
     return existed
 
 
-def bring_up(console: Console) -> tuple[Cluster, Processes]:
-    """Starts the cluster and the operator, applies `examples/`, and waits until it has settled."""
-    console.print("[bold]1[/] A control plane with two H100 and two B200 nodes of 8 devices each.")
-    cluster = start(NAME, standing=folder(), console=console)
-    processes = Processes(cluster.workdir)
-    crds.install(cluster)
-    cluster.add_nodes(FLEET)
-
-    console.print("[bold]2[/] The operator, then [bold]kubectl apply -f examples/[/].")
-    processes.start(
-        "operator", tierfleet(), "operator", "--kubeconfig", cluster.kubeconfig, "--all-namespaces"
-    )
-    cluster.apply(REPOSITORY / "examples")
+def settle(cluster: Cluster, check: Callable[[], None]) -> None:
+    """Waits until all examples are Ready."""
 
     def settled() -> bool:
-        processes.check()
+        check()
         return all(
             _is_true(item, "Ready")
             for kind in ("tpol", "tpool", "capres")
@@ -52,7 +46,6 @@ def bring_up(console: Console) -> tuple[Cluster, Processes]:
         )
 
     wait_until(settled, timeout=SETTLE_SECONDS, why="the examples to be Ready")
-    return cluster, processes
 
 
 def show(cluster: Cluster, console: Console) -> None:

@@ -10,12 +10,11 @@ import urllib.request
 from dataclasses import dataclass
 
 from e2e.cluster import Cluster
+from e2e.demo.fleet import SPEED
 from e2e.demo.processes import Processes, tierfleet
 from e2e.ports import free_ports
 from e2e.wait import wait_until
 
-SPEED = "0.5"
-"""The simulated engines run at half the pace, so that two cores carry two of them and the load."""
 READY_SECONDS = 60.0
 
 

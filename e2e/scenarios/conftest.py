@@ -9,9 +9,8 @@ import pytest
 from rich.console import Console
 
 from e2e import toolchain
-from e2e.helm import CHART, Helm
 from e2e.images import archives
-from e2e.images.build import tag
+from e2e.installed import install
 from e2e.node import machine
 from e2e.node.machine import UnableError
 from e2e.realcluster import RealCluster, start_real
@@ -19,7 +18,7 @@ from e2e.scenarios.accounts import Accounts
 from e2e.scenarios.fleet import Fleet, policy
 from e2e.world import World, tenant
 
-SYSTEM, NAMESPACE = "tierfleet-system", "inference"
+NAMESPACE = "inference"
 TENANTS = {"acme": "enterprise", "globex": "pro", "initech": "retail", "hooli": "retail"}
 
 
@@ -48,18 +47,8 @@ def real() -> Iterator[RealCluster]:
         pytest.skip(str(error))
     try:
         cluster = started.cluster
-        for namespace in (SYSTEM, NAMESPACE):
-            cluster.kubectl("create", "namespace", namespace)
-            # Enforced: a pod that breaks the standard does not come up.
-            enforced = "pod-security.kubernetes.io/enforce=restricted"
-            cluster.kubectl("label", "namespace", namespace, enforced)
-        repository, version = tag("operator").rsplit(":", 1)
-        Helm.of(cluster).run(
-            *("install", "tierfleet", str(CHART), f"--namespace={SYSTEM}"),
-            *(f"--set=watchNamespaces={{{NAMESPACE}}}", "--set=crds.install=false"),
-            *(f"--set=image.repository={repository}", f"--set=image.tag={version}"),
-            *("--wait", "--timeout=150s"),
-        )
+        cluster.kubectl("create", "namespace", NAMESPACE)
+        install(cluster, [NAMESPACE])
         yield started
     finally:
         started.cluster.stop()

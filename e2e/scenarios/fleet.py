@@ -83,7 +83,7 @@ class Fleet:
         """Return once the pool is ready and every replica of it is behind the Service."""
         self.world.wait_for_condition("tpool", pool, "Ready", "True")
         wait_until(
-            lambda: self.endpoints(pool) == replicas,
+            lambda: self.world.endpoints(pool) == replicas,
             timeout=START_SECONDS,
             why=f"{replicas} endpoints of {pool}; {self.describe(pool)}",
         )
@@ -91,15 +91,6 @@ class Fleet:
     def clients(self, pool: str) -> Clients:
         """Callers of the pool, through its Service."""
         return Clients(self.real.url(self.world.namespace, pool, PORT), MODEL)
-
-    def endpoints(self, pool: str) -> int:
-        """How many ready replicas the pool's Service has."""
-        slices = self.world.all("endpointslices", f"--selector=kubernetes.io/service-name={pool}")
-        return sum(
-            bool(endpoint["conditions"].get("ready"))
-            for one in slices
-            for endpoint in one.get("endpoints") or ()
-        )
 
     def describe(self, pool: str) -> str:
         """What is known about a pool's pods, for a failure's message."""

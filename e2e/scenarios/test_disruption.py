@@ -50,7 +50,7 @@ def test_an_engine_that_crashes_costs_what_it_was_running_and_comes_back(
         wait_until(lambda: followed.log(name), timeout=START_SECONDS, why="an answer of the pod")
         fleet.real.kill_container(victim, "engine")
         wait_until(
-            lambda: _restarts(fleet, name) == 1 and fleet.endpoints("crashed") == 2,
+            lambda: _restarts(fleet, name) == 1 and fleet.world.endpoints("crashed") == 2,
             timeout=START_SECONDS,
             why=f"the engine to be back; {fleet.describe('crashed')}",
         )
@@ -87,7 +87,7 @@ def test_a_node_that_is_drained_keeps_what_the_budget_says(fleet: Fleet, account
             )
             assert said.returncode != 0
             assert "disruption budget" in said.stderr
-            assert fleet.endpoints("drained") == 1
+            assert fleet.world.endpoints("drained") == 1
             cluster.uncordon(NODE)
             fleet.up("drained", 2)
     finally:

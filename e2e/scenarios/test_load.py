@@ -96,7 +96,7 @@ def test_a_rolling_update_under_load_takes_one_replica_at_a_time_and_loses_nobod
 
     def count() -> None:
         while not done.wait(0.2):
-            fewest.append(fleet.endpoints("rolled"))
+            fewest.append(fleet.world.endpoints("rolled"))
 
     counter = threading.Thread(target=count)
     clients = fleet.clients("rolled")
@@ -106,7 +106,7 @@ def test_a_rolling_update_under_load_takes_one_replica_at_a_time_and_loses_nobod
             env = [{"name": "GENERATION", "value": "2"}]
             fleet.world.apply(pool("rolled", 2, {"env": env}))
             wait_until(
-                lambda: before.isdisjoint(_uids(followed)) and fleet.endpoints("rolled") == 2,
+                lambda: before.isdisjoint(_uids(followed)) and fleet.world.endpoints("rolled") == 2,
                 timeout=START_SECONDS,
                 why=f"two new replicas; {fleet.describe('rolled')}",
             )

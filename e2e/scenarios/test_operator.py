@@ -1,7 +1,8 @@
 """The operator and the API server go and come back: serving goes on, and nothing is done twice."""
 
+from e2e.installed import NAMESPACE as SYSTEM
 from e2e.scenarios.clients import Clients
-from e2e.scenarios.conftest import SYSTEM, Follow
+from e2e.scenarios.conftest import Follow
 from e2e.scenarios.fleet import START_SECONDS, Fleet, pool
 from e2e.scenarios.test_changes import restarts
 from e2e.scenarios.test_load import STEADY

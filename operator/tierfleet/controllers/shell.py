@@ -96,10 +96,10 @@ class _Process:
         self.namespaces = options.namespaces
         if self.namespaces is not None and not self.namespaces:
             self.namespaces = (connection.namespace,)
-        identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+        self._identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
         self.lease = self._lease_key() if options.leader_elect else None
-        self._leadership = Leadership(client, self.lease, identity) if self.lease else None
-        self._operator = Operator(client, self.namespaces, identity)
+        self._leadership = Leadership(client, self.lease, self._identity) if self.lease else None
+        self._operator = Operator(client, self.namespaces, self._identity)
         self._kinds = Kinds(client, self._operator.store, self.namespaces)
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -116,6 +116,8 @@ class _Process:
             standalone=True,
             clusterwide=self.namespaces is None,
             namespaces=self.namespaces or (),
+            # kopf would look for the user's name, and a container's number has none.
+            identity=self._identity,  # type: ignore[arg-type]  # a str by another name
             stop_flag=self._stop,
             liveness_endpoint=f"http://0.0.0.0:{port}/healthz" if port else None,
         )
