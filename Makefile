@@ -110,7 +110,7 @@ images: $(INSTALLED) ## Build the images of operator, sidecar and engine (docker
 
 .PHONY: e2e
 e2e: tools ## Run the scenarios on a real node: flood, scaling, drains, crashes, key rotation (15 minutes)
-	$(RUN) pytest e2e/scenarios
+	$(if $(KIND),KIND=$(KIND) )$(RUN) pytest e2e/scenarios
 
 .PHONY: generate
 generate: $(INSTALLED) ## Write what is generated from the models: crds/, also in the chart, and docs/api.md

@@ -6,7 +6,7 @@ It must not know what is run on it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 
@@ -16,7 +16,29 @@ from e2e.controlplane import Reach
 from e2e.images import archives
 from e2e.images.wheels import TARGETS
 from e2e.node import machine, node
-from e2e.node.node import RealNode
+
+
+class Node(Protocol):
+    """What tests ask of a node that runs containers."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the cluster."""
+
+    def address(self, namespace: str, service: str) -> tuple[str, int]:
+        """Address and port by which this machine reaches the first port of a Service."""
+
+    def kill_container(self, identity: str) -> None:
+        """Kill the first process of a container, by containerd's id of it."""
+
+    def pids(self, program: str) -> list[int]:
+        """The process ids of the node's programs of that name, to tell one from the next."""
+
+    def kill_program(self, program: str) -> None:
+        """Kill a program of the node as a crash of it does; it is started again."""
+
+    def wait_ready(self) -> None:
+        """Return once the node is ready and has its devices."""
 
 
 @dataclass(frozen=True)
@@ -24,18 +46,18 @@ class RealCluster:
     """A control plane and its one real node, which has the images of this checkout."""
 
     cluster: Cluster
-    node: RealNode
+    node: Node
 
-    def url(self, namespace: str, service: str, port: int) -> str:
-        """Base URL of a Service, from this machine: its cluster address, behind the node."""
-        found = self.cluster.get("service", service, "--namespace", namespace)
-        return f"http://{found['spec']['clusterIP']}:{port}"
+    def url(self, namespace: str, service: str) -> str:
+        """Base URL of a Service, from this machine."""
+        address, port = self.node.address(namespace, service)
+        return f"http://{address}:{port}"
 
     def kill_container(self, pod: Mapping[str, Any], container: str) -> None:
         """Kill a container's first process, as a crash of it does."""
         statuses = pod["status"]["containerStatuses"] + pod["status"]["initContainerStatuses"]
         (identity,) = (s["containerID"] for s in statuses if s["name"] == container)
-        self.node.kill(identity.removeprefix("containerd://"))
+        self.node.kill_container(identity.removeprefix("containerd://"))
 
 
 def start_real(

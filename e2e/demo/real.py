@@ -62,8 +62,8 @@ def set_up(console: Console) -> Stage:
     pod = world.pods(fleet.POOL)[0]["status"]["podIP"]
     return Stage(
         cluster,
-        straight=[real.url(fleet.NAMESPACE, "straight", 8000)],
-        sidecars=[real.url(fleet.NAMESPACE, fleet.POOL, 8080)],
+        straight=[real.url(fleet.NAMESPACE, "straight")],
+        sidecars=[real.url(fleet.NAMESPACE, fleet.POOL)],
         admin=f"http://{pod}:9090",
         check=cluster.check,
     )

@@ -129,6 +129,8 @@ def kubelet(slot: Slot, authority: str, cgroup: str) -> Document:
         "maxPods": MOST_PODS,
         "nodeStatusUpdateFrequency": "5s",
         "serializeImagePulls": False,
+        # A changed Secret is mounted when its pod is looked at, by default once in 60 to 90 s.
+        "syncFrequency": "3s",
     }
 
 

@@ -4,6 +4,8 @@ It must not know what is run on it.
 """
 
 import json
+import os
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +49,24 @@ class RealNode:
         for archive in archives:
             self._ctr("images", "import", str(archive))
 
-    def kill(self, container: str) -> None:
+    @property
+    def name(self) -> str:
+        """What it is called in the cluster."""
+        return NAME
+
+    def address(self, namespace: str, service: str) -> tuple[str, int]:
+        """A Service's own address: this machine has a route to it, through the node."""
+        spec = self.cluster.get("service", service, "--namespace", namespace)["spec"]
+        return spec["clusterIP"], spec["ports"][0]["port"]
+
+    def kill_container(self, identity: str) -> None:
         """Kill the first process of a container, by containerd's id of it."""
-        self._ctr("tasks", "kill", "--signal=SIGKILL", container)
+        self._ctr("tasks", "kill", "--signal=SIGKILL", identity)
+
+    def kill_program(self, program: str) -> None:
+        """Kill a program of the node as a crash of it does; it is started again."""
+        for pid in self.pids(program):
+            os.kill(pid, signal.SIGKILL)
 
     def pids(self, program: str) -> list[int]:
         """The process ids, as this machine counts, of the node's programs of that name."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from e2e import toolchain
+from e2e import kind, toolchain
 from e2e.images import archives
 from e2e.installed import install
 from e2e.node import machine
@@ -24,7 +24,7 @@ TENANTS = {"acme": "enterprise", "globex": "pro", "initech": "retail", "hooli": 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Make programs and images before the first scenario, with their progress to be seen."""
-    if session.config.option.collectonly or not session.items:
+    if session.config.option.collectonly or not session.items or kind.asked_for():
         return
     capture: Any = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
@@ -41,17 +41,18 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def real() -> Iterator[RealCluster]:
     """A real cluster, with the operator in two replicas and nothing but its own RBAC."""
-    try:
-        started = start_real("e2e")
-    except UnableError as error:
-        pytest.skip(str(error))
-    try:
-        cluster = started.cluster
-        cluster.kubectl("create", "namespace", NAMESPACE)
-        install(cluster, [NAMESPACE])
+    with contextlib.ExitStack() as ends:
+        try:
+            if kind.asked_for():
+                started = ends.enter_context(kind.started("e2e", Console(stderr=True)))
+            else:
+                started = start_real("e2e")
+                ends.callback(started.cluster.stop)
+        except UnableError as error:
+            pytest.skip(str(error))
+        started.cluster.kubectl("create", "namespace", NAMESPACE)
+        install(started.cluster, [NAMESPACE])
         yield started
-    finally:
-        started.cluster.stop()
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from e2e.world import Document, World
 START_SECONDS = 180.0
 MODEL = "llama-3.1-8b"
 SEATS = 8
-PORT = 8080
 
 TIERS: tuple[Mapping[str, Any], ...] = (
     {"name": "enterprise", "priority": 100, "limits": {"requestsPerMinute": 10_000}},
@@ -90,7 +89,7 @@ class Fleet:
 
     def clients(self, pool: str) -> Clients:
         """Callers of the pool, through its Service."""
-        return Clients(self.real.url(self.world.namespace, pool, PORT), MODEL)
+        return Clients(self.real.url(self.world.namespace, pool), MODEL)
 
     def describe(self, pool: str) -> str:
         """What is known about a pool's pods, for a failure's message."""

@@ -1,11 +1,8 @@
 """Disruption: a pod deleted, an engine that crashes, a node that is drained, a kubelet killed."""
 
-import os
-import signal
 from collections.abc import Mapping
 from typing import Any
 
-from e2e.node.node import NAME as NODE
 from e2e.scenarios.clients import Group
 from e2e.scenarios.conftest import Follow
 from e2e.scenarios.fleet import SEATS, START_SECONDS, Fleet, pool
@@ -75,23 +72,23 @@ def test_a_node_that_is_drained_keeps_what_the_budget_says(fleet: Fleet, account
     fleet.world.apply(pool("drained", 2))
     followed = accounts("drained")
     fleet.up("drained", 2)
-    cluster = fleet.world.cluster
+    cluster, node = fleet.world.cluster, fleet.real.node.name
     clients = fleet.clients("drained")
     try:
         with clients.calling(*STEADY):
             # There is no second node: what is evicted has nowhere to go, so the budget stops it.
             said = cluster.kubectl(
-                *("drain", NODE, "--pod-selector=tierfleet.dev/pool", "--delete-emptydir-data"),
+                *("drain", node, "--pod-selector=tierfleet.dev/pool", "--delete-emptydir-data"),
                 "--timeout=40s",
                 check=False,
             )
             assert said.returncode != 0
             assert "disruption budget" in said.stderr
             assert fleet.world.endpoints("drained") == 1
-            cluster.uncordon(NODE)
+            cluster.uncordon(node)
             fleet.up("drained", 2)
     finally:
-        cluster.uncordon(NODE)
+        cluster.uncordon(node)
     assert [a for a in clients.attempts if not a.served] == []
     assert followed.agree(clients.attempts).outcomes() == {"served": len(clients.attempts)}
 
@@ -106,10 +103,10 @@ def test_kubelet_and_containerd_killed_under_load_are_not_noticed(
     node, clients = fleet.real.node, fleet.clients("killed")
     with clients.calling(*STEADY):
         for program in ("kubelet", "containerd", "kube-proxy"):
-            (pid,) = node.pids(program)
-            os.kill(pid, signal.SIGKILL)
+            before_it = node.pids(program)
+            node.kill_program(program)
             wait_until(
-                lambda old=pid, name=program: node.pids(name) not in ([], [old]),  # type: ignore[misc]
+                lambda old=before_it, name=program: node.pids(name) not in ([], old),  # type: ignore[misc]
                 timeout=START_SECONDS,
                 why=f"{program} to be started again",
             )
