@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from e2e.health import PartDownError
@@ -21,13 +22,22 @@ class Processes:
         self._workdir = workdir
         self._started: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, *command: str | Path) -> int:
-        """Starts one, which logs to `NAME.log`, and returns its process id."""
+    def start(
+        self, name: str, *command: str | Path, environment: Mapping[str, str] | None = None
+    ) -> int:
+        """Starts one, which logs to `NAME.log`, and returns its process id.
+
+        `environment` is added to ours.
+        """
         with self._log(name).open("wb") as output:
             process = subprocess.Popen(
                 list(map(str, command)),
                 cwd=self._workdir,
-                env={**marked_environment(self._workdir), "PYTHONPATH": str(REPOSITORY)},
+                env={
+                    **marked_environment(self._workdir),
+                    "PYTHONPATH": str(REPOSITORY),
+                    **(environment or {}),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
