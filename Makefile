@@ -81,6 +81,11 @@ profile-proxy: $(INSTALLED) ## Show where the sidecar's processor time goes, by 
 bench-flood: $(INSTALLED) ## Measure enterprise's time to first token under a flood of retail (15 minutes)
 	@$(RUN) bench.flood
 
+.PHONY: e2e-vllm
+e2e-vllm: $(INSTALLED) ## Test the sidecar in front of a real vLLM on the processor (4 minutes; installs 6 GB at first)
+	@$(RUN) e2e.vllm.install >/dev/null
+	$(RUN) pytest e2e/vllm -s
+
 .PHONY: reproduce
 reproduce: $(INSTALLED) ## Repeat the tables of the VTC paper, with ours beside them (2 minutes)
 	@$(RUN) bench.reproduce

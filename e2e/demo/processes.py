@@ -13,6 +13,8 @@ from e2e.paths import REPOSITORY
 from e2e.processes import marked_environment
 
 STOP_SECONDS = 30.0
+_SAID = 9000
+"""Bytes of a log that are shown: a cause may stand far above its last line."""
 
 
 class Processes:
@@ -54,8 +56,20 @@ class Processes:
         """
         for name, process in self._started.items():
             if process.poll() is not None:
-                said = self._log(name).read_text()[-2000:]
+                said = self._log(name).read_text()[-_SAID:]
                 raise PartDownError(f"{name} has ended with {process.returncode}:\n{said}")
+
+    def end(self, name: str, seconds: float = STOP_SECONDS) -> int | None:
+        """Ends one, kills it if it takes longer, and returns its exit code; None if done before."""
+        process = self._started.pop(name, None)
+        if process is None:
+            return None
+        process.terminate()
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
 
     def stop(self) -> None:
         """Ends those that are left, the last one first; kills what does not end."""
