@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: venv
 venv: $(INSTALLED) ## Make .venv with the locked dependencies and tierfleet itself
@@ -85,6 +85,10 @@ bench-flood: $(INSTALLED) ## Measure enterprise's time to first token under a fl
 e2e-vllm: $(INSTALLED) ## Test the sidecar in front of a real vLLM on the processor (4 minutes; installs 6 GB at first)
 	@$(RUN) e2e.vllm.install >/dev/null
 	$(RUN) pytest e2e/vllm -s
+
+.PHONY: bench-vllm
+bench-vllm: $(INSTALLED) ## Measure the same flood on a real vLLM, beside its own priority (30 minutes)
+	@$(RUN) bench.vllm
 
 .PHONY: reproduce
 reproduce: $(INSTALLED) ## Repeat the tables of the VTC paper, with ours beside them (2 minutes)

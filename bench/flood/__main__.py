@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 
 from bench import installed
 from bench.flood import picture, scenario
+from bench.flood.figures import percentile, pooled, table
 from bench.flood.measure import Run, run
 
 _PROBE: Final = 21.0
@@ -74,7 +74,8 @@ def _measure() -> int:
             found[name].append(one)
             worst = percentile(one.ttft, 99) * 1e3
             _say.print(f"round {number + 1} of {given.rounds}, {name}: TTFT p99 {worst:,.0f} ms")
-    _report(found)
+    title = "Enterprise under a flood of retail"
+    Console(width=110).print(table(title, {name: found[name] for name in _MEANINGS}))
     given.pictures.mkdir(parents=True, exist_ok=True)
     curves = {_MEANINGS[name]: pooled(found[name]) for name in _MEANINGS}
     (given.pictures / "ttft.svg").write_text(picture.svg(curves))
@@ -101,56 +102,6 @@ def _round(send: Callable[..., Run]) -> dict[str, Run]:
     retail = scenario.steady(round(ours.retail))
     best = send([enterprise, retail], seats=2 * scenario.SEATS)
     return {FCFS: fcfs, OURS: ours, BEST: best, ALONE: alone}
-
-
-def pooled(runs: list[Run]) -> list[float]:
-    """The times to first token of all of them, in order."""
-    return sorted(seconds for one in runs for seconds in one.ttft)
-
-
-def percentile(ordered: list[float], percent: int) -> float:
-    """The nearest rank; not a number of none."""
-    if not ordered:
-        return float("nan")
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
-
-
-def _report(found: dict[str, list[Run]]) -> None:
-    table = Table(title="Enterprise under a flood of retail")
-    table.add_column("")
-    for heading in (
-        "p50", "p99", "requests", "refused", "retail/s", "refused/s", "running", "waiting",
-        "tokens/s",
-    ):  # fmt: skip
-        table.add_column(heading, justify="right")
-    for name in _MEANINGS:
-        runs = found[name]
-        times = pooled(runs)
-        mine = [one.seen["enterprise"] for one in runs]
-        retail = [one.seen.get("retail", {"served": 0, "refused": 0}) for one in runs]
-        seconds = sum(one.seconds for one in runs)
-        table.add_row(
-            name,
-            _time(percentile(times, 50)),
-            _time(percentile(times, 99)),
-            f"{len(times):,}",
-            str(sum(seen["refused"] + seen["broken"] for seen in mine)),
-            f"{sum(seen['served'] for seen in retail) / seconds:.1f}",
-            f"{sum(seen['refused'] for seen in retail) / seconds:.1f}",
-            f"{statistics.fmean(one.running for one in runs):.1f}",
-            f"{statistics.fmean(one.waiting for one in runs):.0f}",
-            f"{statistics.fmean(one.served for one in runs):,.0f}",
-        )
-    table.caption = (
-        "p50, p99: time to first token; refused: of enterprise's; retail/s, refused/s: of retail,"
-        " served and refused a second; running, waiting: requests in the engine, on average;"
-        " tokens/s: service tokens"
-    )
-    Console(width=110).print(table)
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds >= 10 else f"{seconds * 1e3:.0f} ms"
 
 
 if __name__ == "__main__":

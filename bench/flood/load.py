@@ -19,8 +19,8 @@ from bench.flood.scenario import MODEL, Clients, from_document
 
 _REFUSED: Final = frozenset({429, 503})
 _CUT, _BROKEN = -1, -2
-_SIGMA, _PROMPT, _OUTPUT = 0.6, (500, 8000), (200, 1500)
-"""Lengths are log-normal; median and most."""
+_SIGMA: Final = 0.6
+"""Lengths are log-normal."""
 
 
 class Load:
@@ -41,7 +41,8 @@ class Load:
 
     async def run(self, groups: list[Clients]) -> None:
         """Send, then cut."""
-        connector = aiohttp.TCPConnector(limit=0)
+        # Engines close what has been idle for 5 s, and a request that is sent just then is lost.
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2.0)
         timeout = aiohttp.ClientTimeout(total=None)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as self._session:
             self._start = time.perf_counter()
@@ -89,9 +90,9 @@ class Load:
     def _request(self, clients: Clients, chance: random.Random) -> dict[str, Any]:
         prompt, output = (
             max(1, min(most, int(chance.lognormvariate(math.log(median), _SIGMA))))
-            for median, most in (_PROMPT, _OUTPUT)
+            for median, most in (clients.prompt, clients.output)
         )
-        body = {
+        body: dict[str, Any] = {
             "model": MODEL,
             # None begins like another: a prefix that is cached would cost nothing.
             "prompt": f"{chance.random()} " + "word " * prompt,
@@ -99,6 +100,8 @@ class Load:
             "min_tokens": output,
             "stream": clients.stream,
         }
+        if clients.priority is not None:
+            body["priority"] = clients.priority
         key = chance.choice(clients.keys)
         return {"json": body, "headers": {"Authorization": f"Bearer {key}"}}
 

@@ -83,30 +83,64 @@ def run(
         tempfile.TemporaryDirectory() as name,
         _serving(programs, Path(name), seats, capacity) as port,
     ):
-        given = {
-            "port": port,
-            "seconds": seconds,
-            "warm_up": warm_up,
-            "seed": seed,
-            "groups": [scenario.as_document(clients) for clients in groups],
-        }
-        command = ["taskset", "-c", str(LOAD_CORE), sys.executable, "-m", "bench.flood.load"]
-        with subprocess.Popen(
-            [*command, json.dumps(given)],
-            stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        ) as load:
-            time.sleep(warm_up)
-            admin = capacity is not None
-            samples = [_counts(sidecar=admin)]
-            began = time.monotonic()
-            while time.monotonic() < began + seconds - warm_up - 1:
-                time.sleep(0.5)
-                samples.append(_counts(sidecar=admin))
-            lasted = time.monotonic() - began
-            seen, _ = load.communicate()
-            if load.returncode:
-                raise RuntimeError("The load ended with an error, see above.")
+        return watch(
+            groups,
+            port=port,
+            engine=_ENGINE,
+            admin=None if capacity is None else _ADMIN,
+            seconds=seconds,
+            warm_up=warm_up,
+            seed=seed,
+        )
+
+
+def watch(
+    groups: Sequence[Clients],
+    *,
+    port: int,
+    engine: int,
+    admin: int | None,
+    seconds: float,
+    warm_up: float,
+    seed: int,
+) -> Run:
+    """Send the load to what serves already, and count meanwhile.
+
+    Args:
+        groups: who sends.
+        port: to send to.
+        engine: port of the engine.
+        admin: of the sidecar, if there is one.
+        seconds: of the load, the warm-up included.
+        warm_up: seconds that do not count.
+        seed: of the load.
+
+    Raises:
+        RuntimeError: the load could not be sent.
+    """
+    given = {
+        "port": port,
+        "seconds": seconds,
+        "warm_up": warm_up,
+        "seed": seed,
+        "groups": [scenario.as_document(clients) for clients in groups],
+    }
+    command = ["taskset", "-c", str(LOAD_CORE), sys.executable, "-m", "bench.flood.load"]
+    with subprocess.Popen(
+        [*command, json.dumps(given)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as load:
+        time.sleep(warm_up)
+        samples = [_counts(engine, admin)]
+        began = time.monotonic()
+        while time.monotonic() < began + seconds - warm_up - 1:
+            time.sleep(0.5)
+            samples.append(_counts(engine, admin))
+        lasted = time.monotonic() - began
+        seen, _ = load.communicate()
+        if load.returncode:
+            raise RuntimeError("The load ended with an error, see above.")
     gained = {name: samples[-1][name] - samples[0][name] for name in samples[0]}
     return Run(
         lasted,
@@ -144,13 +178,13 @@ def _serving(programs: Path, folder: Path, seats: int, capacity: float | None) -
         yield _SIDECAR
 
 
-def _counts(*, sidecar: bool) -> dict[str, float]:
+def _counts(engine: int, admin: int | None) -> dict[str, float]:
     """Of the engine, now; `retail` of the sidecar."""
     found = dict.fromkeys([*_COUNTED.values(), "retail"], 0.0)
-    for sample in _samples(_ENGINE):
+    for sample in _samples(engine):
         if (name := _COUNTED.get(sample.name)) is not None:
             found[name] += sample.value
-    for sample in _samples(_ADMIN) if sidecar else ():
+    for sample in () if admin is None else _samples(admin):
         if sample.name == _IN_FLIGHT and sample.labels["tier"] == "retail":
             found["retail"] += sample.value
     return found

@@ -6,7 +6,7 @@ that ask for ten times of what the engine can do.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +29,7 @@ _CAPACITY: Final = 60_000
 
 @dataclass(frozen=True)
 class Clients:
-    """Callers of one tier. Prompts and answers are as long as in `make bench-contract`.
+    """Callers of one tier. Prompts and answers are as long as in `make bench-contract` by default.
 
     Attributes:
         tier: by which they are counted.
@@ -38,6 +38,8 @@ class Clients:
         most: requests at once; what arrives beyond is not sent. 0: no bound.
         steady: requests that are always under way, instead of arrivals.
         stream: whether they have answers streamed, so that a first token can be seen.
+        prompt, output: median and most tokens of each, which are log-normal.
+        priority: that they tell the engine themselves; None: they say nothing.
     """
 
     tier: str
@@ -46,6 +48,9 @@ class Clients:
     most: int = 0
     steady: int = 0
     stream: bool = False
+    prompt: tuple[int, int] = (500, 8000)
+    output: tuple[int, int] = (200, 1500)
+    priority: int | None = None
 
 
 def enterprise(requests_per_second: float) -> Clients:
@@ -129,5 +134,10 @@ def as_document(clients: Clients) -> dict[str, object]:
 
 def from_document(document: dict[str, object]) -> Clients:
     """The reverse."""
-    made = Clients(**document)  # type: ignore[arg-type]
-    return replace(made, keys=tuple(made.keys))
+    # JSON has no tuples.
+    return Clients(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in document.items()
+        }  # type: ignore[arg-type]
+    )

@@ -20,7 +20,27 @@ from e2e.vllm.sidecar import key
 
 DEADLINE: Final = 240.0
 """Seconds, for what never comes: the machine may be busy."""
-REFUSED: Final = frozenset({429, 503})
+
+
+def completion(number: int, prompt: int, output: int) -> dict[str, Any]:
+    """The body of a request with so many tokens of prompt, at least 5, and of answer.
+
+    None begins like one of another number: a prefix that is cached would cost nothing.
+    """
+    beginning = f"{number % 10_000:04d} "
+    return {
+        "model": MODEL,
+        "prompt": beginning + WORD * (prompt - len(beginning)),
+        "max_tokens": output,
+        "ignore_eos": True,
+    }
+
+
+def opened() -> aiohttp.ClientSession:
+    """Without a bound of its own on connections or time."""
+    # vLLM closes what has been idle for 5 s, and a request that is sent just then is lost.
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2.0)
+    return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
 
 
 @dataclass
@@ -63,12 +83,7 @@ class Client:
         call = Call(tier)
         self.calls.append(call)
         sent = len(self.order)
-        body = {
-            "model": MODEL,
-            # None begins like another: a prefix that is cached would cost nothing.
-            "prompt": f"{len(self.calls):04d} " + WORD * (prompt - 5),
-            "max_tokens": tokens,
-            "ignore_eos": True,
+        body = completion(len(self.calls), prompt, tokens) | {
             "stream": True,
             "stream_options": {"include_usage": True},
             **members,

@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 
 from e2e.vllm import sizes
+from e2e.vllm.caller import opened
 from e2e.vllm.server import Vllm, serving
 
 
@@ -25,8 +26,6 @@ def tight() -> Iterator[Vllm]:
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    """Without a bound of its own on connections or time."""
-    timeout = aiohttp.ClientTimeout(total=None)
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as one:
+    """A client's."""
+    async with opened() as one:
         yield one

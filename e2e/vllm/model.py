@@ -42,8 +42,12 @@ class Shape:
         return 2 * self.layers * self.hidden * 4
 
 
-SHAPES: Final = {"cpu": Shape(8, 1024, 16), "cpu-tiny": Shape(2, 64, 2)}
-"""By the name of the simulated engine's preset that stands for it."""
+SHAPES: Final = {
+    "cpu": Shape(8, 1024, 16),
+    "cpu-small": Shape(4, 512, 8),
+    "cpu-tiny": Shape(2, 64, 2),
+}
+"""Where the simulated engine has a preset for one, it is called the same."""
 
 
 def make(shape: Shape, folder: Path) -> None:

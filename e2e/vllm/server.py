@@ -34,18 +34,21 @@ class Vllm:
     """One that serves.
 
     Attributes:
-        url: of its API.
+        port: on loopback.
         seats: its `--max-num-seqs`.
         workdir: takes logs of what is started beside it, and goes with it.
         processes: that end with it.
-        pid: of its first process.
     """
 
-    url: str
+    port: int
     seats: int
     workdir: Path
     processes: Processes
-    pid: int
+
+    @property
+    def url(self) -> str:
+        """Of its API."""
+        return f"http://127.0.0.1:{self.port}"
 
 
 @contextmanager
@@ -54,7 +57,6 @@ def serving(
     *options: str,
     seats: int = 8,
     policy: str = "priority",
-    prefix: tuple[str | Path, ...] = (),
 ) -> Iterator[Vllm]:
     """Start it, wait until it serves (40 s), and leave nothing of it behind.
 
@@ -63,7 +65,6 @@ def serving(
         options: more of `vllm serve`.
         seats: its `--max-num-seqs`.
         policy: its `--scheduling-policy`.
-        prefix: a command that runs it, such as `taskset -c 1`.
 
     Raises:
         PartDownError: it ended; the message has the end of its log.
@@ -77,8 +78,8 @@ def serving(
         model.mkdir()
         make(SHAPES[shape], model)
         (port,) = free_ports(1)
-        pid = processes.start(
-            "vllm", *prefix, python, "-m", "vllm.entrypoints.cli.main", "serve", model,
+        processes.start(
+            "vllm", python, "-m", "vllm.entrypoints.cli.main", "serve", model,
             "--served-model-name", MODEL, "--load-format", "dummy", "--dtype", "float32",
             "--host", "127.0.0.1", "--port", str(port), "--enforce-eager",
             "--max-model-len", str(MAX_MODEL_LEN), "--max-num-seqs", str(seats),
@@ -92,7 +93,7 @@ def serving(
             return answers(port, tls=False, path="/health")
 
         wait_until(ready, timeout=READY_SECONDS, why="vLLM to serve")
-        yield Vllm(f"http://127.0.0.1:{port}", seats, claimed.workdir, processes, pid)
+        yield Vllm(port, seats, claimed.workdir, processes)
         processes.stop()
     finally:
         claimed.release()

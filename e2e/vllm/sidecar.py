@@ -65,16 +65,28 @@ class Sidecar:
     """One that serves.
 
     Attributes:
-        url: of the data port.
-        admin: of the admin port.
+        engine: behind it.
+        name: of its process.
+        port: of data.
+        admin_port: the other one.
         output: file with what it writes: its own words, and the access log.
     """
 
     engine: Vllm
     name: str
-    url: str
-    admin: str
+    port: int
+    admin_port: int
     output: Path
+
+    @property
+    def url(self) -> str:
+        """Of the data port."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def admin(self) -> str:
+        """Of the admin port."""
+        return f"http://127.0.0.1:{self.admin_port}"
 
     def log(self) -> list[dict[str, Any]]:
         """The access log, a line for each request."""
@@ -83,16 +95,24 @@ class Sidecar:
 
 
 @contextmanager
-def sidecar(engine: Vllm, document: dict[str, Any], *options: str) -> Iterator[Sidecar]:
-    """Start one, wait until it is ready, and end it."""
+def sidecar(
+    engine: Vllm, document: dict[str, Any], program: Path | None = None
+) -> Iterator[Sidecar]:
+    """Start one, wait until it is ready, and end it.
+
+    Args:
+        engine: to put it before.
+        document: its plan.
+        program: `tierfleet`; None: this environment's.
+    """
     data, admin = free_ports(2)
     name = f"sidecar-{data}"
     written = engine.workdir / f"{name}.json"
     written.write_text(json.dumps(document))
     engine.processes.start(
-        name, tierfleet(), "sidecar", "--plan", written, "--group", GROUP,
+        name, program or tierfleet(), "sidecar", "--plan", written, "--group", GROUP,
         "--upstream", engine.url, "--port", str(data), "--admin-port", str(admin),
-        "--drain-accept-seconds", "0", *options,
+        "--drain-accept-seconds", "0",
     )  # fmt: skip
     try:
 
@@ -101,12 +121,6 @@ def sidecar(engine: Vllm, document: dict[str, Any], *options: str) -> Iterator[S
             return answers(admin, tls=False, path="/readyz")
 
         wait_until(ready, timeout=_READY_SECONDS, why="the sidecar to be ready")
-        yield Sidecar(
-            engine,
-            name,
-            f"http://127.0.0.1:{data}",
-            f"http://127.0.0.1:{admin}",
-            engine.workdir / f"{name}.log",
-        )
+        yield Sidecar(engine, name, data, admin, engine.workdir / f"{name}.log")
     finally:
         engine.processes.end(name)

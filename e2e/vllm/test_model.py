@@ -4,6 +4,7 @@ With a KV cache too small for what the seats hold, so that both have to preempt.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -24,8 +25,8 @@ LENGTHS = (
 """Tokens of prompt and answer by arrival; no two of these end in the same step."""
 
 
-def simulated() -> tuple[list[int], int, int]:
-    """Positions in `LENGTHS` in the order of their ends; preemptions; steps."""
+def simulated() -> tuple[list[int], int, int, float]:
+    """Positions in `LENGTHS` in the order of their ends; preemptions; steps; seconds."""
     config = replace(
         PRESETS["cpu-tiny"].config,
         num_blocks=sizes.TIGHT,
@@ -44,7 +45,7 @@ def simulated() -> tuple[list[int], int, int]:
         ended += [numbers[sequence] for sequence in result.finished]
         preemptions += len(result.preempted)
         steps += result.steps
-    return ended, preemptions, steps
+    return ended, preemptions, steps, now / 1e9
 
 
 async def test_the_model_takes_the_steps_that_vllm_takes(
@@ -58,15 +59,22 @@ async def test_the_model_takes_the_steps_that_vllm_takes(
         await client.ask("retail", output, prompt=prompt)
         ended.append(number)
 
+    began = time.perf_counter()
     async with asyncio.TaskGroup() as callers:
         for number, (prompt, output) in enumerate(LENGTHS):
             callers.create_task(ask(number, prompt, output))
+    lasted = time.perf_counter() - began
     assert client.whole == client.calls
     assert [call.tokens for call in client.calls] == [output for _, output in LENGTHS]
-    preemptions = gained(before, await until_idle(session, tight), "num_preemptions_total")
-    steps = gained(before, await until_idle(session, tight), "iteration_tokens_total_count")
-    order, modelled_preemptions, modelled_steps = simulated()
-    print(f"{steps} steps, {preemptions} preemptions; the model: {modelled_steps} steps")
+    after = await until_idle(session, tight)
+    preemptions = gained(before, after, "num_preemptions_total")
+    steps = gained(before, after, "iteration_tokens_total_count")
+    order, modelled_preemptions, modelled_steps, seconds = simulated()
+    print(
+        f"vLLM: {steps} steps, {preemptions} preemptions, {lasted:.2f} s; the model:"
+        f" {modelled_steps} steps, {modelled_preemptions} preemptions, {seconds:.2f} s"
+        f" ({seconds / lasted - 1:+.0%})"
+    )
     assert modelled_preemptions > 0, "the cache is not tight: this compares less than it says"
     assert ended == order
     assert preemptions == modelled_preemptions

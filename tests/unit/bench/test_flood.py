@@ -9,6 +9,7 @@ import pytest
 
 from bench.flood import __main__ as command
 from bench.flood import picture, scenario
+from bench.flood.figures import percentile
 from bench.flood.load import Load
 from bench.flood.measure import Run
 from tests.integration.sidecar.processes import EngineProcess
@@ -54,8 +55,8 @@ def test_the_flood_is_compared_with_the_best_and_with_first_come(
 
 
 def test_percentiles_are_of_the_nearest_rank() -> None:
-    assert command.percentile([float(n) for n in range(1, 101)], 99) == 99.0
-    assert command.percentile([1.0], 50) == 1.0
+    assert percentile([float(n) for n in range(1, 101)], 99) == 99.0
+    assert percentile([1.0], 50) == 1.0
 
 
 def test_a_curve_without_points_is_drawn_too() -> None:
