@@ -46,7 +46,7 @@ class Accounts:
     namespace: str
     pool: str
     folder: Path
-    _followed: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, repr=False)
+    _followed: dict[str, list[subprocess.Popen[bytes]]] = field(default_factory=dict, repr=False)
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _thread: threading.Thread | None = field(default=None, repr=False)
 
@@ -60,9 +60,10 @@ class Accounts:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        for process in self._followed.values():
-            process.kill()
-            process.wait()
+        for processes in self._followed.values():
+            for process in processes:
+                process.kill()
+                process.wait()
 
     def pods(self) -> list[dict[str, Any]]:
         """The pool's pods."""
@@ -149,9 +150,12 @@ class Accounts:
         return found
 
     def _lines(self, pod: str) -> list[Line]:
-        file = self.folder / f"{pod}.log"
-        lines = file.read_bytes().split(b"\n") if file.exists() else []
-        found = [json.loads(line) for line in lines if line.startswith(b"{") and line[-1:] == b"}"]
+        # Who follows anew gets the log from its start: one copy of each line is enough.
+        seen: Counter[bytes] = Counter()
+        for file in self.folder.glob(f"{pod}.*.log"):
+            seen |= Counter(file.read_bytes().split(b"\n"))
+        whole = (line for line in seen.elements() if line.startswith(b"{") and line[-1:] == b"}")
+        found = map(json.loads, whole)
         return [line for line in found if line.get("path") == "/v1/chat/completions"]
 
     def _watch(self) -> None:
@@ -164,12 +168,13 @@ class Accounts:
     def _look(self) -> None:
         for pod in self.pods():
             name = pod["metadata"]["name"]
-            process = self._followed.get(name)
-            if process is None or (process.poll() and not self._lines(name)):
-                self._followed[name] = self._follow(name)
+            processes = self._followed.setdefault(name, [])
+            # It ends when the kubelet does, and when the container has not begun.
+            if not processes or processes[-1].poll() is not None:
+                processes.append(self._follow(name, len(processes)))
 
-    def _follow(self, pod: str) -> subprocess.Popen[bytes]:
-        with (self.folder / f"{pod}.log").open("wb") as log:
+    def _follow(self, pod: str, turn: int) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{pod}.{turn}.log").open("wb") as log:
             return subprocess.Popen(
                 [
                     str(self.cluster.tools["kubectl"]),

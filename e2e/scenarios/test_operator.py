@@ -1,6 +1,10 @@
 """The operator and the API server go and come back: serving goes on, and nothing is done twice."""
 
+import contextlib
+from collections.abc import Iterator
+
 from e2e.installed import NAMESPACE as SYSTEM
+from e2e.installed import RELEASE
 from e2e.scenarios.clients import Clients
 from e2e.scenarios.conftest import Follow
 from e2e.scenarios.fleet import START_SECONDS, Fleet, pool
@@ -9,7 +13,8 @@ from e2e.scenarios.test_load import STEADY
 from e2e.wait import wait_until
 from e2e.world import World
 
-SELECTOR = "--selector=app.kubernetes.io/name=tierfleet,app.kubernetes.io/component=operator"
+RELEASE_OBJECT = "tierfleet-operator"
+SELECTOR = f"--selector=app.kubernetes.io/instance={RELEASE}"
 
 
 def system(fleet: Fleet) -> World:
@@ -21,6 +26,19 @@ def leader(fleet: Fleet) -> str:
     """The pod that holds the Lease."""
     lease = system(fleet).get("lease", "tierfleet-operator")
     return str(lease["spec"].get("holderIdentity", "")).rpartition("_")[0]
+
+
+@contextlib.contextmanager
+def without_operators(fleet: Fleet) -> Iterator[None]:
+    """All operators killed at once, and none started in their place until the end."""
+    pods = [pod["metadata"]["name"] for pod in system(fleet).all("pods", SELECTOR)]
+    assert len(pods) == 2
+    system(fleet).kubectl("scale", "deployment", RELEASE_OBJECT, "--replicas=0")
+    try:
+        system(fleet).kubectl("delete", "pod", *pods, "--grace-period=0", "--force")
+        yield
+    finally:
+        system(fleet).kubectl("scale", "deployment", RELEASE_OBJECT, "--replicas=2")
 
 
 def more_answers(clients: Clients) -> None:
@@ -36,14 +54,11 @@ def test_killed_operators_are_missed_by_nobody_and_catch_up(fleet: Fleet, accoun
     before = restarts(fleet, "orphaned")
     clients = fleet.clients("orphaned")
     with clients.calling(*STEADY):
-        system(fleet).kubectl("scale", "deployment", "--all", "--replicas=0")
-        pods = [pod["metadata"]["name"] for pod in system(fleet).all("pods", SELECTOR)]
-        system(fleet).kubectl("delete", "pod", *pods, "--grace-period=0", "--force")
-        more_answers(clients)
-        fleet.world.kubectl("scale", "tpool/orphaned", "--replicas=1")
-        more_answers(clients)
-        assert restarts(fleet, "orphaned") == before, "nobody is there to do it"
-        system(fleet).kubectl("scale", "deployment", "--all", "--replicas=2")
+        with without_operators(fleet):
+            more_answers(clients)
+            fleet.world.kubectl("scale", "tpool/orphaned", "--replicas=1")
+            more_answers(clients)
+            assert restarts(fleet, "orphaned") == before, "nobody is there to do it"
         fleet.up("orphaned", 1)
     assert [a for a in clients.attempts if not a.served] == []
     assert followed.agree(clients.attempts).outcomes() == {"served": len(clients.attempts)}

@@ -2,6 +2,10 @@
 
 One for the whole pool: an eviction fails when two budgets select the same pod. It does not restrain
 rollouts; those are bounded by the Deployments.
+
+It says how many have to stay, of those that the spec asks for. As `maxUnavailable` it would count
+from what the Deployments ask for, and these are made smaller when an evicted replica finds no
+device: the drain of a pool's only nodes would then go on to its last replica.
 """
 
 from tierfleet.api import InferencePool
@@ -10,14 +14,14 @@ from tierfleet.manifests.metadata import Raw
 
 
 def budget(pool: InferencePool) -> Raw:
-    """At most `disruption.maxUnavailable`; a pod that is not ready anyway may always go."""
+    """All but `disruption.maxUnavailable`; a pod that is not ready anyway may always go."""
     name = pool.metadata.name
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
         "metadata": metadata.of(pool, names.disruption_budget(name), "disruption"),
         "spec": {
-            "maxUnavailable": pool.spec.disruption.max_unavailable,
+            "minAvailable": max(0, pool.spec.replicas - pool.spec.disruption.max_unavailable),
             "selector": {"matchLabels": labels.selector(name)},
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
         },

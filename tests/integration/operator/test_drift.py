@@ -63,7 +63,7 @@ def test_every_change_of_a_child_is_put_back_with_one_event(
         ("Secret llama-tokens", ("patch", "secret/llama-tokens", '-p={"data":{"admin":"e30="}}')),
         (
             "PodDisruptionBudget llama",
-            ("patch", "pdb/llama", "--type=merge", '-p={"spec":{"maxUnavailable":9}}'),
+            ("patch", "pdb/llama", "--type=merge", '-p={"spec":{"minAvailable":9}}'),
         ),
     )
     for count, (_, command) in enumerate(edits, start=1):

@@ -115,6 +115,18 @@ def test_names_are_labels_even_for_the_longest_pool_and_accelerator() -> None:
     assert all(len(name) <= 63 for name in made)
 
 
+@pytest.mark.parametrize(
+    ("replicas", "missing", "stay"), [(6, 1, 5), (6, 2, 4), (1, 1, 0), (2, 5, 0)]
+)
+def test_the_budget_counts_from_the_spec_whatever_could_be_placed(
+    replicas: int, missing: int, stay: int
+) -> None:
+    pool = minimal(**{"replicas": replicas, "disruption.maxUnavailable": missing})
+    budget = objects(pool)[("PodDisruptionBudget", pool.metadata.name)]["spec"]
+    assert budget["minAvailable"] == stay
+    assert "maxUnavailable" not in budget
+
+
 def test_deployments_of_a_pool_select_disjoint_pods_and_the_service_all() -> None:
     made = objects(everything())
     service = made[("Service", "llama-70b")]["spec"]["selector"]
