@@ -25,7 +25,7 @@ def make(workdir: Path) -> None:
     Raises:
         OSError: this machine does not let us.
     """
-    for root in _roots():
+    for root in roots():
         controllers = root / "cgroup.subtree_control"  # version 2 hands them down one by one
         ours = root / name_of(workdir)
         ours.mkdir(exist_ok=True)
@@ -44,7 +44,7 @@ def remove(workdir: Path) -> None:
         OSError: a process in it does not end.
     """
     deadline = time.monotonic() + REMOVE_SECONDS
-    for root in _roots():
+    for root in roots():
         ours = root / name_of(workdir)
         if not ours.is_dir():
             continue
@@ -60,7 +60,8 @@ def remove(workdir: Path) -> None:
                     time.sleep(0.02)
 
 
-def _roots() -> Iterator[Path]:
+def roots() -> Iterator[Path]:
+    """Where the hierarchies of cgroups are mounted."""
     for line in Path("/proc/mounts").read_text().splitlines():
         _, mounted, kind, *_ = line.split()
         if kind in {"cgroup", "cgroup2"}:

@@ -3,7 +3,7 @@
 It must not know what is run on it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -61,12 +61,17 @@ class RealCluster:
 
 
 def start_real(
-    name: str, *, standing: Path | None = None, console: Console | None = None, devices: int = 8
+    name: str,
+    *,
+    standing: Path | None = None,
+    console: Console | None = None,
+    devices: int = 8,
+    images: Iterable[str] = TARGETS,
 ) -> RealCluster:
     """Start a cluster with a real node of `devices` fake H100s and return it once all of it works.
 
     What it needs (programs, images) is made first, which takes some minutes once. `standing` is as
-    for `e2e.cluster.start()`.
+    for `e2e.cluster.start()`; `images` are those of ours that the node is given.
 
     Raises:
         UnableError: this machine cannot run a real node; the message says why.
@@ -76,14 +81,14 @@ def start_real(
     console = console or Console(stderr=True)
     machine.prepare()
     tools = toolchain.ensure(console)
-    images = archives.ensure(tools, console)
+    made = archives.ensure(tools, console)
     slot = machine.free_slot(machine.taken())
     reach = Reach(str(slot.machine), str(slot.services))
     cluster = start(name, standing=standing, console=console, reach=reach)
     try:
         crds.install(cluster)
-        real = node.start(cluster, slot, images["pause"], devices=devices)
-        real.load(images[target] for target in TARGETS)
+        real = node.start(cluster, slot, made["pause"], devices=devices)
+        real.load(made[image] for image in images)
     except BaseException:
         cluster.stop()
         raise

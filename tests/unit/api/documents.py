@@ -51,7 +51,8 @@ def full() -> dict[str, Document]:
 
 def examples() -> list[Document]:
     """The documents of `examples/`, in the order in which they are applied."""
-    files = sorted((ROOT / "examples").glob("*.yaml"))
+    folder = ROOT / "examples"
+    files = [*sorted(folder.glob("*.yaml")), *sorted(folder.glob("simulated/*.yaml"))]
     return [document for file in files for document in yaml.safe_load_all(file.read_text())]
 
 
