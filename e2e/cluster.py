@@ -63,11 +63,10 @@ class Cluster:
             ForeignClusterError: the kubeconfig is not ours any more.
         """
         refuse_foreign(self.kubeconfig)
-        command = [str(self.tools["kubectl"]), *args]
         # No cache: kubectl remembers for hours which kinds there were before the CRDs came.
         private = [f"--kubeconfig={self.kubeconfig}", f"--cache-dir={os.devnull}"]
         finished = subprocess.run(
-            [*command, *private],
+            [str(self.tools["kubectl"]), *private, *args],
             input=stdin or "",
             capture_output=True,
             text=True,

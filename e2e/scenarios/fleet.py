@@ -21,6 +21,13 @@ TIERS: tuple[Mapping[str, Any], ...] = (
     {"name": "retail", "priority": 0, "queue": {"maxRequests": 200, "maxWaitMilliseconds": 60_000}},
 )
 
+H100 = {
+    "name": "h100",
+    "products": ["NVIDIA-H100-80GB-HBM3"],
+    "devicesPerReplica": 1,
+    "capacity": {"serviceTokensPerSecond": 4000},
+}
+
 
 def policy(**tiers: Mapping[str, Any]) -> Document:
     """The policy of a scenario; by tier's name, what it says beside `TIERS`."""
@@ -56,14 +63,7 @@ def pool(
                 **(engine or {}),
             },
             "sidecar": {"image": tag("sidecar"), "resources": small},
-            "accelerators": [
-                {
-                    "name": "h100",
-                    "products": ["NVIDIA-H100-80GB-HBM3"],
-                    "devicesPerReplica": 1,
-                    "capacity": {"serviceTokensPerSecond": 4000},
-                }
-            ],
+            "accelerators": [H100],
             "drainTimeoutSeconds": 30,
             "replicas": replicas,
             **spec,

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from e2e.scenarios.clients import Attempt, Group
 from e2e.scenarios.conftest import Follow
-from e2e.scenarios.fleet import SEATS, START_SECONDS, Fleet, pool
+from e2e.scenarios.fleet import H100, SEATS, START_SECONDS, Fleet, pool
 from e2e.wait import wait_until
 from e2e.world import reservation
 
+ACCELERATOR = "tierfleet.dev/accelerator"
 ENTERPRISE = Group("key-of-acme", callers=2, tokens=(8, 24), pause=0.1)
 STEADY = (
     Group("key-of-acme", callers=3, pause=0.05),
@@ -87,7 +88,9 @@ def test_scaled_from_two_to_three_to_one_under_load_nobody_is_lost(
 def test_a_rolling_update_under_load_takes_one_replica_at_a_time_and_loses_nobody(
     fleet: Fleet, accounts: Follow
 ) -> None:
-    fleet.world.apply(pool("rolled", 2))
+    # A Deployment each: neither knows of the other, the operator has to.
+    two = [{**H100, "name": "near", "maxReplicas": 1}, {**H100, "name": "far"}]
+    fleet.world.apply(pool("rolled", 2, accelerators=two))
     followed = accounts("rolled")
     fleet.up("rolled", 2)
     before = {pod["metadata"]["uid"] for pod in fleet.world.pods("rolled")}
@@ -104,7 +107,7 @@ def test_a_rolling_update_under_load_takes_one_replica_at_a_time_and_loses_nobod
     try:
         with clients.calling(*STEADY):
             env = [{"name": "GENERATION", "value": "2"}]
-            fleet.world.apply(pool("rolled", 2, {"env": env}))
+            fleet.world.apply(pool("rolled", 2, {"env": env}, accelerators=two))
             wait_until(
                 lambda: before.isdisjoint(_uids(followed)) and fleet.world.endpoints("rolled") == 2,
                 timeout=START_SECONDS,
@@ -113,6 +116,7 @@ def test_a_rolling_update_under_load_takes_one_replica_at_a_time_and_loses_nobod
     finally:
         done.set()
         counter.join()
+    assert len({pod["metadata"]["labels"][ACCELERATOR] for pod in fleet.world.pods("rolled")}) == 2
     assert min(fewest) >= 1, "disruption.maxUnavailable is 1"
     assert [a for a in clients.attempts if not a.served] == []
     assert followed.agree(clients.attempts).outcomes() == {"served": len(clients.attempts)}
