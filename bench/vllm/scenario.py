@@ -17,7 +17,7 @@ SEATS: Final = 16
 PROMPT: Final = (64, 256)
 ENTERPRISE, RETAIL = (50, 200), (400, 1200)
 """Median and most tokens, of prompts and of answers."""
-SHARE: Final = 0.15
+SHARE: Final = 0.1
 """Of the engine's service tokens, asked for by enterprise."""
 SOONER, LATER = -100, 0
 """What enterprise and retail tell vLLM where they ask it for priority: lower is sooner."""

@@ -22,6 +22,8 @@ READY_SECONDS: Final = 300.0
 _ENVIRONMENT: Final = {
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",
+    # Its processes title themselves, which would overwrite the environment that they are known by.
+    "SPT_NOENV": "1",
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
@@ -72,8 +74,8 @@ def serving(
     """
     python = install.ensure()
     claimed = claim("vllm")
+    processes = Processes(claimed.workdir)
     try:
-        processes = Processes(claimed.workdir)
         model = claimed.workdir / "model"
         model.mkdir()
         make(SHAPES[shape], model)
@@ -94,8 +96,8 @@ def serving(
 
         wait_until(ready, timeout=READY_SECONDS, why="vLLM to serve")
         yield Vllm(port, seats, claimed.workdir, processes)
-        processes.stop()
     finally:
+        processes.stop()
         claimed.release()
 
 
