@@ -60,6 +60,18 @@ class RealCluster:
         self.node.kill_container(identity.removeprefix("containerd://"))
 
 
+def prepare(console: Console) -> tuple[toolchain.Toolchain, Mapping[str, Path]]:
+    """Make what a real node needs, some minutes once: programs and images, by name.
+
+    Raises:
+        UnableError: this machine cannot run a real node; the message says why.
+        BuildError, GoMissingError, RuntimeError: something cannot be made here.
+    """
+    machine.prepare()
+    tools = toolchain.ensure(console)
+    return tools, archives.ensure(tools, console)
+
+
 def start_real(
     name: str,
     *,
@@ -79,9 +91,7 @@ def start_real(
             started. Nothing is left then.
     """
     console = console or Console(stderr=True)
-    machine.prepare()
-    tools = toolchain.ensure(console)
-    made = archives.ensure(tools, console)
+    _, made = prepare(console)
     slot = machine.free_slot(machine.taken())
     reach = Reach(str(slot.machine), str(slot.services))
     cluster = start(name, standing=standing, console=console, reach=reach)

@@ -11,7 +11,7 @@ from e2e.commands import run
 from e2e.demo import fleet, load, loopback, real, report
 from e2e.demo.processes import tierfleet
 from e2e.demo.stage import Stage
-from e2e.node.machine import UnableError
+from e2e.realcluster import prepare
 
 WARM_UP_SECONDS = 8.0
 SECONDS = 30.0
@@ -72,11 +72,11 @@ def up(console: Console) -> None:
 def _set_up(console: Console) -> Stage:
     """On a real node where this machine can have one; it is said which it is, and why."""
     try:
-        stage = real.set_up(console)
-    except UnableError as error:
+        prepare(console)
+    except RuntimeError as error:
         console.print(f"No containers here, so replicas run as processes. {error}", markup=False)
         return loopback.set_up(console)
-    return stage
+    return real.set_up(console)
 
 
 def _run(console: Console, title: str, urls: list[str], cluster: Cluster) -> list[load.Seen]:

@@ -19,7 +19,7 @@ from e2e.paths import REPOSITORY, cache_folder
 from e2e.programs import find, run
 from e2e.progress import Step
 from e2e.toolchain import Toolchain
-from e2e.tools.cache import build_once
+from e2e.tools.cache import build_once, keep_newest
 
 SUITE = "bookworm"
 """Debian 12, whose Python is that of the images."""
@@ -30,6 +30,9 @@ UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt/lis
 
 BOOTSTRAP_SECONDS = 900.0
 
+KEPT = 4
+"""States of the source whose images stay in the cache, 230 MiB each."""
+
 
 def ensure(tools: Toolchain, console: Console) -> Mapping[str, Path]:
     """The archives by name (`operator`, `sidecar`, `engine`, `pause`), made if they are not there.
@@ -37,11 +40,13 @@ def ensure(tools: Toolchain, console: Console) -> Mapping[str, Path]:
     Raises:
         RuntimeError: a program failed; the message ends with what it said.
     """
-    folder = cache_folder() / "images" / _key(tools)
+    folder = cache_folder() / "images" / f"built-{_key(tools)}"
     if not folder.is_dir():
         base = build_once(_base_folder(), partial(_bootstrap, console=console), console)
         wheels.collect(console)
         build_once(folder, partial(_build, base / "base.tar", tools, console), console)
+        keep_newest(folder.parent, "built-*", KEPT)
+        keep_newest(folder.parent.with_name("wheels"), "tierfleet-*", KEPT)
     return {name: folder / f"{name}.tar" for name in (*wheels.TARGETS, "pause")}
 
 

@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from e2e import kind, toolchain
-from e2e.images import archives
+from e2e import kind
 from e2e.installed import install
 from e2e.node import machine
-from e2e.node.machine import UnableError
-from e2e.realcluster import RealCluster, start_real
+from e2e.realcluster import RealCluster, prepare, start_real
 from e2e.scenarios.accounts import Accounts
 from e2e.scenarios.fleet import Fleet, policy
 from e2e.world import World, tenant
@@ -26,30 +24,34 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Make programs and images before the first scenario, with their progress to be seen."""
     if session.config.option.collectonly or not session.items or kind.asked_for():
         return
+    if machine.why_unable() is not None:
+        return  # each scenario skips, and says why
     capture: Any = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         console = Console(stderr=True)
         try:
-            machine.prepare()
-            archives.ensure(toolchain.ensure(console), console)
-        except UnableError:
-            return  # the fixture skips, and says why
+            prepare(console)
         except RuntimeError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
 
 
 @pytest.fixture(scope="session")
-def real() -> Iterator[RealCluster]:
+def able() -> None:
+    """Skips where no real node can run; whatever else is missing is an error, not a skip."""
+    why = machine.why_unable()
+    if why is not None and not kind.asked_for():
+        pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def real(able: None) -> Iterator[RealCluster]:
     """A real cluster, with the operator in two replicas and nothing but its own RBAC."""
     with contextlib.ExitStack() as ends:
-        try:
-            if kind.asked_for():
-                started = ends.enter_context(kind.started("e2e", Console(stderr=True)))
-            else:
-                started = start_real("e2e")
-                ends.callback(started.cluster.stop)
-        except UnableError as error:
-            pytest.skip(str(error))
+        if kind.asked_for():
+            started = ends.enter_context(kind.started("e2e", Console(stderr=True)))
+        else:
+            started = start_real("e2e")
+            ends.callback(started.cluster.stop)
         started.cluster.kubectl("create", "namespace", NAMESPACE)
         install(started.cluster, [NAMESPACE])
         yield started

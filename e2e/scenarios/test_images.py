@@ -13,11 +13,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from e2e import toolchain
-from e2e.images import archives
 from e2e.images.build import revision
 from e2e.images.wheels import LOCKS, TARGETS
-from e2e.node.machine import UnableError, prepare
+from e2e.realcluster import prepare
 
 
 @dataclass(frozen=True)
@@ -72,13 +70,8 @@ def _path(digest: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def images() -> dict[str, Image]:
-    try:
-        prepare()
-    except UnableError as error:
-        pytest.skip(str(error))
-    console = Console(stderr=True)
-    made = archives.ensure(toolchain.ensure(console), console)
+def images(able: None) -> dict[str, Image]:
+    _, made = prepare(Console(stderr=True))
     for name, archive in made.items():
         print(f"{name}: {archive.stat().st_size / 2**20:.1f} MiB as an archive")
     return {name: Image(archive) for name, archive in made.items() if name in TARGETS}

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from e2e import cgroups, kind
-from e2e.node.machine import UnableError, prepare
 from e2e.paths import REPOSITORY
 from e2e.processes import running
 from e2e.scenarios.fleet import START_SECONDS
@@ -24,14 +23,10 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def owner() -> subprocess.Popen[str]:
+def owner(able: None) -> subprocess.Popen[str]:
     """A process that has a cluster with a real node."""
     if kind.asked_for():
         pytest.skip("kind's node is Docker's to remove")
-    try:
-        prepare()
-    except UnableError as error:
-        pytest.skip(str(error))
     return subprocess.Popen(
         [sys.executable, "-c", OWNER],
         cwd=REPOSITORY,

@@ -40,6 +40,17 @@ def build_once(folder: Path, build: Callable[[Path], None], console: Console) ->
     return folder
 
 
+def keep_newest(folder: Path, pattern: str, count: int) -> None:
+    """Of the folders that match in `folder`, remove all but those that were made last.
+
+    For what is made anew with every change of a source: somebody who changes it all day would
+    otherwise fill the disk.
+    """
+    made = [path for path in folder.glob(pattern) if path.is_dir() and not path.suffix]
+    for old in sorted(made, key=lambda path: path.stat().st_mtime)[:-count]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
 def _wait_for(lock: int, folder: Path, console: Console) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

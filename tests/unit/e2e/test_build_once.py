@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from e2e.paths import REPOSITORY
-from e2e.tools.cache import build_once
+from e2e.tools.cache import build_once, keep_newest
 from e2e.wait import wait_until
 
 QUIET = Console(quiet=True)
@@ -53,7 +54,7 @@ def test_of_two_processes_one_builds_and_the_other_waits_for_it(tmp_path: Path) 
     script = """
 import sys, time, pathlib
 from rich.console import Console
-from e2e.tools.cache import build_once
+from e2e.tools.cache import build_once, keep_newest
 here = pathlib.Path(sys.argv[1])
 def build(into):
     with (here / "builds").open("a") as log:
@@ -74,3 +75,13 @@ build_once(here / "tool", build, Console())
     assert (first.returncode, second.returncode) == (0, 0)
     assert (tmp_path / "builds").read_text() == "x"
     assert said in {"", "Another process is making tool; waiting for it.\n"}
+
+
+def test_of_what_is_made_again_and_again_only_the_newest_stay(tmp_path: Path) -> None:
+    for turn, name in enumerate(("made-c", "made-a", "made-d", "made-b", "other")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "file").touch()
+        os.utime(folder, (turn, turn))
+    keep_newest(tmp_path, "made-*", 2)
+    assert {path.name for path in tmp_path.iterdir()} == {"made-d", "made-b", "other"}
