@@ -11,6 +11,8 @@ from typing import IO, Final
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _CORES: Final = sorted(os.sched_getaffinity(0))
+CORES: Final = os.cpu_count() or 1
+"""Of the machine."""
 SERVER_CORE: Final = _CORES[-1]
 """For what is measured."""
 LOAD_CORE: Final = _CORES[0]
@@ -60,7 +62,7 @@ class Pinned:
 
     def cpu_seconds(self) -> float:
         """User and system time so far, of the process, its threads and its children."""
-        return sum(_ticks(pid) for pid in _tree(self._process.pid)) / _TICKS
+        return cpu_seconds(self._process.pid)
 
     def rss_kilobytes(self) -> int:
         """Resident memory, summed likewise."""
@@ -87,6 +89,21 @@ class Pinned:
             except OSError:
                 time.sleep(0.05)
         raise RuntimeError(f"{self._process.args!r} did not answer at {url}.")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time so far of a process, its threads and its children."""
+    return sum(_ticks(one) for one in _tree(pid)) / _TICKS
+
+
+def busy_seconds() -> float:
+    """Processor time that the machine has spent so far, over all cores and processes.
+
+    All but `idle` and `iowait` of proc(5), `/proc/stat`; guests are in `user` already.
+    """
+    first, *_ = Path("/proc/stat").read_text().splitlines()
+    user, nice, system, _idle, _wait, irq, softirq, steal = map(int, first.split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / _TICKS
 
 
 def _tree(pid: int) -> list[int]:

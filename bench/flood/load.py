@@ -5,11 +5,13 @@ request was due, so a client that lags behind flatters nobody.
 """
 
 import asyncio
+import itertools
 import json
 import math
 import random
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 import aiohttp
@@ -27,14 +29,14 @@ class Load:
     """One run.
 
     Args:
-        port: on loopback.
+        url: to send to, without a path, where a group does not say another.
         seconds: until whatever still runs is cut.
         warm_up: seconds before requests count.
         seed: of arrivals and lengths.
     """
 
-    def __init__(self, port: int, seconds: float, warm_up: float, seed: int) -> None:
-        self._url = f"http://127.0.0.1:{port}/v1/completions"
+    def __init__(self, url: str, seconds: float, warm_up: float, seed: int) -> None:
+        self._url = url
         self._seconds, self._warm_up = seconds, warm_up
         self._seed = seed
         self.seen: dict[str, dict[str, Any]] = {}
@@ -50,31 +52,32 @@ class Load:
                 started = []
                 for clients in groups:
                     self.seen[clients.tier] = {
-                        "ttft": [],
+                        "ttft": {},
                         "served": 0,
                         "refused": 0,
                         "broken": 0,
                     }
+                    urls = itertools.cycle(clients.at or (self._url,))
                     # Each by its own chance: enterprise sends the same whatever else is sent.
                     chance = random.Random(f"{self._seed} {clients.tier}")  # noqa: S311
                     if clients.per_second:
-                        started.append(tasks.create_task(self._arrivals(clients, chance)))
+                        started.append(tasks.create_task(self._arrivals(clients, chance, urls)))
                     started += [
-                        tasks.create_task(self._steady(clients, chance))
+                        tasks.create_task(self._steady(clients, chance, next(urls)))
                         for _ in range(clients.steady)
                     ]
                 await asyncio.sleep(self._seconds)
                 for task in started:
                     task.cancel()
 
-    async def _steady(self, clients: Clients, chance: random.Random) -> None:
+    async def _steady(self, clients: Clients, chance: random.Random, url: str) -> None:
         # All at once would also end at once.
         await asyncio.sleep(chance.uniform(0, self._warm_up / 2))
         while True:
             request = self._request(clients, chance)
-            await self._send(clients, request, self._now())
+            await self._send(clients, request, self._now(), url)
 
-    async def _arrivals(self, clients: Clients, chance: random.Random) -> None:
+    async def _arrivals(self, clients: Clients, chance: random.Random, urls: Iterator[str]) -> None:
         due = 0.0
         running: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as requests:
@@ -83,7 +86,7 @@ class Load:
                 request = self._request(clients, chance)
                 await asyncio.sleep(max(0.0, due - self._now()))
                 if not clients.most or len(running) < clients.most:
-                    task = requests.create_task(self._send(clients, request, due))
+                    task = requests.create_task(self._send(clients, request, due, next(urls)))
                     running.add(task)
                     task.add_done_callback(running.discard)
 
@@ -102,13 +105,17 @@ class Load:
         }
         if clients.priority is not None:
             body["priority"] = clients.priority
-        key = chance.choice(clients.keys)
-        return {"json": body, "headers": {"Authorization": f"Bearer {key}"}}
+        headers = {
+            "Authorization": f"Bearer {chance.choice(clients.keys)}",
+            # The same request has the same in every run with the same seed.
+            "X-Request-Id": f"{chance.getrandbits(64):016x}",
+        }
+        return {"json": body, "headers": headers}
 
-    async def _send(self, clients: Clients, request: dict[str, Any], due: float) -> None:
+    async def _send(self, clients: Clients, request: dict[str, Any], due: float, url: str) -> None:
         first, status = None, _CUT
         try:
-            async with self._session.post(self._url, **request) as response:
+            async with self._session.post(f"{url}/v1/completions", **request) as response:
                 async for piece in response.content.iter_any():
                     if first is None and clients.stream and b'"text":' in piece:
                         first = self._now()
@@ -117,17 +124,19 @@ class Load:
             status = _BROKEN
         finally:
             # Also when the run is cut: then with what has come so far.
-            self._note(self.seen[clients.tier], status, due, first)
+            self._note(self.seen[clients.tier], status)
+            if clients.stream and due >= self._warm_up:
+                # One that still waited counts with the time that it had waited.
+                end = self._now() if first is None and status == _CUT else first
+                waited = None if end is None else end - due
+                self.seen[clients.tier]["ttft"][request["headers"]["X-Request-Id"]] = waited
 
-    def _note(self, seen: dict[str, Any], status: int, due: float, first: float | None) -> None:
+    def _note(self, seen: dict[str, Any], status: int) -> None:
         now = self._now()
         if now >= self._warm_up and status != _CUT:
             seen["served"] += status == 200
             seen["refused"] += status in _REFUSED
             seen["broken"] += status not in {200, *_REFUSED}
-        if due >= self._warm_up and (first is not None or status == _CUT):
-            # One that still waited counts with the time that it had waited.
-            seen["ttft"].append((now if first is None else first) - due)
 
     def _now(self) -> float:
         return time.perf_counter() - self._start

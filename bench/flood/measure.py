@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,14 @@ from prometheus_client.samples import Sample
 
 from bench.flood import scenario
 from bench.flood.scenario import Clients
-from bench.machine import LOAD_CORE, SERVER_CORE, Pinned
+from bench.machine import (
+    CORES,
+    LOAD_CORE,
+    SERVER_CORE,
+    Pinned,
+    busy_seconds,
+    cpu_seconds,
+)
 
 _ENGINE, _SIDECAR, _ADMIN = 7300, 7310, 7311
 _COUNTED: Final = {
@@ -40,8 +48,12 @@ class Run:
         served: service tokens a second that the engine did.
         requests: that it ended a second.
         running, waiting: requests in it, on average.
-        retail: of those that run, as the sidecar counts them; 0 without one.
-        seen: of the callers, by tier.
+        retail: of those that run, as the sidecars count them; 0 without one.
+        seen: of the callers, by tier: numbers of answers, and of those that stream `ttft`, by id:
+            seconds to the first token, or for which it had waited when the run was cut;
+            None if there never was one.
+        busy: part of the machine's processor time that was in use, by whomever.
+        client: of one core, what the load itself took.
     """
 
     seconds: float
@@ -51,11 +63,14 @@ class Run:
     waiting: float
     retail: float
     seen: dict[str, dict[str, Any]]
+    busy: float = 0.0
+    client: float = 0.0
 
     @property
     def ttft(self) -> list[float]:
         """Seconds to the first token that enterprise saw, in order."""
-        return sorted(self.seen["enterprise"]["ttft"])
+        times = self.seen["enterprise"]["ttft"].values()
+        return sorted(seconds for seconds in times if seconds is not None)
 
 
 def run(
@@ -85,9 +100,10 @@ def run(
     ):
         return watch(
             groups,
-            port=port,
-            engine=_ENGINE,
-            admin=None if capacity is None else _ADMIN,
+            url=_url(port),
+            engines=[_url(_ENGINE)],
+            admins=[] if capacity is None else [_url(_ADMIN)],
+            core=LOAD_CORE,
             seconds=seconds,
             warm_up=warm_up,
             seed=seed,
@@ -97,9 +113,10 @@ def run(
 def watch(
     groups: Sequence[Clients],
     *,
-    port: int,
-    engine: int,
-    admin: int | None,
+    url: str,
+    engines: Sequence[str],
+    admins: Sequence[str] = (),
+    core: int | None = None,
     seconds: float,
     warm_up: float,
     seed: int,
@@ -108,9 +125,10 @@ def watch(
 
     Args:
         groups: who sends.
-        port: to send to.
-        engine: port of the engine.
-        admin: of the sidecar, if there is one.
+        url: to send to, without a path.
+        engines: base URLs that have the engines' metrics.
+        admins: those of the sidecars, if there are any.
+        core: that the load is to keep to.
         seconds: of the load, the warm-up included.
         warm_up: seconds that do not count.
         seed: of the load.
@@ -119,25 +137,28 @@ def watch(
         RuntimeError: the load could not be sent.
     """
     given = {
-        "port": port,
+        "url": url,
         "seconds": seconds,
         "warm_up": warm_up,
         "seed": seed,
         "groups": [scenario.as_document(clients) for clients in groups],
     }
-    command = ["taskset", "-c", str(LOAD_CORE), sys.executable, "-m", "bench.flood.load"]
+    pinned = [] if core is None else ["taskset", "-c", str(core)]
+    command = [*pinned, sys.executable, "-m", "bench.flood.load"]
     with subprocess.Popen(
         [*command, json.dumps(given)],
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     ) as load:
         time.sleep(warm_up)
-        samples = [_counts(engine, admin)]
-        began = time.monotonic()
+        samples = [_counts(engines, admins)]
+        before, spent, began = busy_seconds(), cpu_seconds(load.pid), time.monotonic()
         while time.monotonic() < began + seconds - warm_up - 1:
             time.sleep(0.5)
-            samples.append(_counts(engine, admin))
+            samples.append(_counts(engines, admins))
         lasted = time.monotonic() - began
+        busy = (busy_seconds() - before) / lasted / CORES
+        client = (cpu_seconds(load.pid) - spent) / lasted
         seen, _ = load.communicate()
         if load.returncode:
             raise RuntimeError("The load ended with an error, see above.")
@@ -150,6 +171,8 @@ def watch(
         sum(sample["waiting"] for sample in samples) / len(samples),
         sum(sample["retail"] for sample in samples) / len(samples),
         json.loads(seen),
+        busy,
+        client,
     )
 
 
@@ -178,20 +201,24 @@ def _serving(programs: Path, folder: Path, seats: int, capacity: float | None) -
         yield _SIDECAR
 
 
-def _counts(engine: int, admin: int | None) -> dict[str, float]:
-    """Of the engine, now; `retail` of the sidecar."""
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _counts(engines: Sequence[str], admins: Sequence[str]) -> dict[str, float]:
+    """Of the engines together, now; `retail` of the sidecars."""
     found = dict.fromkeys([*_COUNTED.values(), "retail"], 0.0)
-    for sample in _samples(engine):
+    for sample in chain.from_iterable(map(_samples, engines)):
         if (name := _COUNTED.get(sample.name)) is not None:
             found[name] += sample.value
-    for sample in () if admin is None else _samples(admin):
+    for sample in chain.from_iterable(map(_samples, admins)):
         if sample.name == _IN_FLIGHT and sample.labels["tier"] == "retail":
             found["retail"] += sample.value
     return found
 
 
-def _samples(port: int) -> Iterator[Sample]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+def _samples(url: str) -> Iterator[Sample]:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:  # noqa: S310 - ours
         text = answer.read().decode()
     for family in text_string_to_metric_families(text):
         yield from family.samples

@@ -40,6 +40,8 @@ class Clients:
         stream: whether they have answers streamed, so that a first token can be seen.
         prompt, output: median and most tokens of each, which are log-normal.
         priority: that they tell the engine themselves; None: they say nothing.
+        at: base URLs that they send to in turn, a steady caller always to the same; none: where
+            the load as a whole goes.
     """
 
     tier: str
@@ -51,6 +53,7 @@ class Clients:
     prompt: tuple[int, int] = (500, 8000)
     output: tuple[int, int] = (200, 1500)
     priority: int | None = None
+    at: tuple[str, ...] = ()
 
 
 def enterprise(requests_per_second: float) -> Clients:

@@ -25,6 +25,7 @@ from bench.flood import picture
 from bench.flood.figures import percentile, pooled, table
 from bench.flood.measure import Run, watch
 from bench.flood.scenario import Clients
+from bench.machine import LOAD_CORE
 from bench.vllm import scenario
 from bench.vllm.idle import until_idle
 from e2e.commands import EXPECTED
@@ -125,9 +126,10 @@ def _send(
     until_idle(engine)
     return watch(
         groups,
-        port=port or engine.port,
-        engine=engine.port,
-        admin=admin,
+        url=f"http://127.0.0.1:{port or engine.port}",
+        engines=[f"http://127.0.0.1:{engine.port}"],
+        admins=[] if admin is None else [f"http://127.0.0.1:{admin}"],
+        core=LOAD_CORE,
         seconds=length.seconds + length.warm_up,
         warm_up=length.warm_up,
         seed=seed,

@@ -17,7 +17,12 @@ from tierfleet.plan import parse
 
 
 def run(ttft: list[float], served: float = 100.0) -> Run:
-    enterprise = {"ttft": ttft, "served": 1, "refused": 0, "broken": 0}
+    enterprise = {
+        "ttft": {str(number): one for number, one in enumerate(ttft)},
+        "served": 1,
+        "refused": 0,
+        "broken": 0,
+    }
     return Run(10.0, served, 1.0, 5.0, 0.0, 4.0, {"enterprise": enterprise})
 
 
@@ -65,12 +70,12 @@ def test_a_curve_without_points_is_drawn_too() -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_callers_note_what_became_of_each_request(stream: bool) -> None:
-    with EngineProcess("--model", scenario.MODEL) as engine:
+    with EngineProcess("--model", scenario.MODEL, "--max-model-len", "16384") as engine:
         clients = scenario.Clients("enterprise", ("key",), per_second=200.0, most=2, stream=stream)
-        load = Load(engine.port, 1.0, 0.2, 1)
+        load = Load(f"http://127.0.0.1:{engine.port}", 1.0, 0.2, 1)
         await load.run([clients])
     seen: dict[str, Any] = load.seen["enterprise"]
     assert seen["served"] > 0
     assert seen["refused"] == seen["broken"] == 0
-    assert bool(seen["ttft"]) or not stream
-    assert all(seconds > 0 for seconds in seen["ttft"])
+    assert bool(seen["ttft"]) is stream
+    assert all(seconds > 0 for seconds in seen["ttft"].values())
