@@ -81,6 +81,10 @@ profile-proxy: $(INSTALLED) ## Show where the sidecar's processor time goes, by 
 bench-flood: $(INSTALLED) ## Measure enterprise's time to first token under a flood of retail (15 minutes)
 	@$(RUN) bench.flood
 
+.PHONY: bench-node
+bench-node: tools ## The same on a real node with two replicas: TTFT, attained share, throughput (25 minutes)
+	@$(RUN) bench.node
+
 .PHONY: e2e-vllm
 e2e-vllm: $(INSTALLED) ## Test the sidecar in front of a real vLLM on the processor (4 minutes; installs 6 GB at first)
 	@$(RUN) e2e.vllm.install >/dev/null

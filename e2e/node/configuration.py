@@ -118,6 +118,8 @@ def kubelet(slot: Slot, authority: str, cgroup: str) -> Document:
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": cgroup,
         "configMapAndSecretChangeDetectionStrategy": "Watch",
+        # One file: a rotated one would hide requests from whoever counts them.
+        "containerLogMaxSize": "10Gi",
         "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,

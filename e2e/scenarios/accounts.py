@@ -40,12 +40,18 @@ ENDS: dict[str, Callable[[Attempt], bool]] = {
 
 @dataclass
 class Accounts:
-    """The logs of a pool's sidecars, followed while this is entered."""
+    """The logs of a pool's sidecars, followed while this is entered.
+
+    Attributes:
+        folder: where they are kept.
+        path: of the requests that count.
+    """
 
     cluster: Cluster
     namespace: str
     pool: str
     folder: Path
+    path: str = "/v1/chat/completions"
     _followed: dict[str, list[subprocess.Popen[bytes]]] = field(default_factory=dict, repr=False)
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _thread: threading.Thread | None = field(default=None, repr=False)
@@ -111,7 +117,16 @@ class Accounts:
             compared += 1
         return compared
 
-    def _compare(self, pod: str, *, restarted: bool) -> None:
+    def settle(self) -> None:
+        """Return once no request is under way, and each that was counted is in its pod's log.
+
+        Raises:
+            AssertionError: a pod does not come to that.
+        """
+        for pod in self.pods():
+            self._settle(pod["metadata"]["name"])
+
+    def _settle(self, pod: str) -> None:
         def settled() -> bool:
             counted = self.metrics(pod, 9090)
             lines = len(self._lines(pod))
@@ -120,6 +135,9 @@ class Accounts:
             return ended == lines and running == 0
 
         wait_until(settled, timeout=SETTLE_SECONDS, why=f"the requests of {pod} to be over")
+
+    def _compare(self, pod: str, *, restarted: bool) -> None:
+        self._settle(pod)
         lines = self._lines(pod)
         counted = self.metrics(pod, 9090)
         for outcome, number in Counter(line["outcome"] for line in lines).items():
@@ -156,7 +174,7 @@ class Accounts:
             seen |= Counter(file.read_bytes().split(b"\n"))
         whole = (line for line in seen.elements() if line.startswith(b"{") and line[-1:] == b"}")
         found = map(json.loads, whole)
-        return [line for line in found if line.get("path") == "/v1/chat/completions"]
+        return [line for line in found if line.get("path") == self.path]
 
     def _watch(self) -> None:
         while not self._stop.wait(POLL_SECONDS):
