@@ -1,6 +1,6 @@
 # Three images from one file: `operator`, `sidecar` and `engine` (the simulated one).
 # `make images` fills build/images with the locked wheels, which is all that goes in beside the base:
-# nothing is fetched here, so the same commit gives the same files. See docs/images.md.
+# nothing is fetched here but the base. See docs/images.md.
 
 # Any image with Python of the wheels' version.
 ARG BASE=docker.io/library/python:3.11-slim

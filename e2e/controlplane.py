@@ -54,7 +54,7 @@ class Reach:
 
     def patches(self, pki: Path) -> list[dict[str, Any]]:
         """What the API server is told of it; `pki` has what it shows to a kubelet."""
-        everywhere = "0.0.0.0"  # noqa: S104 - whoever comes has to show a certificate
+        everywhere = "0.0.0.0"  # noqa: S104 - an API server asks who comes
         told = {
             "advertise-address": self.address,
             "service-cluster-ip-range": self.services,

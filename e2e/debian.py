@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 
 from e2e.programs import find, run
@@ -24,7 +25,9 @@ def install(packages: Mapping[str, str]) -> None:
         raise RuntimeError(
             f"{' and '.join(missing)} must be on PATH; Debian has {' and '.join(wanted)}."
         )
-    # At run level 1 no service is started by its installation (invoke-rc.d(8)).
-    environment = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    sys.stderr.write(f"Installing Debian's {' '.join(wanted)}.\n")
+    # Nothing is started by its installation: not at run level 1 (invoke-rc.d(8)), and not by a
+    # systemctl that takes the system for a folder.
+    environment = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1", "SYSTEMD_OFFLINE": "1"}
     for command in (["update"], ["install", "-y", "--no-install-recommends", *wanted]):
         run(["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *command], environment)

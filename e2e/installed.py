@@ -1,6 +1,6 @@
 """The operator in a real cluster, from the chart, with the image of this checkout."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from e2e.cluster import Cluster
 from e2e.helm import CHART, Helm
@@ -10,7 +10,7 @@ NAMESPACE = "tierfleet-system"
 RELEASE = "tierfleet"
 
 
-def install(cluster: Cluster, namespaces: Iterable[str], *options: str) -> None:
+def install(cluster: Cluster, namespaces: Sequence[str], *options: str) -> None:
     """Install it in a namespace of its own, for these; return once both replicas are ready.
 
     The namespaces enforce the Pod Security Standard `restricted`: a pod that breaks it does not
@@ -25,7 +25,7 @@ def install(cluster: Cluster, namespaces: Iterable[str], *options: str) -> None:
     Helm.of(cluster).run("install", RELEASE, str(CHART), *settings(namespaces), *options)
 
 
-def settings(namespaces: Iterable[str]) -> list[str]:
+def settings(namespaces: Sequence[str]) -> list[str]:
     """Options of helm for that release."""
     repository, version = tag("operator").rsplit(":", 1)
     return [

@@ -8,8 +8,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from e2e import crds, toolchain
 from e2e.cluster import Cluster
 from e2e.guard import claim
 from e2e.health import PartDownError
-from e2e.images.build import Builder, tag
+from e2e.images.build import Builder, at_hand, tag
 from e2e.images.wheels import TARGETS, collect
 from e2e.kubeconfig import write_marked
 from e2e.node.configuration import LABELS
@@ -138,29 +138,36 @@ class KindControlPlane:
         return True
 
 
-@contextmanager
-def started(name: str, console: Console, *, devices: int = 8) -> Iterator[RealCluster]:
-    """A cluster of kind's with the images of this checkout; it is removed at the end.
+def prepare(console: Console) -> None:
+    """Make what such a cluster needs: programs and images.
 
     Raises:
         UnableError: there is no kind or no Docker engine here.
+        RuntimeError: something cannot be made.
     """
     for program in ("docker", "kind"):
         if shutil.which(program) is None:
             raise UnableError(f"KIND=1 needs {program} on PATH.")
-    builder = Builder("docker")
-    if not _works(["docker", "version"]):
+    if at_hand() != Builder("docker"):
         raise UnableError("KIND=1 needs a Docker engine that runs; `docker version` says why not.")
-    tools = toolchain.ensure(console)
+    toolchain.ensure(console)
     collect(console)
     for target in TARGETS:
-        builder.build(target, {})
+        Builder("docker").build(target, {})
+
+
+@contextmanager
+def started(name: str, console: Console, *, devices: int = 8) -> Iterator[RealCluster]:
+    """A cluster of kind's with the images of this checkout (`prepare()`); removed at the end."""
+    tools = toolchain.ensure(console)
     claimed = claim(name)
     own = claimed.workdir / "kind.kubeconfig"
     config = claimed.workdir / "kind.json"
     config.write_text(json.dumps(_configuration()))
-    try:
+    with ExitStack() as ends:
+        ends.callback(claimed.release)
         run(["kind", "delete", "cluster", f"--name={name}"])
+        ends.callback(run, ["kind", "delete", "cluster", f"--name={name}"])
         made = ["kind", "create", "cluster", f"--name={name}", f"--config={config}", "--wait=180s"]
         run([*made, f"--kubeconfig={own}"], timeout=CREATE_SECONDS)
         marked = claimed.workdir / "kubeconfig"
@@ -173,9 +180,6 @@ def started(name: str, console: Console, *, devices: int = 8) -> Iterator[RealCl
         node.wait_ready()
         crds.install(cluster)
         yield RealCluster(cluster, node)
-    finally:
-        run(["kind", "delete", "cluster", f"--name={name}"])
-        claimed.release()
 
 
 def asked_for() -> bool:
@@ -195,7 +199,3 @@ def _configuration() -> dict[str, Any]:
         "nodes": [{"role": "control-plane"}],
         "kubeadmConfigPatches": [json.dumps(kubelet)],
     }
-
-
-def _works(command: Iterable[str]) -> bool:
-    return subprocess.run(list(command), capture_output=True, check=False).returncode == 0

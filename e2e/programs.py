@@ -26,18 +26,21 @@ def run(
         timeout: seconds; None waits for ever.
 
     Raises:
-        RuntimeError: it failed; the message ends with what it said.
-        subprocess.TimeoutExpired: it took longer, and was killed.
+        RuntimeError: it failed, and the message ends with what it said; or it took longer than
+            that, and was killed.
     """
-    done = subprocess.run(
-        list(map(str, command)),
-        env=os.environ | dict(environment or {}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout,
-    )
+    try:
+        done = subprocess.run(
+            list(map(str, command)),
+            env=os.environ | dict(environment or {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(f"{command[0]} did not end within {timeout:g} s.") from error
     if done.returncode:
         said = "\n".join((done.stdout + done.stderr).splitlines()[-_LINES_OF_A_FAILURE:])
         raise RuntimeError(f"{command[0]} failed:\n{said}")

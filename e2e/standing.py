@@ -20,6 +20,7 @@ from e2e.commands import run
 from e2e.guard import tear_down
 from e2e.health import PartDownError
 from e2e.paths import state_folder
+from e2e.processes import running
 from e2e.realcluster import start_real
 
 NAME = "tierfleet"
@@ -51,7 +52,8 @@ Run a fleet, the operator and a simulated engine in its pods:
   kubectl create namespace inference
   helm install tierfleet charts/tierfleet --namespace inference \\
     --set crds.install=false --set image.tag={version} --wait
-  kubectl apply -f examples/10-tenants.yaml -f examples/simulated/
+  kubectl apply -f examples/10-policy.yaml -f examples/20-tenants.yaml \\
+    -f examples/simulated/
   kubectl get tpool,pods --namespace inference
 """
 
@@ -74,7 +76,7 @@ def up_fake(console: Console) -> None:
             raise
         return cluster
 
-    _up(console, begin, RUN_A_FLEET)
+    _up(console, begin, real=False)
 
 
 def up_real(console: Console) -> None:
@@ -88,11 +90,11 @@ def up_real(console: Console) -> None:
     _up(
         console,
         lambda: start_real(NAME, standing=_folder(), console=console).cluster,
-        RUN_A_REAL_FLEET,
+        real=True,
     )
 
 
-def _up(console: Console, begin: Callable[[], Cluster], next_steps: str) -> None:
+def _up(console: Console, begin: Callable[[], Cluster], *, real: bool) -> None:
     with _alone():
         cluster = _sound(console)
         if cluster is None:
@@ -100,10 +102,14 @@ def _up(console: Console, begin: Callable[[], Cluster], next_steps: str) -> None
             cluster = begin()
         else:
             crds.install(cluster)
-            console.print("The cluster runs already; `make cluster-down` makes room for another.")
+            kept = "" if _is_real(cluster) == real else ", with the other kind of node"
+            console.print(
+                f"A cluster runs already{kept}; `make cluster-down` makes room for another."
+            )
     programs = {tool.parent for tool in cluster.tools.programs.values()}
     path = ":".join(map(str, (*sorted(programs), Path(sys.executable).parent)))
-    text = "\n".join((LOOK_AROUND, next_steps, "Remove it: make cluster-down"))
+    fleet = RUN_A_REAL_FLEET if _is_real(cluster) else RUN_A_FLEET
+    text = "\n".join((LOOK_AROUND, fleet, "Remove it: make cluster-down"))
     console.print(
         text.format(kubeconfig=cluster.kubeconfig, path=path, version=version("tierfleet")),
         highlight=False,
@@ -125,13 +131,23 @@ def _sound(console: Console) -> Cluster | None:
     if cluster is None:
         return None
     try:
-        cluster.check()
+        _check(cluster)
     except PartDownError as error:
         # After a restart of the machine, for example.
         console.print(f"The cluster is broken and is made anew. {error}", markup=False)
         cluster.stop()
         return None
     return cluster
+
+
+def _check(cluster: Cluster) -> None:
+    cluster.check()
+    if _is_real(cluster) and "kubelet" not in running(cluster.workdir).values():
+        raise PartDownError("Its node has no kubelet.")
+
+
+def _is_real(cluster: Cluster) -> bool:
+    return cluster.control_plane.reach is not None
 
 
 def _folder() -> Path:

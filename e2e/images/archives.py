@@ -87,7 +87,8 @@ def _bootstrap(folder: Path, *, console: Console) -> None:
 def _build(base: Path, tools: Toolchain, console: Console, folder: Path) -> None:
     with Step("images", len(wheels.TARGETS) + 1, console) as step, buildah() as builder:
         for target in wheels.TARGETS:
-            builder.build(target, {"BASE": f"oci-archive:{base}"})
+            # Kept for as long as their content is the same, over commits.
+            builder.build(target, {"BASE": f"oci-archive:{base}", "REVISION": "unknown"})
             # The name in full: containerd looks for nothing shorter.
             name = f"docker.io/{tag(target)}"
             builder.command("push", tag(target), _archive(folder / f"{target}.tar", name))

@@ -26,9 +26,10 @@ def tag(target: str) -> str:
 
 
 def revision() -> str:
-    """The commit that is checked out; `unknown` outside of a git checkout."""
+    """The commit that is checked out, `-dirty` with changes; `unknown` outside of a checkout."""
     try:
-        return run(["git", "-C", REPOSITORY, "rev-parse", "HEAD"]).strip()
+        described = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return run(["git", "-C", REPOSITORY, *described]).strip()
     except (RuntimeError, OSError):
         return "unknown"
 

@@ -8,6 +8,8 @@
     machine.py        whether this machine can: root, Debian's packages, free addresses
     node.py           all of it together
 
-The node sees this machine's files but has processes, mounts, links and packet filters of its own,
-so nothing of the machine is changed and nothing can be left behind, however it ends.
+The node sees this machine's files but has processes, mounts, links and packet filters of its own.
+The machine has the other end of one link, with two routes, and a cgroup. However the node ends, the
+kernel takes the link with it; the guard removes the cgroup. Where cgroups are of version 2, the
+controllers that were handed down for it stay so.
 """

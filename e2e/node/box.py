@@ -2,7 +2,7 @@
 
 When that process ends, whoever ends it, the kernel ends every process inside, containers included,
 and with the last of them go the mounts, the links and the packet filters. Only empty cgroups stay,
-which `e2e.processes` removes. It must not know what runs inside.
+which `e2e.cgroups` removes. It must not know what runs inside.
 """
 
 import json

@@ -115,6 +115,7 @@ class Accounts:
             name = pod["metadata"]["name"]
             self._compare(name, restarted=_restarts(pod) > 0)
             compared += 1
+        assert compared, "no replica is there to compare with"
         return compared
 
     def settle(self) -> None:

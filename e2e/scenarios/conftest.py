@@ -22,15 +22,15 @@ TENANTS = {"acme": "enterprise", "globex": "pro", "initech": "retail", "hooli": 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Make programs and images before the first scenario, with their progress to be seen."""
-    if session.config.option.collectonly or not session.items or kind.asked_for():
+    if session.config.option.collectonly or not session.items:
         return
-    if machine.why_unable() is not None:
+    if machine.why_unable() is not None and not kind.asked_for():
         return  # each scenario skips, and says why
     capture: Any = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         console = Console(stderr=True)
         try:
-            prepare(console)
+            (kind.prepare if kind.asked_for() else prepare)(console)
         except RuntimeError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
 

@@ -1,6 +1,5 @@
 """A fleet on the real node, in the words of the scenarios: policy, tenants, pools."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -108,8 +107,3 @@ class Fleet:
             timeout=START_SECONDS,
             why="the pods to be gone",
         )
-
-
-def now() -> float:
-    """Seconds of the clock that clients note their times by."""
-    return time.monotonic()

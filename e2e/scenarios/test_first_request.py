@@ -6,10 +6,14 @@ from e2e.scenarios.clients import Group
 from e2e.scenarios.conftest import Follow
 from e2e.scenarios.fleet import Fleet, policy, pool
 
-ACME, RETAIL, STRANGER = Group("key-of-acme"), Group("key-of-initech"), Group("nobody-has-this-key")
+ACME, RETAIL, STRANGER = (
+    Group("key-of-acme"),
+    Group("key-of-initech", tokens=(1, 2)),
+    Group("nobody-has-this-key"),
+)
 
-LIMIT = 12
-"""Requests a minute of retail."""
+LIMIT = 3
+"""Requests a minute of retail: the next one comes 20 s after them."""
 
 
 def test_each_caller_gets_what_the_policy_says(fleet: Fleet, accounts: Follow) -> None:

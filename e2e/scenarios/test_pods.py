@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from e2e.scenarios.clients import Group
+from e2e.scenarios.exec import inside
 from e2e.scenarios.fleet import START_SECONDS, Fleet, pool
 from e2e.wait import wait_until
 from e2e.world import tenant
@@ -22,15 +23,6 @@ def the_pod(fleet: Fleet, name: str) -> dict[str, Any]:
     """The one pod of a pool."""
     (pod,) = fleet.world.pods(name)
     return pod
-
-
-def inside(
-    fleet: Fleet, pod: str, code: str, *arguments: object, container: str = "sidecar"
-) -> str:
-    """What a piece of Python prints in a pod's container."""
-    where = ("exec", pod, f"--container={container}", "--")
-    program = ("/opt/tierfleet/bin/python", "-c", code, *map(str, arguments))
-    return fleet.world.kubectl(*where, *program).strip()
 
 
 def test_the_sidecar_is_up_before_the_engine_and_both_before_the_pod_is_ready(fleet: Fleet) -> None:
@@ -86,7 +78,7 @@ print(json.dumps({
         }, container
 
 
-def test_a_pod_that_breaks_the_standard_is_refused_and_the_pool_says_so(fleet: Fleet) -> None:
+def test_a_pod_that_breaks_the_standard_is_refused_and_the_pool_is_not_ready(fleet: Fleet) -> None:
     fleet.world.apply(
         pool("loose", 1, {"securityContext": {"runAsUser": 0, "runAsNonRoot": False}})
     )
@@ -94,7 +86,7 @@ def test_a_pod_that_breaks_the_standard_is_refused_and_the_pool_says_so(fleet: F
         lambda: next(
             (
                 c
-                for d in fleet.world.all("deployments")
+                for d in fleet.world.all("deployments", "--selector=tierfleet.dev/pool=loose")
                 for c in d["status"].get("conditions", [])
                 if c["type"] == "ReplicaFailure"
             ),
@@ -105,6 +97,7 @@ def test_a_pod_that_breaks_the_standard_is_refused_and_the_pool_says_so(fleet: F
     )
     assert "restricted" in condition["message"]
     assert fleet.world.pods("loose") == []
+    assert fleet.world.condition("tpool", "loose", "Ready")["status"] == "False"
 
 
 def test_a_changed_secret_reaches_the_sidecar_without_a_restart(fleet: Fleet) -> None:

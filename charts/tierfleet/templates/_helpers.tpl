@@ -19,8 +19,7 @@
 {{- end }}
 
 {{- define "tierfleet.serviceAccount" -}}
-{{- $default := ternary (include "tierfleet.operator" .) "default" .Values.serviceAccount.create -}}
-{{- .Values.serviceAccount.name | default $default -}}
+{{- .Values.serviceAccount.name | default (include "tierfleet.operator" .) -}}
 {{- end }}
 
 {{- define "tierfleet.image" -}}

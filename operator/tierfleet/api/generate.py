@@ -29,6 +29,8 @@ _METADATA = """\
   {{- if .Values.crds.keep }}
   annotations:
     helm.sh/resource-policy: keep
+    # Argo CD takes the line above for Delete=false only, and would prune.
+    argocd.argoproj.io/sync-options: Prune=false,Delete=false
   {{- end }}
 """
 

@@ -116,6 +116,10 @@ def engine(
     except ImportError as error:
         raise sentences.not_installed(error, "simulator") from None
     del tensor_parallel_size
+    if aliases and served_model_name is None:
+        raise typer.BadParameter(
+            f"{' '.join(aliases)} is no option. Names without one stand after --served-model-name."
+        )
     served = served_model_name or model or chosen.model
 
     def announce(host: str, port: int) -> None:
