@@ -20,7 +20,6 @@ from typing import Final
 
 from rich.console import Console
 
-from bench import installed
 from bench.flood import picture
 from bench.flood.figures import percentile, pooled, table
 from bench.flood.measure import Run, watch
@@ -75,7 +74,6 @@ def main() -> int:
 
 
 def _measure(rounds: int, length: Length) -> Mapping[str, list[Run]]:
-    programs = installed.sidecar()
     found: dict[str, list[Run]] = defaultdict(list)
     with ExitStack() as stack:
         # Both are started once; the one that has nothing to do takes no time.
@@ -91,7 +89,7 @@ def _measure(rounds: int, length: Length) -> Mapping[str, list[Run]]:
         runs: dict[str, Callable[[int], Run]] = {
             FCFS: lambda seed: _send(_both(able), fcfs, length, seed),
             PRIORITY: lambda seed: _send(_told(able), priority, length, seed),
-            OURS: lambda seed: _through(programs, document, _both(able), priority, length, seed),
+            OURS: lambda seed: _through(document, _both(able), priority, length, seed),
             ALONE: lambda seed: _send(_both(able)[:1], fcfs, length, seed),
         }
         for number in range(rounds):
@@ -137,14 +135,13 @@ def _send(
 
 
 def _through(
-    programs: Path,
     document: dict[str, object],
     groups: list[Clients],
     engine: Vllm,
     length: Length,
     seed: int,
 ) -> Run:
-    with sidecar(engine, document, program=programs / "tierfleet") as front:
+    with sidecar(engine, document) as front:
         run = _send(groups, engine, length, seed, front.port, front.admin_port)
         waits = sorted(line["wait_ms"] for line in front.log() if line["tier"] == "enterprise")
     _say.print(f"enterprise waited {percentile(waits, 99):,.0f} ms in the sidecar (p99)")

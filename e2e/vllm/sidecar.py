@@ -95,22 +95,14 @@ class Sidecar:
 
 
 @contextmanager
-def sidecar(
-    engine: Vllm, document: dict[str, Any], program: Path | None = None
-) -> Iterator[Sidecar]:
-    """Start one, wait until it is ready, and end it.
-
-    Args:
-        engine: to put it before.
-        document: its plan.
-        program: `tierfleet`; None: this environment's.
-    """
+def sidecar(engine: Vllm, document: dict[str, Any]) -> Iterator[Sidecar]:
+    """Start one with that plan, wait until it is ready, and end it."""
     data, admin = free_ports(2)
     name = f"sidecar-{data}"
     written = engine.workdir / f"{name}.json"
     written.write_text(json.dumps(document))
     engine.processes.start(
-        name, program or tierfleet(), "sidecar", "--plan", written, "--group", GROUP,
+        name, tierfleet(), "sidecar", "--plan", written, "--group", GROUP,
         "--upstream", engine.url, "--port", str(data), "--admin-port", str(admin),
         "--drain-accept-seconds", "0",
     )  # fmt: skip
