@@ -23,7 +23,7 @@ Project = Callable[[Raw], T | None]
 """What to keep of an object; None keeps nothing."""
 
 Index = Callable[[T], Iterable[Hashable]]
-"""Under which terms an object is found again with `where`."""
+"""Under which terms an object is found again with `where`; one may come twice."""
 
 OnChange = Callable[[Key, T | None, T | None], None]
 """Called with the key, what was kept before, and what is kept now."""
@@ -96,7 +96,8 @@ class Cache(Generic[T]):
             self.remove(key, version)
 
     def _changed(self, key: Key, old: T | None, new: T | None) -> None:
-        for term in self._index(old) if old is not None else ():
+        # An index may give a term twice: two accelerators of one product do.
+        for term in set(self._index(old)) if old is not None else ():
             self._terms[term].discard(key)
             if not self._terms[term]:
                 del self._terms[term]

@@ -29,3 +29,19 @@ def test_an_object_that_cannot_be_projected_is_skipped_and_named(
     assert "Service n/a cannot be read." in caplog.messages
     cache.put(raw("a", 5, "5"))
     assert cache.get(("n", "a")) == 5, "it is taken in once it can be read"
+
+
+def test_an_object_that_is_found_under_one_term_twice_can_change_and_go() -> None:
+    # A pool with two accelerators of one product: the second change of it was lost.
+    seen: list[tuple[object, object]] = []
+    cache = Cache[str](
+        lambda raw: str(raw["colour"]),
+        lambda _key, old, new: seen.append((old, new)),
+        lambda colour: (colour, colour),
+    )
+    for version, colour in ((1, "red"), (2, "blue")):
+        cache.put(raw("a", version, colour))
+    assert (cache.where("red"), cache.where("blue")) == ([], ["blue"])
+    cache.remove(("n", "a"), 3)
+    assert cache.where("blue") == []
+    assert seen == [(None, "red"), ("red", "blue"), ("blue", None)]
