@@ -1,13 +1,12 @@
 """Fits the presets `cpu` and `cpu-tiny` of the simulated engine to vLLM on this machine.
 
-Loads of several kinds are sent to a real vLLM, each some times; the shortest time counts, which
-other work on the machine disturbed least. Then loads are compared that the fit has not seen.
+Loads of several kinds are sent to a real vLLM; what counts is the processor time of its engine, so
+that other work on the machine disturbs little. Then loads are compared that the fit has not seen.
 """
 
 import argparse
 import asyncio
 import platform
-import statistics
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -50,7 +49,9 @@ def main() -> int:
     """See the module; 130 if it is interrupted."""
     options = argparse.ArgumentParser(prog="python -m bench.vllm.calibrate", description=__doc__)
     options.add_argument("--models", nargs="+", choices=list(_LONGER), default=list(_LONGER))
-    options.add_argument("--times", type=int, default=4, help="that each load is sent")
+    options.add_argument(
+        "--times", type=int, default=1, help="that each load is sent; the least counts"
+    )
     given = options.parse_args()
     try:
         for shape in given.models:
@@ -73,19 +74,17 @@ async def _calibrate(shape: str, engine: Vllm, sizes: EngineConfig, times: int) 
             fitted[name] = Measured(load, await _least(times, partial(sender.run, load)))
             _say.print(f"{shape}, {name}: {fitted[name].seconds:.2f} s", highlight=False)
         config = replace(sizes, cost=fit(sizes, list(fitted.values())))
-        unseen = {}
+        unseen: dict[str, tuple[float, float]] = {}
         for seed in _SEEDS:
             load = mixed(seed, _LONGER[shape])
             took = await _least(times, partial(sender.run, load))
             unseen[f"mixed lengths {seed}"] = (took, lasts(config, load) / 1e9)
-        alone = statistics.median([await sender.alone() for _ in range(9)])
-        unseen["a short request alone, first token"] = (alone, first_token(config, None))
-        for name, priority in (("first come", 1), ("priority", 0)):
-            ran = [await sender.behind(priority=priority) for _ in range(times)]
-            least = min(ran, key=lambda one: one.first)
+            _say.print(f"{shape}, mixed lengths {seed}: {took:.2f} s", highlight=False)
+        for name, priority in (("priority", 0), ("first come", 1)):
+            ran = await sender.behind(priority=priority)
             unseen[f"behind the flood, {name}, first token"] = (
-                least.first,
-                first_token(config, least.sent, priority),
+                ran.first,
+                first_token(config, ran.sent, priority),
             )
     return Found(config, fitted, unseen)
 
@@ -111,7 +110,7 @@ def first_token(config: EngineConfig, sent: float | None, priority: int = 0) -> 
 
 def _report(shape: str, found: Found) -> None:
     cost = found.config.cost
-    table = Table(title=f"{shape}: vLLM and the simulated engine")
+    table = Table(title=f"{shape}: seconds of vLLM's engine, and of the simulated one")
     table.add_column("")
     for heading in ("vLLM", "model", "error"):
         table.add_column(heading, justify="right")
