@@ -41,7 +41,7 @@ def main() -> int:
     """
     options = argparse.ArgumentParser(prog="make bench-node", description=__doc__)
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--seconds", type=float, default=60.0, help="that count, of each run")
+    options.add_argument("--seconds", type=float, default=45.0, help="that count, of each run")
     options.add_argument("--warm-up", type=float, default=40.0, help="seconds before them")
     options.add_argument("--build", type=Path, default=_BUILD, help="folder of what is written")
     given = options.parse_args()
@@ -78,8 +78,10 @@ def _report(results: Results, build: Path) -> None:
     print(
         f"The distributions are drawn in {build / 'ttft.svg'}, all runs are in results.json there."
     )
-    for line in (*_machine(results), *report.comparison(found), *report.verdicts(found)):
+    for line in (*_machine(results), *report.comparison(found), report.spread(results)):
         print(line)
+    for verdict in report.verdicts(found):
+        print(verdict)
     print(report.last_line(found))
 
 

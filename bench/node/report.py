@@ -1,6 +1,7 @@
 """What the rounds come to: the figures, and what is printed of them. It measures nothing."""
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -141,13 +142,21 @@ def verdicts(found: Figures) -> Iterator[str]:
 
 
 def comparison(found: Figures) -> Iterator[str]:
-    """The same without tierfleet, and what a seat that is free at once is beside no load at all."""
+    """What has a goal and what has none, without tierfleet and with it."""
     for name in (FCFS, OURS):
         yield (
             f"{name}: ttft_p99_vs_best={found.p99[name] / found.p99[BEST]:.3f}"
+            f" of_conforming={found.conforming[name] / found.conforming[BEST]:.3f}"
             f" ttft_p99_vs_unloaded={found.p99[name] / found.p99[ALONE]:.3f}"
             f" attained_by_callers={found.by_callers[name].share:.4f}"
         )
+
+
+def spread(results: Results) -> str:
+    """How evenly enterprise's requests came to the replicas, which have half of the contract each."""
+    rounds = [sorted(Counter(line["pod"] for line in one.log).values()) for one in results.rounds]
+    parts = ", ".join("+".join(map(str, counts)) for counts in rounds)
+    return f"{OURS}: requests of enterprise by replica, in each round: {parts}"
 
 
 def last_line(found: Figures) -> str:

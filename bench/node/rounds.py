@@ -31,7 +31,7 @@ class Round:
 
     Attributes:
         runs: by what they are called.
-        log: what the sidecars' access logs say of enterprise's requests.
+        log: what the sidecars' access logs say of enterprise's requests, each with its `pod`.
         load_averages: of the machine over the last minute, at the end of each run.
     """
 
@@ -91,7 +91,12 @@ def measure(stage: Stage, rounds: int, seconds: float, warm_up: float, say: Cons
                 say.print(f"round {number + 1} of {rounds}, {name}: {_summary(run)}")
             accounts.settle()
             counted = one.runs[OURS].seen["enterprise"]["ttft"]
-            one.log.extend(line for line in accounts.log() if line["id"] in counted)
+            one.log.extend(
+                line | {"pod": pod}
+                for pod in (found["metadata"]["name"] for found in accounts.pods())
+                for line in accounts.log(pod)
+                if line["id"] in counted
+            )
             done.append(one)
     return Results(done, probe.served, at_rest)
 

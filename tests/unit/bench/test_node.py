@@ -24,7 +24,14 @@ Log = list[dict[str, Any]]
 
 def line(request: str, **more: Any) -> dict[str, Any]:
     """Of a request that conformed and had a seat at once."""
-    return {"id": request, "outcome": "served", "conforming": True, "wait_ms": 0.1, **more}
+    return {
+        "id": request,
+        "outcome": "served",
+        "conforming": True,
+        "wait_ms": 0.1,
+        "pod": "p",
+        **more,
+    }
 
 
 def run(ttft: dict[str, float | None], served: float = 100.0) -> Run:
@@ -97,6 +104,12 @@ def test_the_last_line_has_the_figures_with_goals() -> None:
         FCFS: Attained(0, 2),
     }
     assert all("met" in verdict for verdict in report.verdicts(found))
+
+
+def test_how_evenly_the_replicas_were_asked_is_told() -> None:
+    found = results()
+    found.rounds[0].log.extend([line("c"), line("d", pod="q")])
+    assert report.spread(found).endswith("in each round: 1+2, 1")
 
 
 def test_a_goal_that_is_missed_is_called_so() -> None:
