@@ -153,7 +153,7 @@ def comparison(found: Figures) -> Iterator[str]:
 
 
 def spread(results: Results) -> str:
-    """How evenly enterprise's requests came to the replicas, which have half of the contract each."""
+    """How evenly enterprise's requests came to the replicas, each with half of the contract."""
     rounds = [sorted(Counter(line["pod"] for line in one.log).values()) for one in results.rounds]
     parts = ", ".join("+".join(map(str, counts)) for counts in rounds)
     return f"{OURS}: requests of enterprise by replica, in each round: {parts}"
