@@ -171,16 +171,7 @@ LLAMA_70B_BF16 = Model(
 
 
 # One core of a virtual machine, vLLM 0.32 with float32 weights, --max-num-seqs 8, --max-model-len
-# 2048 and 1 GiB of KV cache. Measured there: time to first token of a short request alone, behind
-# 64 long ones first come first served, and with priority scheduling:
-#
-#                         alone     fcfs   priority
-#   8 layers of 1,024   0.035 s   40.1 s     3.39 s
-#   2 layers of 64      0.007 s   3.08 s     0.28 s
-#
-# Behind 64 requests on 8 seats the short one waits for all of 8 rounds, with priority for what is
-# left of the first: so (40.1 - 3.39) / 7 = 5.244 s a round. How long the long ones were was not
-# noted; assumed are 16 prompt and 128 output tokens, 128 steps a round. A test replays the table.
+# 2048 and 1 GiB of KV cache.
 def _cpu(name: str, model: str, cost: StepCost, kv_bytes_per_token: int) -> Preset:
     return Preset(
         name,
@@ -196,16 +187,21 @@ def _cpu(name: str, model: str, cost: StepCost, kv_bytes_per_token: int) -> Pres
     )
 
 
-# 8 * 12 * 1024**2 = 100.7 M parameters of 4 bytes. Assumed: 20 GB/s of memory bandwidth, so 20.13
-# ms to read them, and 3.277 us for the 2 * 8 * 1024 * 4 = 65,536 bytes that a token has in the KV
-# cache. Fitted to the round: 2.1 ms per token (96 GFLOP/s). Checked against the request alone: with
-# a prompt of 7 tokens it takes the 35 ms.
+# 8 * 12 * 1024**2 = 100.7 M parameters, and 2 * 8 * 1024 * 4 bytes of keys and values a token.
+# `python -m bench.vllm.calibrate` fits the three numbers to loads of several kinds, whose steps the
+# model knows one by one. A test replays loads that the fit has not seen; docs/results.md has all of
+# them, with the error.
 CPU = _cpu(
     "cpu",
     "llama-8-layers-of-1024",
-    StepCost(base_ns=20_130_000, token_ps=2_100_000_000, kv_token_ps=3_277_000),
+    StepCost(base_ns=29_519_661, token_ps=2_167_958_879, kv_token_ps=6_408_210),
     kv_bytes_per_token=65_536,
 )
+# Fitted by hand to another day's flood, with its answers streamed: time to first token of a short
+# request behind 64 long ones 3.08 s first come first served, 0.28 s with priority. Behind 64
+# requests on 8 seats it waits for all of 8 rounds, with priority for what is left of the first. How
+# long the long ones were was not noted; assumed are 16 prompt and 128 output tokens.
+#
 # (3.08 - 0.28) / 7 = 0.4 s a round, 3.1 ms a step. Weights and KV cache are negligible: this is the
 # time of vLLM's own loop, and how it splits between step and token is a guess. The other 4 ms of
 # the request alone are HTTP and tokenizer, which the model does not contain.
