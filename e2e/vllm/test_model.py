@@ -95,7 +95,7 @@ async def test_what_vllm_preempts_is_counted_and_is_not_lost_behind_the_sidecar(
         assert [call.tokens for call in client.calls] == [output for _, output in LENGTHS]
         after = await until_idle(session, tight)
     preempted = gained(before, after, "num_preemptions_total")
-    print(f"{preempted} preemptions behind the sidecar, which minds the cache too")
+    print(f"{preempted} preemptions behind the sidecar")
     assert preempted == gained(before, after, "request_num_preemptions_sum")
     tokens = sum(output for _, output in LENGTHS)
     assert gained(before, after, "generation_tokens_total") == tokens
