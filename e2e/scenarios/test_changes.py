@@ -12,9 +12,12 @@ from e2e.wait import wait_until
 from e2e.world import reservation
 
 ASK = """
-import sys, urllib.error, urllib.request
+import json, sys, urllib.error, urllib.request
+body = {"model": "default", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}
 asked = urllib.request.Request(
-    "http://127.0.0.1:8080/v1/models", headers={"Authorization": "Bearer " + sys.argv[1]}
+    "http://127.0.0.1:8080/v1/chat/completions",
+    data=json.dumps(body).encode(),
+    headers={"Authorization": "Bearer " + sys.argv[1]},
 )
 try:
     print(urllib.request.urlopen(asked).status)
