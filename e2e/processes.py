@@ -33,13 +33,16 @@ def running(workdir: Path) -> dict[int, str]:
 
 
 def lives(pid: int) -> bool:
-    """Tell whether the process `pid` is there and has not ended."""
+    """Tell whether the process `pid` is there and has not ended, all of its threads included."""
+    process = Path(f"/proc/{pid}")
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = (process / "stat").read_text()
+        threads = len(list((process / "task").iterdir()))
     except OSError:
         return False
-    # proc(5): the state is the third field; the second, in brackets, may hold anything.
-    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+    # proc(5): the state is the third field; the second, in brackets, may hold anything. A first
+    # thread that has ended says nothing of the others, which may still hold ports.
+    return threads > 1 or stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
 def kill_all(workdir: Path) -> None:
