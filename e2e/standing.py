@@ -51,7 +51,8 @@ RUN_A_REAL_FLEET = """\
 Run a fleet, the operator and a simulated engine in its pods:
   kubectl create namespace inference
   helm install tierfleet charts/tierfleet --namespace inference \\
-    --set crds.install=false --set image.tag={version} --wait
+    --set crds.install=false --set image.repository=tierfleet/operator \\
+    --set image.tag={version} --wait
   kubectl apply -f examples/10-policy.yaml -f examples/20-tenants.yaml \\
     -f examples/simulated/
   kubectl get tpool,pods --namespace inference

@@ -135,10 +135,15 @@ def _outdated(metadata: Raw, status: Raw) -> int:
 
 
 def _rolling(deployment: Raw) -> bool:
-    """As `kubectl rollout status` tells it."""
+    """As `kubectl rollout status` tells it.
+
+    Old replicas count until they are gone: for a moment the status has an old one, which is being
+    taken down, among those that are available, and the new one already among the updated.
+    """
     status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
     return bool(
         status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0)
         or status.get("updatedReplicas", 0) < wanted
+        or status.get("replicas", 0) > status.get("updatedReplicas", 0)
         or status.get("availableReplicas", 0) < wanted
     )

@@ -43,6 +43,14 @@ def test_a_new_template_goes_to_one_deployment_at_a_time() -> None:
     assert steps(now, wanted("a", 2, "v2"), wanted("b", 2, "v2")) == ["a", "b"]
 
 
+def test_an_old_pod_that_is_going_away_still_rolls_out() -> None:
+    # Of two updated replicas one is not ready yet; the old one beside them counts as available.
+    for there, rolling in ((2, False), (3, True)):
+        raw = raws.deployment("a", 2, updatedReplicas=2, availableReplicas=2)
+        raw["status"]["replicas"] = there
+        assert raws.live(raw).rolling is rolling
+
+
 def test_a_broken_rollout_can_be_mended() -> None:
     now = [is_now("a", 2, "broken", rolling=True), is_now("b", 2, "v1")]
     assert steps(now, wanted("a", 2, "v2"), wanted("b", 2, "v2")) == ["a"]
