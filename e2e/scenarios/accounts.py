@@ -5,7 +5,6 @@ only be asked of pods that are there.
 """
 
 import json
-import re
 import subprocess
 import threading
 import time
@@ -15,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from e2e.cluster import Cluster
 from e2e.scenarios.clients import Attempt
 from e2e.wait import wait_until
@@ -23,6 +24,8 @@ SETTLE_SECONDS = 60.0
 POLL_SECONDS = 0.3
 
 OURS = "tierfleet_sidecar_"
+_KEPT = ("outcome", "kind")
+"""Labels that are not summed over."""
 
 Line = dict[str, Any]
 
@@ -163,9 +166,10 @@ class Accounts:
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}:{port}/proxy/metrics"
         text = self.cluster.kubectl("get", f"--raw={path}").stdout
         found: defaultdict[str, float] = defaultdict(float)
-        for name, labels, value in re.findall(r"^(\w[\w:]*)(\{.*\})? (\S+)$", text, re.MULTILINE):
-            kept = re.findall(r'(?:outcome|kind)="([^"]*)"', labels)
-            found[" ".join([name, *kept])] += float(value)
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                kept = (value for name, value in sample.labels.items() if name in _KEPT)
+                found[" ".join([sample.name, *kept])] += sample.value
         return found
 
     def _lines(self, pod: str) -> list[Line]:

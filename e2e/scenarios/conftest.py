@@ -14,7 +14,7 @@ from e2e.node import machine
 from e2e.realcluster import RealCluster, prepare, start_real
 from e2e.scenarios.accounts import Accounts
 from e2e.scenarios.fleet import Fleet, policy
-from e2e.world import World, tenant
+from e2e.world import Document, World, tenant
 
 NAMESPACE = "inference"
 TENANTS = {"acme": "enterprise", "globex": "pro", "initech": "retail", "hooli": "retail"}
@@ -70,16 +70,22 @@ def fleet(real: RealCluster) -> Iterator[Fleet]:
     made.remove()
 
 
-Follow = Callable[[str], Accounts]
+Serve = Callable[..., Accounts]
 
 
 @pytest.fixture
-def accounts(fleet: Fleet, tmp_path: Path) -> Iterator[Follow]:
-    """Follows the logs of a pool from now on."""
+def serve(fleet: Fleet, tmp_path: Path) -> Iterator[Serve]:
+    """Applies documents with one pool, and returns its accounts once all its replicas serve."""
     with contextlib.ExitStack() as followed:
 
-        def follow(pool: str) -> Accounts:
-            one = Accounts(fleet.world.cluster, fleet.world.namespace, pool, tmp_path)
-            return followed.enter_context(one)
+        def serve(*documents: Document) -> Accounts:
+            fleet.world.apply(*documents)
+            (one,) = [each for each in documents if each["kind"] == "InferencePool"]
+            name = one["metadata"]["name"]
+            # From the first pod's start: the logs are to be whole.
+            accounts = Accounts(fleet.world.cluster, fleet.world.namespace, name, tmp_path)
+            followed.enter_context(accounts)
+            fleet.up(name, one["spec"]["replicas"])
+            return accounts
 
-        yield follow
+        yield serve

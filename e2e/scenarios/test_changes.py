@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from e2e.scenarios.clients import Group
-from e2e.scenarios.conftest import Follow
+from e2e.scenarios.conftest import Serve
 from e2e.scenarios.exec import inside
 from e2e.scenarios.fleet import SEATS, START_SECONDS, Fleet, policy, pool
 from e2e.wait import wait_until
@@ -34,10 +34,8 @@ def restarts(fleet: Fleet, name: str) -> set[tuple[str, int]]:
     return {(pod["metadata"]["uid"], _started(pod["status"])) for pod in fleet.world.pods(name)}
 
 
-def test_a_limit_holds_within_seconds_and_only_for_its_tier(fleet: Fleet, accounts: Follow) -> None:
-    fleet.world.apply(pool("changed", 2))
-    followed = accounts("changed")
-    fleet.up("changed", 2)
+def test_a_limit_holds_within_seconds_and_only_for_its_tier(fleet: Fleet, serve: Serve) -> None:
+    followed = serve(pool("changed", 2))
     before = restarts(fleet, "changed")
     clients = fleet.clients("changed")
     with clients.calling(ACME, RETAIL):
@@ -65,10 +63,8 @@ def test_a_limit_holds_within_seconds_and_only_for_its_tier(fleet: Fleet, accoun
     assert followed.agree(clients.attempts).pods == 2
 
 
-def test_a_key_is_rotated_without_a_refusal(fleet: Fleet, accounts: Follow) -> None:
-    fleet.world.apply(pool("rotated", 2))
-    followed = accounts("rotated")
-    fleet.up("rotated", 2)
+def test_a_key_is_rotated_without_a_refusal(fleet: Fleet, serve: Serve) -> None:
+    followed = serve(pool("rotated", 2))
     before = restarts(fleet, "rotated")
     clients = fleet.clients("rotated")
     old, new = Group("key-of-acme", pause=0.05), Group("new-key-of-acme", pause=0.05)
@@ -95,10 +91,8 @@ def test_a_key_is_rotated_without_a_refusal(fleet: Fleet, accounts: Follow) -> N
     followed.agree(clients.attempts)
 
 
-def test_a_reservation_begins_in_the_middle_of_a_flood(fleet: Fleet, accounts: Follow) -> None:
-    fleet.world.apply(pool("begun", 1))
-    followed = accounts("begun")
-    fleet.up("begun", 1)
+def test_a_reservation_begins_in_the_middle_of_a_flood(fleet: Fleet, serve: Serve) -> None:
+    followed = serve(pool("begun", 1))
     before = restarts(fleet, "begun")
     clients = fleet.clients("begun")
     ours = Group("key-of-hooli", tokens=(8, 16), pause=0.1)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from e2e.scenarios.clients import Group
-from e2e.scenarios.conftest import Follow
+from e2e.scenarios.conftest import Serve
 from e2e.scenarios.fleet import SEATS, START_SECONDS, Fleet, pool
 from e2e.scenarios.test_load import STEADY
 from e2e.wait import wait_until
@@ -13,10 +13,8 @@ LONG = Group("key-of-acme", callers=SEATS, tokens=(150, 250))
 """Streams that are still running when something happens to their replica."""
 
 
-def test_a_pod_deleted_under_streams_ends_them_first(fleet: Fleet, accounts: Follow) -> None:
-    fleet.world.apply(pool("deleted", 2))
-    followed = accounts("deleted")
-    fleet.up("deleted", 2)
+def test_a_pod_deleted_under_streams_ends_them_first(fleet: Fleet, serve: Serve) -> None:
+    followed = serve(pool("deleted", 2))
     victim = fleet.world.pods("deleted")[0]["metadata"]["name"]
     clients = fleet.clients("deleted")
     with clients.calling(LONG, *STEADY):
@@ -35,11 +33,9 @@ def test_a_pod_deleted_under_streams_ends_them_first(fleet: Fleet, accounts: Fol
 
 
 def test_an_engine_that_crashes_costs_what_it_was_running_and_comes_back(
-    fleet: Fleet, accounts: Follow
+    fleet: Fleet, serve: Serve
 ) -> None:
-    fleet.world.apply(pool("crashed", 2))
-    followed = accounts("crashed")
-    fleet.up("crashed", 2)
+    followed = serve(pool("crashed", 2))
     victim = fleet.world.pods("crashed")[0]
     name = victim["metadata"]["name"]
     clients = fleet.clients("crashed")
@@ -68,10 +64,8 @@ def test_an_engine_that_crashes_costs_what_it_was_running_and_comes_back(
     assert {line["outcome"] for line in elsewhere} == {"served"}, "the other replica knew nothing"
 
 
-def test_a_node_that_is_drained_keeps_what_the_budget_says(fleet: Fleet, accounts: Follow) -> None:
-    fleet.world.apply(pool("drained", 2))
-    followed = accounts("drained")
-    fleet.up("drained", 2)
+def test_a_node_that_is_drained_keeps_what_the_budget_says(fleet: Fleet, serve: Serve) -> None:
+    followed = serve(pool("drained", 2))
     cluster, node = fleet.world.cluster, fleet.real.node.name
     clients = fleet.clients("drained")
     try:
@@ -94,11 +88,9 @@ def test_a_node_that_is_drained_keeps_what_the_budget_says(fleet: Fleet, account
 
 
 def test_kubelet_and_containerd_killed_under_load_are_not_noticed(
-    fleet: Fleet, accounts: Follow
+    fleet: Fleet, serve: Serve
 ) -> None:
-    fleet.world.apply(pool("killed", 2))
-    followed = accounts("killed")
-    fleet.up("killed", 2)
+    followed = serve(pool("killed", 2))
     uids = {pod["metadata"]["uid"] for pod in fleet.world.pods("killed")}
     node, clients = fleet.real.node, fleet.clients("killed")
     with clients.calling(*STEADY):

@@ -3,7 +3,7 @@
 import time
 
 from e2e.scenarios.clients import Group
-from e2e.scenarios.conftest import Follow
+from e2e.scenarios.conftest import Serve
 from e2e.scenarios.fleet import Fleet, policy, pool
 
 ACME, RETAIL, STRANGER = (
@@ -16,14 +16,12 @@ LIMIT = 3
 """Requests a minute of retail: the next one comes 20 s after them."""
 
 
-def test_each_caller_gets_what_the_policy_says(fleet: Fleet, accounts: Follow) -> None:
+def test_each_caller_gets_what_the_policy_says(fleet: Fleet, serve: Serve) -> None:
     access = {"tenantSelector": {"matchExpressions": [
         {"key": "tierfleet.dev/tenant", "operator": "NotIn", "values": ["hooli"]}]}}  # fmt: skip
-    fleet.world.apply(
+    followed = serve(
         policy(retail={"limits": {"requestsPerMinute": LIMIT}}), pool("first", 1, access=access)
     )
-    followed = accounts("first")
-    fleet.up("first", 1)
     clients = fleet.clients("first")
 
     assert clients.ask(ACME).served

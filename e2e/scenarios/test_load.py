@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable
 
 from e2e.scenarios.clients import Attempt, Group
-from e2e.scenarios.conftest import Follow
+from e2e.scenarios.conftest import Serve
 from e2e.scenarios.fleet import H100, SEATS, START_SECONDS, Fleet, pool
 from e2e.wait import wait_until
 from e2e.world import reservation
@@ -27,15 +27,11 @@ def first_tokens(attempts: Iterable[Attempt]) -> str:
     return f"{len(waits)} served, TTFT p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms"
 
 
-def test_a_flood_of_retail_costs_enterprise_nothing_but_time(
-    fleet: Fleet, accounts: Follow
-) -> None:
-    fleet.world.apply(
+def test_a_flood_of_retail_costs_enterprise_nothing_but_time(fleet: Fleet, serve: Serve) -> None:
+    followed = serve(
         pool("flood", 2),
         reservation("acme", "flood", ["acme"], {"percent": 30}, burst={"windowMilliseconds": 50}),
     )
-    followed = accounts("flood")
-    fleet.up("flood", 2)
     fleet.world.wait_for_condition("capres", "acme", "Ready", "True")
     clients = fleet.clients("flood")
     floods = [Group(f"key-of-{name}", callers=15 * SEATS) for name in ("initech", "hooli")]
@@ -61,11 +57,9 @@ def test_a_flood_of_retail_costs_enterprise_nothing_but_time(
 
 
 def test_scaled_from_two_to_three_to_one_under_load_nobody_is_lost(
-    fleet: Fleet, accounts: Follow
+    fleet: Fleet, serve: Serve
 ) -> None:
-    fleet.world.apply(pool("scaled", 2))
-    followed = accounts("scaled")
-    fleet.up("scaled", 2)
+    followed = serve(pool("scaled", 2))
     clients = fleet.clients("scaled")
     with clients.calling(*STEADY):
         for replicas in (3, 1):
@@ -86,13 +80,11 @@ def test_scaled_from_two_to_three_to_one_under_load_nobody_is_lost(
 
 
 def test_a_rolling_update_under_load_takes_one_replica_at_a_time_and_loses_nobody(
-    fleet: Fleet, accounts: Follow
+    fleet: Fleet, serve: Serve
 ) -> None:
     # A Deployment each: neither knows of the other, the operator has to.
     two = [{**H100, "name": "near", "maxReplicas": 1}, {**H100, "name": "far"}]
-    fleet.world.apply(pool("rolled", 2, accelerators=two))
-    followed = accounts("rolled")
-    fleet.up("rolled", 2)
+    followed = serve(pool("rolled", 2, accelerators=two))
     before = {pod["metadata"]["uid"] for pod in fleet.world.pods("rolled")}
     fewest: list[int] = []
     done = threading.Event()

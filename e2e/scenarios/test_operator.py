@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from e2e.installed import NAMESPACE as SYSTEM
 from e2e.installed import RELEASE
 from e2e.scenarios.clients import Clients
-from e2e.scenarios.conftest import Follow
+from e2e.scenarios.conftest import Serve
 from e2e.scenarios.fleet import START_SECONDS, Fleet, pool
 from e2e.scenarios.test_changes import restarts
 from e2e.scenarios.test_load import STEADY
@@ -47,10 +47,8 @@ def more_answers(clients: Clients) -> None:
     wait_until(lambda: clients.served() > before + 60, timeout=START_SECONDS, why="60 more answers")
 
 
-def test_killed_operators_are_missed_by_nobody_and_catch_up(fleet: Fleet, accounts: Follow) -> None:
-    fleet.world.apply(pool("orphaned", 2))
-    followed = accounts("orphaned")
-    fleet.up("orphaned", 2)
+def test_killed_operators_are_missed_by_nobody_and_catch_up(fleet: Fleet, serve: Serve) -> None:
+    followed = serve(pool("orphaned", 2))
     before = restarts(fleet, "orphaned")
     clients = fleet.clients("orphaned")
     with clients.calling(*STEADY):
@@ -64,10 +62,8 @@ def test_killed_operators_are_missed_by_nobody_and_catch_up(fleet: Fleet, accoun
     assert followed.agree(clients.attempts).outcomes() == {"served": len(clients.attempts)}
 
 
-def test_the_lead_is_handed_over_and_the_next_one_goes_on(fleet: Fleet, accounts: Follow) -> None:
-    fleet.world.apply(pool("handed", 1))
-    followed = accounts("handed")
-    fleet.up("handed", 1)
+def test_the_lead_is_handed_over_and_the_next_one_goes_on(fleet: Fleet, serve: Serve) -> None:
+    followed = serve(pool("handed", 1))
     first = leader(fleet)
     clients = fleet.clients("handed")
     with clients.calling(*STEADY):
@@ -83,10 +79,8 @@ def test_the_lead_is_handed_over_and_the_next_one_goes_on(fleet: Fleet, accounts
     followed.agree(clients.attempts)
 
 
-def test_the_api_server_is_restarted_while_serving_goes_on(fleet: Fleet, accounts: Follow) -> None:
-    fleet.world.apply(pool("cut-off", 2))
-    followed = accounts("cut-off")
-    fleet.up("cut-off", 2)
+def test_the_api_server_is_restarted_while_serving_goes_on(fleet: Fleet, serve: Serve) -> None:
+    followed = serve(pool("cut-off", 2))
     before = restarts(fleet, "cut-off")
     clients = fleet.clients("cut-off")
     with clients.calling(*STEADY):

@@ -3,7 +3,7 @@
 from e2e.helm import CHART, Helm
 from e2e.installed import NAMESPACE as SYSTEM
 from e2e.installed import RELEASE, settings
-from e2e.scenarios.conftest import NAMESPACE, Follow
+from e2e.scenarios.conftest import NAMESPACE, Serve
 from e2e.scenarios.fleet import Fleet, pool
 from e2e.scenarios.test_changes import restarts
 from e2e.scenarios.test_load import STEADY
@@ -11,12 +11,10 @@ from e2e.scenarios.test_operator import leader, more_answers, system
 
 
 def test_uninstalled_and_installed_again_under_load_it_adopts_every_pod(
-    fleet: Fleet, accounts: Follow
+    fleet: Fleet, serve: Serve
 ) -> None:
     helm = Helm.of(fleet.world.cluster)
-    fleet.world.apply(pool("adopted", 2))
-    followed = accounts("adopted")
-    fleet.up("adopted", 2)
+    followed = serve(pool("adopted", 2))
     before = restarts(fleet, "adopted")
     clients = fleet.clients("adopted")
     try:
