@@ -139,10 +139,9 @@ class Disruption(Model):
     """How many replicas may be missing on purpose."""
 
     max_unavailable: DesiredCount = 1
-    """Replicas that may be down at once through rollouts and evictions, over the pool. A pool
-    that has fewer than `replicas` anyway lets none be evicted, so a node drain waits: lower
-    `replicas` to what there is, or raise this. A move to a preferred accelerator takes all its
-    replicas at once, for now."""
+    """Replicas that may be down at once through rollouts, evictions and moves to a preferred
+    accelerator, over the pool. A pool that has fewer than `replicas` anyway lets none be evicted,
+    so a node drain waits: lower `replicas` to what there is, or raise this."""
 
 
 class Partitioning(Model):

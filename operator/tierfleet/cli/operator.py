@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +57,13 @@ def operator(
     health_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of /healthz; 0 is off.")
     ] = 0,
+    move_after_seconds: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="How long there must be room on a preferred accelerator before replicas move.",
+        ),
+    ] = 300,
     verbose: Annotated[bool, typer.Option(help="Log every retry.")] = False,
 ) -> None:
     """Make the cluster be as InferencePools, TierPolicies and CapacityReservations say.
@@ -92,6 +100,7 @@ def operator(
         leader_elect=leader_elect,
         metrics_port=metrics_port,
         health_port=health_port,
+        move_after=timedelta(seconds=move_after_seconds),
     )
     try:
         asyncio.run(serve(options, lambda line: print(line, flush=True)))

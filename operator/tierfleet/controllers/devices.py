@@ -7,14 +7,20 @@ a pool may take over what another one gives up only when that has been written (
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timedelta
+from itertools import chain
 from typing import NamedTuple
 
 from tierfleet.api import InferencePool, Key
 from tierfleet.controllers.store import Store
-from tierfleet.controllers.worker import DONE, Result, at_next_edge
+from tierfleet.controllers.worker import DONE, Result, at_next
 from tierfleet.planning.devices import Product, device_groups, grant
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.snapshot import Node
+
+MOVE_AFTER = timedelta(minutes=5)
+"""As long as Kubernetes waits by default before it gives up the pods of a node that is not ready:
+what may be over by then moves nothing."""
 
 
 class Grant(NamedTuple):
@@ -28,10 +34,21 @@ class Grant(NamedTuple):
 class Devices:
     """The grants in force, and the reconcile that makes them."""
 
-    def __init__(self, store: Store, wake: Callable[[Key], None]) -> None:
-        """`wake` is called with each pool whose grant, or whose ceiling, may have changed."""
+    def __init__(
+        self,
+        store: Store,
+        wake: Callable[[Key], None],
+        move_after: timedelta = MOVE_AFTER,
+    ) -> None:
+        """`wake` is called with each pool whose grant, or whose ceiling, may have changed.
+
+        A pool's replicas move to an accelerator that they prefer once there has been room for
+        `move_after`.
+        """
         self._store = store
         self._wake = wake
+        self._move_after = move_after
+        self._movable: dict[Key, datetime] = {}
         self._granted: dict[Key, Grant] = {}
         self._writing: dict[Key, Placement] = {}
         self._waiting: set[Key] = set()
@@ -76,10 +93,21 @@ class Devices:
         for gone in [key for key in self._granted if self._store.pools.get(key) is None]:
             del self._granted[gone]
             self._waiting.discard(gone)
+            self._movable.pop(gone, None)
         if not pools:
             return DONE
         snapshot = self._store.of_group(pools)
-        for key, placement in grant(snapshot, keys).items():
+        now = snapshot.now
+        settled = {
+            key
+            for key, since in self._movable.items()
+            if key in keys and now - since >= self._move_after
+        }
+        for key, placement in grant(snapshot, keys, settled).items():
+            if placement.movable:
+                self._movable.setdefault(key, now)
+            else:
+                self._movable.pop(key, None)
             metadata = snapshot.pools[key].metadata
             granted = Grant(metadata.uid, metadata.generation, placement)
             if self._granted.get(key) != granted:
@@ -89,8 +117,10 @@ class Devices:
             self._waiting.discard(key)
             self._wake(key)
         # Precedence between pools follows their promises, which begin and end.
-        contracts = (c for key in keys for c in snapshot.recorded_of(key).reservations)
-        return at_next_edge((contract.term for contract in contracts), snapshot.now)
+        terms = (c.term for key in keys for c in snapshot.recorded_of(key).reservations)
+        edges = (edge for term in terms for edge in (term.start, term.end))
+        moves = (since + self._move_after for key, since in self._movable.items() if key in keys)
+        return at_next(chain(edges, moves), now)
 
     @contextmanager
     def writing(self, pool: Key, placement: Placement) -> Iterator[None]:

@@ -6,7 +6,7 @@ Knows nothing of kopf, signals or the command line, so it runs against any `Clus
 import asyncio
 import random
 from collections.abc import Callable, Collection, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from tierfleet.api import CapacityReservation, InferencePool, Key, TierPolicy
@@ -14,7 +14,7 @@ from tierfleet.api.common import Resource
 from tierfleet.controllers import metrics
 from tierfleet.controllers.apply import Applier
 from tierfleet.controllers.child import Child
-from tierfleet.controllers.devices import Devices
+from tierfleet.controllers.devices import MOVE_AFTER, Devices
 from tierfleet.controllers.events import Events
 from tierfleet.controllers.own import Own
 from tierfleet.controllers.policy import Policies
@@ -59,8 +59,12 @@ class Operator:
         namespaces: Collection[str] | None,
         instance: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        move_after: timedelta = MOVE_AFTER,
     ) -> None:
-        """`namespaces` None serves all of them; `instance` tells this process from others."""
+        """`namespaces` None serves all of them; `instance` tells this process from others.
+
+        `move_after` is how long there must be room where replicas are preferred before they move.
+        """
         self._groups = Controller[Key]("devices")
         self._pools = Controller[Key]("inferencepool")
         self._policies = Controller[Key]("tierpolicy")
@@ -69,7 +73,7 @@ class Operator:
         events = Events(cluster, instance)
         self._statuses = StatusWriter(cluster, self.store, events)
         self._applier = Applier(cluster, self.store, events)
-        self._devices = Devices(self.store, wake=self._pools.add)
+        self._devices = Devices(self.store, self._pools.add, move_after)
         self._reconciles_pools = Pools(
             self.store,
             self._devices,

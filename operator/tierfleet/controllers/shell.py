@@ -10,6 +10,7 @@ import socket
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import kopf
@@ -17,6 +18,7 @@ from prometheus_client import start_http_server
 
 from tierfleet.api import GROUP
 from tierfleet.controllers import metrics, preflight
+from tierfleet.controllers.devices import MOVE_AFTER
 from tierfleet.controllers.kinds import Kinds
 from tierfleet.controllers.operator import Operator
 from tierfleet.kube.client import (
@@ -42,6 +44,7 @@ class Options:
     Attributes:
         namespaces: to serve; None serves all, empty that of the connection.
         metrics_port, health_port: 0 is off.
+        move_after: how long there must be room where replicas are preferred before they move.
     """
 
     kubeconfig: Path | None = None
@@ -50,6 +53,7 @@ class Options:
     leader_elect: bool = True
     metrics_port: int = 0
     health_port: int = 0
+    move_after: timedelta = MOVE_AFTER
 
 
 class LeadershipLostError(Exception):
@@ -99,7 +103,9 @@ class _Process:
         self._identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
         self.lease = self._lease_key() if options.leader_elect else None
         self._leadership = Leadership(client, self.lease, self._identity) if self.lease else None
-        self._operator = Operator(client, self.namespaces, self._identity)
+        self._operator = Operator(
+            client, self.namespaces, self._identity, move_after=options.move_after
+        )
         self._kinds = Kinds(client, self._operator.store, self.namespaces)
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []

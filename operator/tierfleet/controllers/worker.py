@@ -55,8 +55,12 @@ class Term(Protocol):
 
 def at_next_edge(terms: Iterable[Term], now: datetime) -> Result:
     """Come back when the next of the terms begins or ends; done if none will."""
-    edges = (edge for term in terms for edge in (term.start, term.end))
-    coming = [edge for edge in edges if edge is not None and edge > now]
+    return at_next((edge for term in terms for edge in (term.start, term.end)), now)
+
+
+def at_next(instants: Iterable[datetime | None], now: datetime) -> Result:
+    """Come back at the first of the instants that is still to come; done if none is."""
+    coming = [instant for instant in instants if instant is not None and instant > now]
     return RequeueAfter((min(coming) - now).total_seconds()) if coming else DONE
 
 

@@ -5,7 +5,9 @@
     acceptance.py    what is done at all, and what is refused as a whole
     nodes.py         which nodes take a replica
     devices.py       the serialized grant of devices to a group of pools
-    placement.py     its result, and why there is not more
+    inventory.py     the devices while they are being granted
+    preference.py    on which accelerators a pool's replicas go, and when they move
+    placement.py     the result, and why there is not more
     capacity.py      what the placed replicas can serve, survive and promise
     promises.py      sums of promises over time
     reservations.py  which reservations are accepted, and what each is granted

@@ -59,5 +59,8 @@ def startable(fleet: Fleet, wait_milliseconds: int) -> int:
 
 def largest_window_milliseconds(fleet: Fleet, rate: int, wait_milliseconds: int) -> int:
     """The largest burst window that is backed, for the message."""
-    tokens = startable(fleet, wait_milliseconds) * fleet.mean_cost * math.sqrt(fleet.replicas)
-    return math.floor(tokens / rate * _MILLI)
+    most = startable(fleet, wait_milliseconds)
+    tokens = most * fleet.mean_cost * math.sqrt(fleet.replicas)
+    window = math.floor(tokens / rate * _MILLI)
+    # Floating point may round what should have been a whole millisecond.
+    return window + (requests(fleet, rate, window + 1) <= most)

@@ -6,7 +6,7 @@ pods alone: a planned pod that got no device holds none, so it is taken back by 
 what already runs stays where it is. Rules and their reasons: `docs/planning.md`.
 """
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
@@ -14,7 +14,8 @@ from tierfleet.api import InferencePool
 from tierfleet.api.conditions import Status
 from tierfleet.planning import acceptance, capacity, promises
 from tierfleet.planning.inventory import Inventory, Offer
-from tierfleet.planning.placement import AcceleratorPlacement, Limit, Placement, Shortfall
+from tierfleet.planning.placement import AcceleratorPlacement, Placement
+from tierfleet.planning.preference import Standing, place
 from tierfleet.planning.snapshot import Node, PoolKey, Snapshot
 
 Product = tuple[str, str]
@@ -58,8 +59,12 @@ def _on_one_node(wanted: Collection[Product], nodes: Iterable[Node]) -> set[froz
     return {here for here in found if len(here) > 1}
 
 
-def grant(snapshot: Snapshot, group: Collection[PoolKey]) -> Mapping[PoolKey, Placement]:
+def grant(
+    snapshot: Snapshot, group: Collection[PoolKey], settled: Collection[PoolKey] = frozenset()
+) -> Mapping[PoolKey, Placement]:
     """The placement of every pool of the group that the snapshot has.
+
+    The `settled` ones have had `Placement.movable` replicas for long enough: some of them move now.
 
     Never more than the devices that are free, plus those of the pool's own pods. It depends on
     the facts only, not on their order, and the placement of what it has planned is itself.
@@ -67,7 +72,7 @@ def grant(snapshot: Snapshot, group: Collection[PoolKey]) -> Mapping[PoolKey, Pl
     inventory = Inventory(snapshot)
     pools = [snapshot.pools[key] for key in group if key in snapshot.pools]
     return {
-        pool.key: _placed(snapshot, pool, inventory)
+        pool.key: _placed(snapshot, pool, inventory, settled)
         for pool in sorted(pools, key=lambda pool: _precedence(snapshot, pool))
     }
 
@@ -96,11 +101,16 @@ def _promised(snapshot: Snapshot, pool: InferencePool) -> int:
     )
 
 
-def _placed(snapshot: Snapshot, pool: InferencePool, inventory: Inventory) -> Placement:
+def _placed(
+    snapshot: Snapshot, pool: InferencePool, inventory: Inventory, settled: Collection[PoolKey]
+) -> Placement:
     offers = [inventory.offer(pool, accelerator) for accelerator in pool.spec.accelerators]
+    replicas = snapshot.replicas.get(pool.key, {})
     if acceptance.of_pool(snapshot, pool).status is not Status.TRUE:
-        return _held(pool, snapshot.replicas.get(pool.key, {}), offers)
-    return _preferred(pool, offers)
+        return _held(pool, replicas, offers)
+    live = (p for p in snapshot.pods_of(pool.key) if p.ready and not (p.terminating or p.finished))
+    ready = Counter(pod.accelerator for pod in live if pod.accelerator is not None)
+    return place(pool, offers, Standing(replicas, ready, pool.key in settled))
 
 
 def _held(pool: InferencePool, replicas: Mapping[str, int], offers: Iterable[Offer]) -> Placement:
@@ -112,32 +122,5 @@ def _held(pool: InferencePool, replicas: Mapping[str, int], offers: Iterable[Off
         tuple(
             AcceleratorPlacement(accelerator.name, replicas.get(accelerator.name, 0))
             for accelerator in pool.spec.accelerators
-        ),
-    )
-
-
-def _preferred(pool: InferencePool, offers: Iterable[Offer]) -> Placement:
-    """First every accelerator's minimum, then as many as possible in the order of preference."""
-    left = pool.spec.replicas
-    desired: dict[str, int] = defaultdict(int)
-    shortfalls: dict[str, Shortfall] = {}
-    for by_preference in (False, True):
-        for offer in offers:
-            accelerator = offer.accelerator
-            name, before = accelerator.name, desired[accelerator.name]
-            most = accelerator.max_replicas if by_preference else accelerator.min_replicas
-            wanted = left if most is None else min(left, max(0, most - before))
-            found = offer.take(wanted)
-            desired[name] += found
-            if found < wanted:
-                shortfalls[name] = offer.shortfall(before + wanted, before + found)
-            elif by_preference and wanted < left:
-                shortfalls[name] = Shortfall(Limit.MAX_REPLICAS, before + left, before + found)
-            left -= found
-    return Placement(
-        pool.spec.replicas,
-        tuple(
-            AcceleratorPlacement(a.name, desired[a.name], shortfalls.get(a.name))
-            for a in pool.spec.accelerators
         ),
     )

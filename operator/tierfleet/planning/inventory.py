@@ -123,6 +123,13 @@ class Offer:
         kept = self._keep(count)
         return kept + self._grow(count - kept)
 
+    def room(self) -> int:
+        """How many replicas more would find devices on nodes that take new pods."""
+        return sum(
+            (self._free.get(name, 0) + self._seats.get(name, 0)) // self._each
+            for name in self._site.names
+        )
+
     def shortfall(self, wanted: int, found: int) -> Shortfall:
         """Why `take` did not give as many as were wanted."""
         if not self._site.carrying:

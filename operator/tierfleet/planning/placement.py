@@ -14,6 +14,7 @@ class Limit(StrEnum):
     NO_SUCH_ACCELERATOR = "NoSuchAccelerator"
     INSUFFICIENT_DEVICES = "InsufficientDevices"
     MAX_REPLICAS = "MaxReplicas"
+    MOVING = "Moving"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,12 @@ class Placement:
 
     Attributes:
         wanted: replicas over all accelerators, as the spec asks for.
+        movable: of the planned ones, how many would rather be on another accelerator that has room.
     """
 
     wanted: int
     accelerators: tuple[AcceleratorPlacement, ...]
+    movable: int = 0
 
     @property
     def total(self) -> int:

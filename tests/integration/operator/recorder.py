@@ -25,21 +25,36 @@ class Recorder:
             event, start = decoder.raw_decode(text, start + (text[start] == "\n"))
             yield event
 
+    def states(self) -> Iterator[Mapping[str, Any]]:
+        """All Deployments by name, as they were after each change."""
+        self._catch_up()
+        found: dict[str, Any] = {}
+        for event in self.events():
+            name = event["object"]["metadata"]["name"]
+            found.pop(name, None)
+            if event["type"] != "DELETED":
+                found[name] = event["object"]
+            yield dict(found)
+
     def most_devices(self, each: Mapping[str, int]) -> int:
         """The most devices that all Deployments together ever asked for.
 
         `each` is devices per replica by the Deployment's name.
         """
-        self._catch_up()
-        asked: dict[str, int] = {}
-        most = 0
-        for event in self.events():
-            found = event["object"]
-            name = found["metadata"]["name"]
-            gone = event["type"] == "DELETED"
-            asked[name] = 0 if gone else found["spec"]["replicas"] * each.get(name, 0)
-            most = max(most, sum(asked.values()))
-        return most
+        asked = (
+            sum(one["spec"]["replicas"] * each.get(name, 0) for name, one in state.items())
+            for state in self.states()
+        )
+        return int(max(asked))
+
+    def fewest_ready(self, *names: str) -> int:
+        """The fewest replicas that were ready at any time, once these Deployments exist."""
+        ready = (
+            sum(state[name]["status"].get("readyReplicas", 0) for name in names)
+            for state in self.states()
+            if state.keys() >= {*names}
+        )
+        return int(min(ready))
 
     def _catch_up(self) -> None:
         """Return once the watch has told of everything that happened before this call."""

@@ -51,7 +51,10 @@ def test_a_pool_moves_off_cordoned_nodes_as_far_as_devices_go_and_says_what_is_m
     assert "room found for 4" in missing["h100"]
 
     fleet.cluster.uncordon("b200-0", "b200-1")
-    fleet.wait_ready("llama", "b200:4 h100:2")
+    fleet.wait_ready("llama", "b200:2 h100:4")
+    status = fleet.status("tpool", "llama")
+    told = {a["name"]: a.get("message", "") for a in status["accelerators"]}
+    assert "4 replicas wanted, and there is room again" in told["b200"]
 
 
 def test_free_devices_that_no_single_node_can_give_are_not_counted(

@@ -158,6 +158,54 @@ def test_pools_that_compete_settle_and_stay_settled(snapshot: Snapshot, spread: 
     raise AssertionError("the plan does not settle")
 
 
+@given(snapshots(), st.booleans(), st.data())
+def test_what_runs_stays_whatever_becomes_of_other_pools(
+    snapshot: Snapshot, spread: bool, data: st.DataObject
+) -> None:
+    """A change in one pool moves no other pool's replicas that have their devices.
+
+    Bound: no replica at all. Those without a node yet have no devices, and may lose their chance.
+    """
+    state = settled(snapshot)
+    state = bound(state, {key: placements(state)[key] for key in accepted(state)}, spread=spread)
+    key = data.draw(st.sampled_from(sorted(state.pools)))
+    change = data.draw(st.sampled_from(["gone", "grown", "heavy"]))
+    pools = dict(state.pools)
+    own = pools.pop(key)
+    if change != "gone":
+        update = {"replicas": 8} if change == "grown" else {"placement_weight": 1000}
+        pools[key] = own.model_copy(update={"spec": own.spec.model_copy(update=update)})
+    after = placements(replace(state, pools=pools))
+    for other in accepted(state).keys() - {key}:
+        for name, asked in state.replicas[other].items():
+            runs = sum(
+                pod.accelerator == name and pod.node is not None for pod in state.pods_of(other)
+            )
+            assert after[other].desired[name] >= min(asked, runs)
+
+
+@given(snapshots(), st.booleans())
+def test_no_more_replicas_move_at_once_than_may_be_missing_and_all_moves_come_to_an_end(
+    snapshot: Snapshot, spread: bool
+) -> None:
+    """Bound: maxUnavailable a step, and as many steps as replicas."""
+    assume(accepted(snapshot))
+    key, pool = next(iter(accepted(snapshot).items()))
+    state = replace(settled(snapshot), pools={key: pool})
+    state = bound(state, placements(state), spread=spread)
+    for _ in range(1 + pool.spec.replicas):
+        before = placements(state)[key]
+        wanted = placements(state, settled={key})
+        lost = [max(0, n - wanted[key].desired[name]) for name, n in before.desired.items()]
+        unready = sum(pod.node is None for pod in state.pods_of(key))
+        assert sum(lost) <= max(pool.spec.disruption.max_unavailable, unready)
+        assert wanted[key].total == before.total
+        if desired(wanted) == desired({key: before}):
+            return
+        state = bound(state, wanted, spread=spread)
+    raise AssertionError("it goes on moving")
+
+
 def settled(snapshot: Snapshot) -> Snapshot:
     """Without pods that are about to go by themselves."""
     return replace(snapshot, pods=tuple(pod for pod in snapshot.pods if not pod.terminating))

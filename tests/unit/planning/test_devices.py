@@ -183,14 +183,6 @@ def test_maximums_bind_and_are_said() -> None:
     assert shortfall(fleet, "h100") == Shortfall(Limit.MAX_REPLICAS, 5, 3)
 
 
-def test_replicas_move_back_once_a_preferred_accelerator_is_free_again() -> None:
-    fleet = world(pool("pool", *B200_THEN_H100, replicas=2), nodes=nodes(H100, 2))
-    running = bound(fleet, placements(fleet), spread=True)
-    assert summaries(running) == {"pool": "h100:2"}
-    back = changed(running, nodes=nodes(H100, 2) | nodes(B200, 1))
-    assert summaries(back) == {"pool": "b200:2"}
-
-
 def test_a_replica_that_runs_keeps_its_devices_whoever_else_wants_them() -> None:
     poor = pool("poor", accelerator(devices=8))
     rich = pool("rich", accelerator(devices=8), placementWeight=1000, age=99)

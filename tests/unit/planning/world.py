@@ -1,6 +1,6 @@
 """Small worlds to plan for: the kinds as a person writes them, nodes, and a binding scheduler."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -154,10 +154,16 @@ def changed(snapshot: Snapshot, **changes: Any) -> Snapshot:
     return replace(snapshot, **changes)
 
 
-def placements(snapshot: Snapshot) -> dict[PoolKey, Placement]:
+def placements(
+    snapshot: Snapshot, settled: Collection[PoolKey] = frozenset()
+) -> dict[PoolKey, Placement]:
     """The grant of every group, together."""
     groups = device_groups(snapshot.pools.values(), snapshot.nodes.values())
-    return {key: placement for group in groups for key, placement in grant(snapshot, group).items()}
+    return {
+        key: placement
+        for group in groups
+        for key, placement in grant(snapshot, group, settled).items()
+    }
 
 
 def summaries(snapshot: Snapshot) -> dict[str, str]:
@@ -244,7 +250,8 @@ def bound(snapshot: Snapshot, wanted: Mapping[PoolKey, Placement], *, spread: bo
                     unschedulable=node is None,
                 )
             )
-    return replace(snapshot, pods=tuple(pods))
+    replicas = {key: placement.desired for key, placement in wanted.items()}
+    return replace(snapshot, pods=tuple(pods), replicas={**snapshot.replicas, **replicas})
 
 
 def _metadata(name: str, age: int) -> dict[str, Any]:

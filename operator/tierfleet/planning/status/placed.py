@@ -40,6 +40,12 @@ def why_not_more(accelerator: Accelerator, shortfall: Shortfall | None) -> str |
     match shortfall.limit:
         case Limit.MAX_REPLICAS:
             return f"maxReplicas is {accelerator.max_replicas}; {shortfall.wanted} were wanted."
+        case Limit.MOVING:
+            return (
+                f"{_replicas(shortfall.wanted)} wanted, and there is room again: those on less "
+                "preferred accelerators move once that has lasted, no more at a time than "
+                "disruption.maxUnavailable."
+            )
         case Limit.NO_SUCH_ACCELERATOR:
             return (
                 f"No node has {accelerator.product_label}={products}{labels}; "
