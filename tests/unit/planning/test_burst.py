@@ -99,7 +99,7 @@ def test_the_core_starts_the_largest_burst_that_is_accepted_and_none_that_is_lar
     rate=st.integers(1, 10**7),
     wait=st.integers(1, 10**5),
 )
-@example(Fleet(replicas=1, seats=1, total=176, reserved=1, mean_cost=0.7), rate=1, wait=312)
+@example(fleet=Fleet(replicas=1, seats=1, total=176, reserved=1, mean_cost=0.7), rate=1, wait=312)
 def test_the_largest_window_is_backed_and_a_longer_one_is_not(
     fleet: Fleet, rate: int, wait: int
 ) -> None:
