@@ -62,5 +62,6 @@ def largest_window_milliseconds(fleet: Fleet, rate: int, wait_milliseconds: int)
     most = startable(fleet, wait_milliseconds)
     tokens = most * fleet.mean_cost * math.sqrt(fleet.replicas)
     window = math.floor(tokens / rate * _MILLI)
-    # Floating point may round what should have been a whole millisecond.
-    return window + (requests(fleet, rate, window + 1) <= most)
+    # Floating point may be off where it should be a whole millisecond.
+    near = (window + 1, window, window - 1)
+    return next((each for each in near if requests(fleet, rate, each) <= most), window)
