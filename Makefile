@@ -36,7 +36,7 @@ test: tools ## Run all tests, those on a real control plane included
 	$(RUN) pytest
 
 .PHONY: mutants
-mutants: $(INSTALLED) ## Check that wrong variants of the admission core fail a test (5 minutes)
+mutants: $(INSTALLED) ## Check that wrong variants of admission and planning fail a test (6 minutes)
 	@$(RUN) tests.mutants.run
 
 # Three properties replace a part of the core or copy it, which only its source allows.

@@ -1,4 +1,4 @@
-"""`make mutants`: every wrong variant of the core has to be noticed by the test named for it.
+"""`make mutants`: every wrong variant of the pure cores has to be noticed by the test named for it.
 
 Works on copies: the checkout is never changed. The named tests first have to pass on a copy without
 a mistake, so a copy that cannot run does not count as noticed.
@@ -18,8 +18,6 @@ from tests.mutants.mutant import Mutant
 from tests.mutants.tables import MUTANTS
 
 ROOT = Path(__file__).parents[2]
-CORE = Path("operator/tierfleet/admission")
-TESTS = Path("tests/unit/admission")
 AT_ONCE = 2
 _COPIED = ("operator", "tests", "e2e")
 _PYTEST = """
@@ -41,7 +39,7 @@ class BrokenError(Exception):
 
 
 def copy_to(target: Path) -> None:
-    """What the tests of the core need of the checkout."""
+    """What the tests of the cores need of the checkout."""
     for name in _COPIED:
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", target)
@@ -73,11 +71,10 @@ def passes(copy: Path, tests: Iterable[str]) -> tuple[bool, str]:
         BrokenError: they could not be run.
     """
     environment = {**os.environ, "PYTHONPATH": str(copy / "operator"), "PYTHONHASHSEED": "0"}
-    arguments = [str(TESTS / test) for test in tests]
     done = subprocess.run(
         [
             *(sys.executable, "-c", _PYTEST, "-q", "-x", "--timeout=60", "--durations=0"),
-            *("-p", "no:cacheprovider", *arguments),
+            *("-p", "no:cacheprovider", *tests),
         ],
         cwd=copy,
         env=environment,
@@ -100,9 +97,9 @@ def survives(mutant: Mutant, pristine: Path) -> bool:
     with tempfile.TemporaryDirectory(prefix="tierfleet-mutant-") as folder:
         copy = Path(folder).resolve() / "copy"
         shutil.copytree(pristine, copy)
-        target = copy / CORE / mutant.file
+        target = copy / mutant.source
         target.write_text(mutated(target.read_text(), mutant))
-        return passes(copy, [mutant.killer])[0]
+        return passes(copy, [mutant.test])[0]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -117,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="tierfleet-mutants-") as folder:
         pristine = Path(folder).resolve()
         copy_to(pristine)
-        killers = sorted({mutant.killer for mutant in mutants})
+        killers = sorted({mutant.test for mutant in mutants})
         print(f"{len(killers)} tests on a copy without a mistake ...", flush=True)
         passed, output = passes(pristine, killers)
         if not passed:

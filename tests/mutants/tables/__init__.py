@@ -1,6 +1,15 @@
-"""Wrong variants of the admission core, a table a part; most are known from other schedulers."""
+"""Wrong variants of the pure cores, a table a part; most are known from other schedulers."""
 
-from tests.mutants.tables import accounts, guarantees, order, reclaim, room, shedding
+from tests.mutants.tables import (
+    accounts,
+    devices,
+    guarantees,
+    order,
+    promises,
+    reclaim,
+    room,
+    shedding,
+)
 
 MUTANTS = (
     *guarantees.MUTANTS,
@@ -9,4 +18,6 @@ MUTANTS = (
     *reclaim.MUTANTS,
     *shedding.MUTANTS,
     *accounts.MUTANTS,
+    *devices.MUTANTS,
+    *promises.MUTANTS,
 )

@@ -1,6 +1,7 @@
 """The device grant, story by story."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.unit.planning.world import (
     GPU,
     H100,
     NAMESPACE,
+    NOW,
     accelerator,
     bound,
     changed,
@@ -227,6 +229,18 @@ def test_a_promise_whose_reservation_is_deleted_counts_no_more() -> None:
     )
     last = changed(fleet, nodes=nodes(H100, 1), reservations={})
     assert summaries(last) == {"first": "h100:1", "second": "none"}
+
+
+def test_a_promise_whose_term_has_not_begun_gives_no_precedence_yet() -> None:
+    first = pool("first", accelerator(devices=8), replicas=2, age=99)
+    second = pool("second", accelerator(devices=8), replicas=2)
+    later = reservation("later", 500, pool="second", term={"start": NOW + timedelta(days=1)})
+    fleet = changed(
+        written(world(first, second, later, nodes=nodes(H100, 4))), nodes=nodes(H100, 1)
+    )
+    assert summaries(fleet) == {"first": "h100:1", "second": "none"}
+    begun = changed(fleet, now=NOW + timedelta(days=1))
+    assert summaries(begun) == {"first": "none", "second": "h100:1"}
 
 
 def test_without_promises_weight_decides_then_age_then_the_name() -> None:

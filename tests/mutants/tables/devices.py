@@ -1,0 +1,148 @@
+"""Mistakes about which devices are free, who gets them, and when replicas move."""
+
+from functools import partial
+
+from tests.mutants.mutant import wrong
+
+_wrong = partial(wrong, package="planning")
+
+MUTANTS = (
+    _wrong(
+        "devices of a pod that is going away are free",
+        "inventory.py",
+        "if not pod.finished\n                )",
+        "if not (pod.finished or pod.terminating)\n                )",
+        "test_devices.py::test_a_terminating_replica_leaves_nothing_to_another_pool",
+    ),
+    _wrong(
+        "the emptiest node is filled first",
+        "inventory.py",
+        "names.sort(key=self._free.__getitem__)",
+        "names.sort(key=self._free.__getitem__, reverse=True)",
+        "test_devices.py"
+        "::test_small_replicas_fill_nodes_that_are_in_use_and_leave_whole_ones_to_larger_ones",
+    ),
+    _wrong(
+        "what runs on a cordoned node loses its devices",
+        "inventory.py",
+        "whole = min(len(live), _devices(live, accelerator.resource) // each)",
+        "whole = 0",
+        "test_devices.py::test_replicas_on_a_cordoned_node_stay_until_somebody_deletes_them",
+    ),
+    _wrong(
+        "what is going away from a cordoned node leaves its devices",
+        "inventory.py",
+        "live = [pod for pod in here if not pod.terminating]",
+        "live = here",
+        "test_devices.py::test_a_terminating_replica_leaves_nothing_on_a_cordoned_node",
+    ),
+    _wrong(
+        "free devices are summed over nodes",
+        "inventory.py",
+        "here = min(count - grown, (self._free[name] + own) // self._each)",
+        "here = min(count - grown, -(-(self._free[name] + own) // self._each))",
+        "test_devices.py::test_free_devices_that_no_single_node_can_give_are_not_counted",
+    ),
+    _wrong(
+        "a product is any that begins like it",
+        "nodes.py",
+        "node.labels.get(accelerator.product_label) in accelerator.products",
+        'node.labels.get(accelerator.product_label, "").startswith(accelerator.products)',
+        "test_devices.py::test_a_product_is_compared_exactly",
+    ),
+    _wrong(
+        "a node that is not ready takes replicas",
+        "nodes.py",
+        "        node.ready\n        and node.schedulable",
+        "        node.schedulable",
+        "test_devices.py::test_nodes_that_take_no_pods_give_no_devices",
+    ),
+    _wrong(
+        "taints keep nobody away",
+        "nodes.py",
+        "and _tolerated(node.taints, tolerations(accelerator, template))",
+        "and True",
+        "test_devices.py"
+        "::test_the_taint_of_the_devices_is_tolerated_and_others_only_if_the_template_does",
+    ),
+    _wrong(
+        "who promised less comes first",
+        "devices.py",
+        "-_promised(snapshot, pool),",
+        "_promised(snapshot, pool),",
+        "test_devices.py::test_the_last_devices_go_to_the_pool_that_promised_more",
+    ),
+    _wrong(
+        "the lighter pool comes first",
+        "devices.py",
+        "-pool.spec.placement_weight,",
+        "pool.spec.placement_weight,",
+        "test_devices.py::test_without_promises_weight_decides_then_age_then_the_name",
+    ),
+    _wrong(
+        "promises of terms that have not begun count",
+        "devices.py",
+        "if reservation.uid in alive and reservation.term.holds_at(snapshot.now)",
+        "if reservation.uid in alive",
+        "test_devices.py::test_a_promise_whose_term_has_not_begun_gives_no_precedence_yet",
+    ),
+    _wrong(
+        "a pool that is not accepted is placed anew",
+        "devices.py",
+        "if acceptance.of_pool(snapshot, pool).status is not Status.TRUE:",
+        "if False:",
+        "test_devices.py::test_a_pool_that_is_not_accepted_keeps_its_replicas_and_gets_no_more",
+    ),
+    _wrong(
+        "replicas move at once",
+        "preference.py",
+        "if standing.settled:",
+        "if True:",
+        "test_preference.py"
+        "::test_replicas_stay_where_they_are_when_a_preferred_accelerator_comes_free",
+    ),
+    _wrong(
+        "replicas move without bound",
+        "preference.py",
+        "target.take(min(count, unready[here] + max(0, spare)))",
+        "target.take(count)",
+        "test_preference.py::test_once_that_has_lasted_one_moves_and_the_next_when_it_is_ready",
+    ),
+    _wrong(
+        "what is not ready does not count as missing",
+        "preference.py",
+        "spare = max_unavailable - sum(unready.values())",
+        "spare = max_unavailable",
+        "test_preference.py::test_once_that_has_lasted_one_moves_and_the_next_when_it_is_ready",
+    ),
+    _wrong(
+        "moving away from a minimum",
+        "preference.py",
+        "spare = planned[here] - _least(source)",
+        "spare = planned[here]",
+        "test_preference.py::test_a_minimum_that_is_raised_later_is_reached_by_moving_too",
+    ),
+    _wrong(
+        "moving beyond a maximum",
+        "preference.py",
+        "count = min(spare, most - planned[there], room[there])",
+        "count = min(spare, room[there])",
+        "test_preference.py"
+        "::test_replicas_stay_where_they_are_when_a_preferred_accelerator_comes_free",
+    ),
+    _wrong(
+        "what stands is placed anew",
+        "preference.py",
+        "in _steps(standing):",
+        "in list(_steps(standing))[2:]:",
+        "test_preference.py"
+        "::test_replicas_stay_where_they_are_when_a_preferred_accelerator_comes_free",
+    ),
+    _wrong(
+        "preference before minimums",
+        "preference.py",
+        "    yield _least\n    yield _most",
+        "    yield _most\n    yield _least",
+        "test_devices.py::test_minimums_are_placed_before_the_order_of_preference",
+    ),
+)
