@@ -85,6 +85,10 @@ bench-flood: $(INSTALLED) ## Measure enterprise's time to first token under a fl
 bench-node: tools ## The same on a real node with two replicas: TTFT, attained share, throughput (25 minutes)
 	@$(RUN) bench.node
 
+.PHONY: bench-operator
+bench-operator: tools ## Measure the operator on 1,000 pools with 10,000 fake pods: start, changes, idleness (40 minutes)
+	@$(RUN) bench.operator
+
 .PHONY: e2e-vllm
 e2e-vllm: $(INSTALLED) ## Test the sidecar in front of a real vLLM on the processor (4 minutes; installs 6 GB at first)
 	@$(RUN) e2e.vllm.install >/dev/null

@@ -1,0 +1,118 @@
+"""How long the operator takes to start on a large fleet, and to act; what it asks while idle.
+
+A real control plane with fake nodes and pods (kwok), whole fleets of two sizes: the growth from
+one to the other is what tells whether the cost of an event depends on the pools that it does not
+concern. The operator shares the machine with the control plane.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from statistics import quantiles
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.machine import CORES
+from bench.operator.measure import Found, measure
+from bench.operator.scenario import Size
+from bench.operator.stage import standing
+from e2e.commands import EXPECTED
+
+_BUILD: Final = Path("build/operator")
+_GOALS: Final = {"warm": 30.0, "change": 1.0, "memory": 500.0}
+_STEP: Final = 40
+_say = Console(stderr=True)
+
+
+def main() -> int:
+    """See the module; 1 if it cannot be done here, 130 if it is interrupted.
+
+    A goal that is missed is only said: the machine is shared.
+    """
+    options = argparse.ArgumentParser(prog="make bench-operator", description=__doc__)
+    options.add_argument("--pools", type=int, nargs="+", default=[500, 1000], help="one or more")
+    options.add_argument("--changes", type=int, default=200)
+    options.add_argument("--idle-seconds", type=float, default=300.0)
+    options.add_argument("--build", type=Path, default=_BUILD, help="folder of what is written")
+    given = options.parse_args()
+    if any(pools < _STEP or pools % _STEP for pools in given.pools):
+        options.error(f"--pools: give multiples of {_STEP}.")
+    given.build.mkdir(parents=True, exist_ok=True)
+    found = []
+    try:
+        for pools in sorted(given.pools):
+            size = Size(pools)
+            _say.print(size.describe() + ".", highlight=False)
+            with standing(size, given.build, _say) as stage:
+                found.append(
+                    measure(
+                        stage,
+                        given.build,
+                        changes=given.changes,
+                        idle_seconds=given.idle_seconds,
+                        console=_say,
+                    )
+                )
+    except EXPECTED as error:
+        _say.print(str(error), markup=False, highlight=False)
+        return 1
+    except KeyboardInterrupt:
+        _say.print("Interrupted: nothing more is measured.")
+        return 130
+    _report(found, given.build)
+    return 0
+
+
+def _p99(seconds: tuple[float, ...]) -> float:
+    return quantiles(seconds, n=100, method="inclusive")[98]
+
+
+def _report(found: list[Found], build: Path) -> None:
+    (build / "results.json").write_text(json.dumps([asdict(one) for one in found], indent=1))
+    table = Table(title="The operator on a large fleet")
+    table.add_column("")
+    for one in found:
+        table.add_column(f"{one.pools:,} pools", justify="right")
+    rows = {
+        "warm start, s": [f"{one.warm_seconds:.1f}" for one in found],
+        "its processor time, s": [f"{one.warm_cpu:.1f}" for one in found],
+        "its writes": [f"{one.warm_writes}" for one in found],
+        "change to child, p50, ms": [f"{quantiles(one.changes)[1] * 1e3:.0f}" for one in found],
+        "change to child, p99, ms": [f"{_p99(one.changes) * 1e3:.0f}" for one in found],
+        "processor time of a change, ms": [f"{one.change_cpu * 1e3:.1f}" for one in found],
+        "requests while idle": [f"{one.idle_requests}" for one in found],
+        "of a core while idle": [f"{one.idle_cpu:.1%}" for one in found],
+        "peak memory, MB": [f"{one.rss_megabytes:.0f}" for one in found],
+    }
+    for name, row in rows.items():
+        table.add_row(name, *row)
+    Console(width=90).print(table)
+    print(
+        f"tierfleet {version('tierfleet')}, Python {platform.python_version()},"
+        f" {platform.machine()}, {CORES} cores shared with the control plane,"
+        f" Linux {platform.release()}; requests while idle within {found[-1].idle_seconds:.0f} s."
+    )
+    if len(found) > 1:
+        few, many = found[0], found[-1]
+        print(
+            f"With {many.pools / few.pools:g} times the pools a change costs"
+            f" {many.change_cpu / few.change_cpu:.2f} times the processor time."
+        )
+    print(_last_line(found[-1]))
+
+
+def _last_line(found: Found) -> str:
+    return (
+        f"operator warm_s={found.warm_seconds:.1f} change_p99_s={_p99(found.changes):.3f}"
+        f" idle_writes={found.idle_requests} rss_mb={found.rss_megabytes:.0f}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

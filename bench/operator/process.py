@@ -1,0 +1,123 @@
+"""The operator that is measured, as people run it: a process with a kubeconfig."""
+
+import contextlib
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from bench.machine import cpu_seconds
+from e2e.cluster import Cluster
+from e2e.ports import free_ports
+from e2e.wait import wait_until
+
+PATIENCE: Final = 900.0
+"""Seconds, for what never comes."""
+QUIET: Final = 2.0
+"""Seconds without work after which it has come to rest."""
+_POLL: Final = 0.1
+
+
+class Operator:
+    """A running `tierfleet operator` of all namespaces."""
+
+    def __init__(self, cluster: Cluster, process: subprocess.Popen[bytes], port: int) -> None:
+        self._cluster, self._process, self._port = cluster, process, port
+        self.started = time.monotonic()
+
+    def figures(self) -> Mapping[str, float]:
+        """Its metrics, summed over labels, and by controller as `name controller`."""
+        url = f"http://127.0.0.1:{self._port}/metrics"
+        found: defaultdict[str, float] = defaultdict(float)
+        try:
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                text = answer.read().decode()
+        except OSError:
+            if self._process.poll() is not None:
+                raise RuntimeError(
+                    f"The operator has ended with {self._process.returncode}."
+                ) from None
+            return found  # it is still starting
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                found[sample.name] += sample.value
+                if "controller" in sample.labels:
+                    found[f"{sample.name} {sample.labels['controller']}"] += sample.value
+        return found
+
+    def rest(self, **at_least: int) -> float:
+        """Return once it has nothing left to do, and had done so many reconciles by controller.
+
+        Returns:
+            Seconds from its start to the end of its last work.
+
+        Raises:
+            AssertionError: it never comes to rest.
+        """
+        last = [-1.0, 0.0]
+
+        def resting() -> float | None:
+            now, found = time.monotonic(), self.figures()
+            done = found["controller_runtime_reconcile_total"]
+            busy = found["workqueue_depth"] or found["controller_runtime_active_workers"]
+            if busy or done != last[0]:
+                last[:] = [done, now]
+            enough = all(
+                found[f"controller_runtime_reconcile_total {name}"] >= wanted
+                for name, wanted in at_least.items()
+            )
+            return last[1] if enough and now - last[1] >= QUIET else None
+
+        return (
+            wait_until(resting, timeout=PATIENCE, why="the operator to come to rest") - self.started
+        )
+
+    def cpu_seconds(self) -> float:
+        """Processor time so far."""
+        return cpu_seconds(self._process.pid)
+
+    def peak_megabytes(self) -> float:
+        """The most memory that it had resident at any time (VmHWM)."""
+        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+        raise RuntimeError("The operator has ended.")
+
+    def asked(self) -> Iterator[Mapping[str, Any]]:
+        """All requests of it that are no watch and no renewal of its Lease, from the audit log."""
+        for event in self._cluster.audit():
+            if (
+                event.get("userAgent", "").startswith("tierfleet-operator/")
+                and event["verb"] != "watch"
+                and "/leases/tierfleet-operator" not in event["requestURI"]
+            ):
+                yield event
+
+
+@contextlib.contextmanager
+def running(cluster: Cluster, log: Path) -> Iterator[Operator]:
+    """Run it, and end it afterwards."""
+    (port,) = free_ports(1)
+    command = [
+        *(str(Path(sys.executable).with_name("tierfleet")), "operator", "--all-namespaces"),
+        *(f"--kubeconfig={cluster.kubeconfig}", f"--metrics-port={port}"),
+    ]
+    with log.open("ab") as said:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+        )
+        try:
+            yield Operator(cluster, process, port)
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
