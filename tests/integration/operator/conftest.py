@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,4 +29,12 @@ def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """An operator that serves every namespace; one for all tests of a file."""
     log = tmp_path_factory.mktemp("operator") / "log"
     with running(cluster, log, "--all-namespaces", "--no-leader-elect") as operator:
+        yield operator
+
+
+@pytest.fixture
+def hasty(cluster: Cluster, tmp_path: Path) -> Iterator[Operator]:
+    """An operator that takes what there is room for now for something that lasts."""
+    options = ("--all-namespaces", "--no-leader-elect", "--move-after-seconds=0")
+    with running(cluster, tmp_path / "log", *options) as operator:
         yield operator

@@ -1,24 +1,12 @@
 """Replicas move to an accelerator that they prefer: late, few at a time, and only if it stays."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from e2e import nodes
-from e2e.cluster import Cluster
 from e2e.wait import wait_until
 from e2e.world import PATIENCE_SECONDS, World, policy, pool
-from tests.integration.operator.process import Operator, running
+from tests.integration.operator.process import Operator
 from tests.integration.operator.recorder import recording
-
-
-@pytest.fixture
-def hasty(cluster: Cluster, tmp_path: Path) -> Iterator[Operator]:
-    """An operator that takes what there is room for now for something that lasts."""
-    options = ("--all-namespaces", "--no-leader-elect", "--move-after-seconds=0")
-    with running(cluster, tmp_path / "log", *options) as operator:
-        yield operator
 
 
 def test_a_pool_moves_to_nodes_that_came_later_and_never_misses_more_than_one_replica(
@@ -27,7 +15,7 @@ def test_a_pool_moves_to_nodes_that_came_later_and_never_misses_more_than_one_re
     world.cluster.add_nodes([nodes.h100("h100-0"), nodes.h100("h100-1")])
     world.apply(policy(), pool("llama", 4))
     world.wait_ready("llama", "h100:4")
-    with recording(world, tmp_path / "deployments") as recorder:
+    with recording(world, tmp_path) as recorder:
         next(iter(recorder.states()))
         world.cluster.add_nodes([nodes.b200("b200-0"), nodes.b200("b200-1")])
         world.wait_ready("llama", "b200:4")

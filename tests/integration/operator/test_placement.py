@@ -116,7 +116,7 @@ def test_two_pools_that_race_for_the_same_devices_never_ask_for_more_than_there_
     operator: Operator, world: World, tmp_path: Path
 ) -> None:
     world.cluster.add_nodes([nodes.h100("only")])
-    with recording(world, tmp_path / "deployments") as recorder:
+    with recording(world, tmp_path) as recorder:
         world.apply(policy(), pool("first", 2, H100), pool("second", 2, H100))
         wait_until(
             lambda: {placed(world, "first"), placed(world, "second")} == {0, 2},

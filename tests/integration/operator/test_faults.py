@@ -1,0 +1,149 @@
+"""At every write something goes wrong: the end is the same, and nothing is oversold in between."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e import nodes
+from e2e.wait import wait_until
+from e2e.world import H100, PATIENCE_SECONDS, World, policy, pool, reservation, tenant
+from tests.integration.operator.faulty import Deaf, Mortal, client, operate
+from tests.integration.operator.oversold import promised, sellable
+from tests.integration.operator.process import running
+from tests.integration.operator.recorder import Recorder, recording
+
+# Who dies closes no connection.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+MOST_WRITES = 200
+QUIET_SECONDS = 3.0
+"""Nothing depends on it: one that only took long to write once more dies in the next round."""
+
+
+def granted(world: World) -> dict[str, Any]:
+    return {
+        name: world.status("capres", name).get("granted") for name in ("acme", "globex", "hooli")
+    }
+
+
+def small(world: World) -> None:
+    """Two replicas on two nodes; what is asked for is more than what can be sold."""
+    world.cluster.add_nodes([nodes.h100(f"h100-{number}", devices=4) for number in range(3)])
+    world.apply(
+        policy(),
+        *map(tenant, ("acme", "globex", "hooli")),
+        pool("llama", 2, H100),
+        reservation("acme", "llama", ["acme"], {"percent": 30}),
+        reservation("globex", "llama", ["globex"], {"serviceTokensPerSecond": 4_000}),
+        reservation("hooli", "llama", ["hooli"], {"serviceTokensPerSecond": 4_000}),
+    )
+
+
+def change(world: World) -> None:
+    """A replica more, one contract larger and one smaller, and one that has to go."""
+    world.apply(
+        pool("llama", 3, H100),
+        reservation("acme", "llama", ["acme"], {"percent": 20}),
+        reservation("globex", "llama", ["globex"], {"serviceTokensPerSecond": 9_000}),
+    )
+
+
+@contextmanager
+def nothing_oversold(world: World, folder: Path) -> Iterator[Recorder]:
+    """What is recorded meanwhile has to be right at every instant."""
+    with recording(world, folder) as recorder:
+        yield recorder
+        plans = list(recorder.plans("llama"))
+        assert plans
+        assert [plan for plan in plans if promised(plan) > sellable(plan)] == []
+        assert recorder.most_devices({"llama-h100": 4}) <= 12
+
+
+async def die_at_every_write(world: World) -> list[str]:
+    """Operators that live for one write each, until one finds nothing to write."""
+    real = await client(world.cluster.kubeconfig)
+    written: list[str] = []
+    try:
+        for _ in range(MOST_WRITES):
+            cluster = Mortal(real)
+            operator = asyncio.create_task(operate(cluster, world.namespace))
+            died = asyncio.create_task(cluster.died.wait())
+            await asyncio.wait(
+                {operator, died}, timeout=QUIET_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            ended = operator.done()
+            for task in (operator, died):
+                task.cancel()
+            outcome = (await asyncio.gather(operator, died, return_exceptions=True))[0]
+            assert not ended, f"the operator ended by itself: {outcome!r}"
+            if cluster.wrote is None:
+                return written
+            written.append(cluster.wrote)
+    finally:
+        await real.close()
+    raise AssertionError(f"it goes on writing: {Counter(written).most_common(5)}")
+
+
+def check_against_a_fresh_one(world: World, log: Path, replicas: int, **wanted: int) -> None:
+    """An operator that was never disturbed agrees, and finds nothing to do in children."""
+    before = {s["metadata"]["name"]: s["metadata"]["resourceVersion"] for s in secrets(world)}
+    with running(world.cluster, log, f"--namespace={world.namespace}", "--no-leader-elect"):
+        world.wait_ready("llama", f"h100:{replicas}")
+        wait_until(
+            lambda: granted(world) == wanted, timeout=PATIENCE_SECONDS, why=f"{wanted} granted"
+        )
+    after = {s["metadata"]["name"]: s["metadata"]["resourceVersion"] for s in secrets(world)}
+    assert after == before
+
+
+def secrets(world: World) -> list[Any]:
+    return world.all("secrets", "--selector=tierfleet.dev/pool=llama")
+
+
+@pytest.mark.timeout(600)
+def test_operators_that_die_at_every_write_get_there_all_the_same(
+    world: World, tmp_path: Path
+) -> None:
+    small(world)
+    with nothing_oversold(world, tmp_path):
+        made = asyncio.run(die_at_every_write(world))
+        assert len(made) > 20
+        change(world)
+        changed = asyncio.run(die_at_every_write(world))
+        assert {"apply secrets llama-plan ", "apply deployments llama-h100 "} <= {*changed}
+    check_against_a_fresh_one(world, tmp_path / "log", 3, acme=8_400, globex=9_000, hooli=4_000)
+
+
+def test_an_operator_that_loses_answers_gets_there_all_the_same(
+    world: World, tmp_path: Path
+) -> None:
+    async def go() -> int:
+        real = await client(world.cluster.kubeconfig)
+        cluster = Deaf(real)
+        operator = asyncio.create_task(operate(cluster, world.namespace))
+        try:
+            await asyncio.to_thread(world.wait_ready, "llama", "h100:2")
+            change(world)
+            await asyncio.to_thread(world.wait_ready, "llama", "h100:3")
+            await asyncio.to_thread(
+                wait_until,
+                lambda: granted(world)["globex"] == 9_000,
+                timeout=PATIENCE_SECONDS,
+                why="the raise to be granted",
+            )
+            return cluster.lost
+        finally:
+            assert not operator.done(), operator
+            operator.cancel()
+            await asyncio.gather(operator, return_exceptions=True)
+            await real.close()
+
+    small(world)
+    with nothing_oversold(world, tmp_path):
+        assert asyncio.run(go()) > 20
+    check_against_a_fresh_one(world, tmp_path / "log", 3, acme=8_400, globex=9_000, hooli=4_000)
