@@ -14,7 +14,7 @@ def sellable(plan: Mapping[str, Any]) -> int:
     rates = sorted(
         rate
         for group in plan["groups"]
-        for rate in [group.get("serviceTokensPerSecond", 0)] * group.get("desired", 0)
+        for rate in [int(group.get("serviceTokensPerSecond", 0))] * group.get("desired", 0)
     )
     spare = min(SPARE_REPLICAS, max(0, len(rates) - 1))
     return sum(rates[: len(rates) - spare]) * SELLABLE_PERCENT // 100

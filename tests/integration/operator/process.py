@@ -81,6 +81,12 @@ class Operator:
         return status
 
     @property
+    def pid(self) -> int:
+        """Of its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """True while it has neither ended nor been ended."""
         return self._process is not None and self._process.poll() is None
