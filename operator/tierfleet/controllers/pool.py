@@ -151,7 +151,8 @@ class Pools:
     def _remember(self, snapshot: Snapshot, plan: PoolPlan) -> None:
         reservations = list(snapshot.reservations_of(plan.key))
         seen = {r.metadata.uid: r.metadata.generation for r in reservations}
-        before, self._planned[plan.key] = self._planned.get(plan.key), Planned(plan, seen)
+        kept = Planned(_without_tenants(plan), seen)
+        before, self._planned[plan.key] = self._planned.get(plan.key), kept
         if before is None or before != self._planned[plan.key]:
             version = plan.plan.version if plan.plan else "as it was"
             logger.info("%s/%s: placed %s, plan %s.", *plan.key, plan.placement.summary, version)
@@ -164,6 +165,13 @@ class Pools:
         self._tokens.forget(key)
         self._applier.settled(key)
         self._store.forget(key)
+
+
+def _without_tenants(plan: PoolPlan) -> PoolPlan:
+    """A policy's tenants are in the plan of each of its pools: too many to keep, and unused."""
+    if plan.plan is None:
+        return plan
+    return replace(plan, plan=plan.plan.model_copy(update={"tenants": ()}))
 
 
 def _with_refusal(

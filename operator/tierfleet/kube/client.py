@@ -5,7 +5,6 @@ fields that nobody reads. And without its `Watch`, which retries a 410 with the 
 not notice a dead connection, and makes a TLS context of its own per watch.
 """
 
-import json
 from collections.abc import AsyncGenerator
 from importlib.metadata import version
 from ssl import SSLCertVerificationError
@@ -13,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import msgspec
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.exceptions import ApiException
 
@@ -131,13 +131,13 @@ class Client:
             if response.status >= 300:
                 raise _error(response.status, await response.read())
             while line := await response.content.readline():
-                event = json.loads(line)
+                event = msgspec.json.decode(line)
                 if event["type"] == "ERROR":
                     raise _error(event["object"].get("code", 0), event["object"])
                 yield WatchEvent(event["type"], event["object"])
         except (aiohttp.ClientError, OSError) as error:
             raise UnreachableError(_sentence(error)) from error
-        except ValueError as error:
+        except msgspec.DecodeError as error:
             raise UnreachableError("The stream broke off in the middle of an event.") from error
         finally:
             response.close()
@@ -185,7 +185,7 @@ class Client:
             raise UnreachableError(_sentence(error)) from error
         if response.status >= 300:
             raise _error(response.status, data)
-        answer: Raw = json.loads(data)
+        answer: Raw = msgspec.json.decode(data)
         return answer
 
     async def _request(
@@ -225,8 +225,8 @@ def _error(status: int, said: bytes | Raw) -> ClusterError:
     """The typed error for a metav1.Status, or for whatever a proxy in between has sent."""
     if isinstance(said, bytes):
         try:
-            said = json.loads(said)
-        except ValueError:
+            said = msgspec.json.decode(said)
+        except msgspec.DecodeError:
             said = {}
     message = said.get("message") if isinstance(said, dict) else None
     return _ERRORS.get(status, ClusterError)(

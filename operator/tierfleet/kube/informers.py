@@ -34,14 +34,24 @@ async def relist(cluster: Watched, query: Query, cache: Cache[T]) -> str:
     """Make the cache equal to the list of the query; returns the list's version."""
     token, listed = "", set[Key]()
     while True:
-        page = await cluster.page(query, token)
-        for raw in page.items:
-            listed.add(key_of(raw))
-            cache.put(raw)
-        token = page.token
+        token, version = await _take_in(cluster, query, cache, token, listed)
         if not token:
-            cache.sweep(listed, int(page.resource_version), query.namespace)
-            return page.resource_version
+            cache.sweep(listed, int(version), query.namespace)
+            return version
+
+
+async def _take_in(
+    cluster: Watched, query: Query, cache: Cache[T], token: str, listed: set[Key]
+) -> tuple[str, str]:
+    """One page into the cache; the token of the next one, and the list's version.
+
+    A function of its own, so that nobody holds a page while the next one is waited for.
+    """
+    page = await cluster.page(query, token)
+    for raw in page.items:
+        listed.add(key_of(raw))
+        cache.put(raw)
+    return page.token, page.resource_version
 
 
 class Reflector(Generic[T]):

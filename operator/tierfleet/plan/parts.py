@@ -9,12 +9,14 @@ Pure: this file must not know about files, volumes or the Kubernetes API.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tierfleet.plan.base import sha256_hex
 from tierfleet.plan.document import Plan, PlanError, parse, render
-from tierfleet.plan.policy import Tenant
+
+Entry = dict[str, Any]
+"""A tenant as it stands in a part."""
 
 INDEX = "index.json"
 SHARDS = tuple("0123456789abcdef")
@@ -35,8 +37,8 @@ class MixedPartsError(PlanError):
 def split(plan: Plan) -> dict[str, bytes]:
     """The plan as named parts (`NAMES`), each the content of one Secret; `join` is the inverse."""
     document = render(plan)
-    document.pop("tenants", None)
-    shards = {shard_part(name): _dump(tenants) for name, tenants in _by_shard(plan).items()}
+    tenants = document.pop("tenants", ())
+    shards = {shard_part(name): _dump(own) for name, own in _by_shard(tenants).items()}
     document["parts"] = {name: sha256_hex(data) for name, data in shards.items()}
     return {INDEX: json.dumps(document, indent=1).encode() + b"\n", **shards}
 
@@ -69,28 +71,26 @@ def join(parts: Mapping[str, bytes]) -> Plan:
     return parse({**document, "tenants": tenants})
 
 
-def _by_shard(plan: Plan) -> dict[str, list[Tenant]]:
+def _by_shard(tenants: Iterable[Entry]) -> dict[str, list[Entry]]:
     """Tenants by the first hex digit of each key; one without a key by the digest of its name."""
-    shards: dict[str, list[Tenant]] = {shard: [] for shard in SHARDS}
-    for tenant in plan.tenants:
+    shards: dict[str, list[Entry]] = {shard: [] for shard in SHARDS}
+    for tenant in tenants:
         keys: dict[str, list[str]] = {}
-        for key in tenant.keys:
+        for key in tenant.get("keys", ()):
             keys.setdefault(key[0], []).append(key)
-        for shard, own in (keys or {sha256_hex(tenant.name)[0]: []}).items():
-            shards[shard].append(tenant.model_copy(update={"keys": tuple(own)}))
+        if not keys:
+            shards[sha256_hex(tenant["name"])[0]].append(tenant)
+        for shard, own in keys.items():
+            shards[shard].append({**tenant, "keys": own})
     return shards
 
 
-def _dump(tenants: list[Tenant]) -> bytes:
+def _dump(tenants: list[Entry]) -> bytes:
     """One tenant a line, so that a diff of two versions names the tenants that changed."""
-    lines = (
-        json.dumps(tenant.model_dump(mode="json", by_alias=True, exclude_defaults=True))
-        for tenant in tenants
-    )
-    return ("[" + ",\n ".join(lines) + "]\n").encode()
+    return ("[" + ",\n ".join(map(json.dumps, tenants)) + "]\n").encode()
 
 
-def _entries(name: str, data: bytes) -> list[dict[str, Any]]:
+def _entries(name: str, data: bytes) -> list[Entry]:
     entries = _load(name, data)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise PlanError(f"{name} must be a list of tenants.")
