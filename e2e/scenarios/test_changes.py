@@ -4,6 +4,7 @@ import datetime as dt
 import json
 from typing import Any
 
+from e2e.scenarios.accounts import Line
 from e2e.scenarios.clients import Group
 from e2e.scenarios.conftest import Serve
 from e2e.scenarios.exec import inside
@@ -122,6 +123,64 @@ def test_a_reservation_begins_in_the_middle_of_a_flood(fleet: Fleet, serve: Serv
     assert {line["reservation"] for line in early} <= {None, ""}, "not before its term"
     assert {line["tenant"] for line in agreed.lines if line["reservation"]} == {"hooli"}
     assert restarts(fleet, "begun") == before
+
+
+def test_a_contract_is_raised_and_lowered_and_ends_under_traffic(
+    fleet: Fleet, serve: Serve
+) -> None:
+    followed = serve(pool("termed", 1))
+    before = restarts(fleet, "termed")
+    clients = fleet.clients("termed")
+    ours = Group("key-of-hooli", tokens=(8, 16), pause=0.1)
+    flood = Group("key-of-initech", callers=4 * SEATS)
+
+    def contract(percent: int, **more: Any) -> None:
+        fleet.world.apply(
+            reservation(
+                *("hooli", "termed", ["hooli"], {"percent": percent}),
+                burst={"windowMilliseconds": 50},
+                **more,
+            )
+        )
+
+    def last() -> Line | None:
+        return next((line for line in reversed(followed.log()) if line["tenant"] == "hooli"), None)
+
+    def under(reserved: bool) -> None:
+        """Return once hooli is served under its contract, or without one."""
+        start = len(clients.of(ours.key))
+        wait_until(
+            lambda: (
+                len(clients.of(ours.key)) > start + 5
+                and (line := last()) is not None
+                and bool(line["reservation"]) is reserved
+            ),
+            timeout=START_SECONDS,
+            why=f"hooli to be served {'under its contract' if reserved else 'without one'}",
+        )
+
+    with clients.calling(ours, flood):
+        # A replica of 4,000 service tokens/s, all of which survives.
+        for percent in (20, 60, 10):
+            contract(percent)
+            wait_until(
+                lambda p=percent: fleet.world.status("capres", "hooli").get("granted") == 40 * p,  # type: ignore[misc]
+                timeout=START_SECONDS,
+                why=f"{percent} percent to be granted",
+            )
+            under(reserved=True)
+        contract(95)
+        fleet.world.wait_for_condition(
+            "capres", "hooli", "Accepted", "False", "InsufficientCapacity"
+        )
+        under(reserved=True)
+        end = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=5)
+        contract(10, term={"end": end.strftime("%Y-%m-%dT%H:%M:%SZ")})
+        fleet.world.wait_for_condition("capres", "hooli", "Active", "False", "Expired")
+        under(reserved=False)
+    assert all(a.served for a in clients.of(ours.key))
+    followed.agree(clients.attempts)
+    assert restarts(fleet, "termed") == before
 
 
 def _started(status: dict[str, Any]) -> int:
