@@ -150,6 +150,27 @@ def test_a_product_is_compared_exactly() -> None:
     assert shortfall(fleet, "h100") == Shortfall(Limit.NO_SUCH_ACCELERATOR, 1, 0)
 
 
+def test_accelerators_of_other_makers_have_labels_and_resources_of_their_own() -> None:
+    v5p = accelerator("v5p", "tpu-v5p-slice", 4, rate=9000) | {
+        "productLabel": "cloud.google.com/gke-tpu-accelerator",
+        "resource": "google.com/tpu",
+        "nodeSelector": {"cloud.google.com/gke-tpu-topology": "2x2x1"},
+    }
+
+    def host(name: str, topology: str) -> Node:
+        labels = {
+            "cloud.google.com/gke-tpu-accelerator": "tpu-v5p-slice",
+            "cloud.google.com/gke-tpu-topology": topology,
+        }
+        taint = Taint("google.com/tpu", "NoSchedule", "present")
+        return Node(name, labels, (taint,), allocatable={"google.com/tpu": 4})
+
+    hosts = {"single": host("single", "2x2x1"), "part": host("part", "4x4x4")}
+    made = pool("pool", accelerator("h100", H100, 4), v5p, replicas=4)
+    fleet = world(made, nodes=nodes(H100, 1) | hosts)
+    assert summaries(fleet) == {"pool": "h100:2 v5p:1"}
+
+
 @pytest.mark.parametrize("closed", [{"ready": False}, {"schedulable": False}])
 def test_nodes_that_take_no_pods_give_no_devices(closed: dict[str, bool]) -> None:
     fleet = world(pool(), nodes=nodes(H100, 2, **closed))
