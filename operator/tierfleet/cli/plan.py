@@ -1,4 +1,4 @@
-"""`tierfleet plan`: begin a plan document, and look at it before a sidecar runs from it."""
+"""`tierfleet plan`: begin a plan document, make one of manifests, and look at it beforehand."""
 
 import json
 import os
@@ -11,10 +11,12 @@ import yaml
 
 from tierfleet.admission.supported import unsupported
 from tierfleet.cli import sentences, starter
+from tierfleet.cli.render import render as render_command
 from tierfleet.plan import EngineType, PlanError, json_schema, parse, render, warnings
 from tierfleet.sidecar.plansource import PlanSource
 
 plan = typer.Typer(name="plan", help="Begin and look at plan documents.", no_args_is_help=True)
+plan.command("render")(render_command)
 
 
 @plan.command()

@@ -67,7 +67,7 @@ def _looks(path: Path) -> Signature:
     return (stat.st_ino, stat.st_mtime_ns, stat.st_size)
 
 
-class _TwiceError(Exception):
+class TwiceError(Exception):
     """A key that stands twice in one mapping; parsers keep the last one and say nothing."""
 
     def __init__(self, key: object, line: int) -> None:
@@ -75,15 +75,16 @@ class _TwiceError(Exception):
         self.key, self.line = key, line
 
 
-class _Loader(yaml.SafeLoader):
+class UniqueKeys(yaml.SafeLoader):
     """YAML 1.2.2, section 3.2.1.1: keys of a mapping are unique. PyYAML does not look."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping, if no key stands twice in it."""
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
-                    raise _TwiceError(key.value, key.start_mark.line + 1)
+                    raise TwiceError(key.value, key.start_mark.line + 1)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -104,8 +105,8 @@ def _document(path: Path) -> object:
     except (ValueError, RecursionError):
         pass
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except _TwiceError as error:
+        return yaml.load(text, UniqueKeys)  # noqa: S506 - a SafeLoader
+    except TwiceError as error:
         raise PlanError(
             f"{error.key!r} stands twice in one mapping, again at line {error.line}; keep one."
         ) from None

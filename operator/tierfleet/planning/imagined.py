@@ -1,0 +1,87 @@
+"""Facts that are not at hand, taken as one would wish them: devices for every replica, tenants.
+
+For plans that are looked at and never carried out. It must not decide anything itself: what it
+imagines goes through the same grant and the same judgement as what is real.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tierfleet.api import GROUP, InferencePool
+from tierfleet.api.inferencepool import Access
+from tierfleet.api.scheduling import Affinity
+from tierfleet.plan import sha256_hex
+from tierfleet.planning.snapshot import Node, Snapshot, TenantSecret
+
+_HOME = f"{GROUP}/imagined"
+"""Label of an imagined node: whose replica it is for."""
+
+
+def with_devices(snapshot: Snapshot) -> Snapshot:
+    """A node of its own for every replica that a pool may want on any accelerator.
+
+    Only to grant from: its pools run nowhere else, so that none takes what is meant for another.
+    """
+    nodes = {node.name: node for pool in snapshot.pools.values() for node in _nodes(pool)}
+    pools = {key: _at_home(pool) for key, pool in snapshot.pools.items()}
+    return replace(snapshot, pools=pools, nodes=nodes, pods=())
+
+
+def with_tenants(snapshot: Snapshot) -> Snapshot:
+    """Every tenant that a reservation names is known to its policy, and may use every pool.
+
+    In the highest tier, so that no contract is refused for where it spills over.
+    """
+    found: dict[tuple[str, str, str], TenantSecret] = {}
+    for reservation in snapshot.reservations.values():
+        namespace = reservation.key[0]
+        pool = snapshot.pools.get((namespace, reservation.spec.pool_ref.name))
+        name = pool.spec.policy_ref.name if pool else ""
+        policy = snapshot.policies.get((namespace, name))
+        if pool is None or policy is None:
+            continue
+        highest = max(policy.spec.tiers, key=lambda tier: tier.priority)
+        for tenant in reservation.spec.tenants:
+            found[(namespace, name, tenant)] = TenantSecret(
+                namespace=namespace,
+                name=tenant,
+                created=snapshot.now,
+                policy=name,
+                tenant=tenant,
+                tier=highest.name,
+                keys=(sha256_hex(f"imagined {namespace} {name} {tenant}"),),
+            )
+    pools = {key: _open_to_all(pool) for key, pool in snapshot.pools.items()}
+    return replace(snapshot, pools=pools, tenants=tuple(found.values()))
+
+
+def _home(pool: InferencePool, accelerator: str) -> str:
+    return "/".join((*pool.key, accelerator))
+
+
+def _nodes(pool: InferencePool) -> Iterator[Node]:
+    replicas = pool.spec.replicas
+    for accelerator in pool.spec.accelerators:
+        home = _home(pool, accelerator.name)
+        most = accelerator.max_replicas
+        for number in range(replicas if most is None else min(most, replicas)):
+            yield Node(
+                name=f"{home}/{number}",
+                labels={_HOME: home, accelerator.product_label: accelerator.products[0]},
+                allocatable={accelerator.resource: accelerator.devices_per_replica},
+            )
+
+
+def _at_home(pool: InferencePool) -> InferencePool:
+    accelerators = tuple(
+        accelerator.model_copy(update={"node_selector": {_HOME: _home(pool, accelerator.name)}})
+        for accelerator in pool.spec.accelerators
+    )
+    template = pool.spec.template.model_copy(update={"affinity": Affinity()})
+    spec = pool.spec.model_copy(update={"accelerators": accelerators, "template": template})
+    return pool.model_copy(update={"spec": spec})
+
+
+def _open_to_all(pool: InferencePool) -> InferencePool:
+    spec = pool.spec.model_copy(update={"access": Access()})
+    return pool.model_copy(update={"spec": spec})

@@ -1,0 +1,171 @@
+"""The plan of manifests, without a cluster."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from tierfleet.cli.main import app
+from tierfleet.plan import parse, sha256_hex
+
+ROOT = Path(__file__).resolve().parents[3]
+GOLDEN = Path(__file__).with_name("golden")
+EXAMPLES = str(ROOT / "examples")
+TIGHT = str(GOLDEN / "tight.yaml")
+NOON = ("--at", "2026-12-01T12:00:00Z")
+
+POLICY = """
+apiVersion: tierfleet.dev/v1alpha1
+kind: TierPolicy
+metadata: {name: standard}
+spec: {tiers: [{name: retail, priority: 0}]}
+"""
+
+
+def render(*arguments: str, given: str | None = None) -> Result:
+    words = ["plan", "render", *NOON, *arguments]
+    return CliRunner().invoke(app, words, input=given, env={"COLUMNS": "300", "TERM": "dumb"})
+
+
+@pytest.mark.parametrize(("name", "path"), [("examples", EXAMPLES), ("tight", TIGHT)])
+def test_the_table_is_as_committed(name: str, path: str) -> None:
+    shown = render("-f", path, "-n", "inference")
+    assert shown.exit_code == 0, shown.stderr
+    assert shown.stdout == (GOLDEN / f"{name}.txt").read_text()
+
+
+def test_the_table_in_the_docs_is_what_is_printed() -> None:
+    page = (ROOT / "docs" / "kubectl.md").read_text()
+    ((command, table),) = re.findall(r"\$ tierfleet (plan render .*)\n((?:.*\n)*?)```", page)
+    words = command.replace("examples", EXAMPLES).split()
+    assert CliRunner().invoke(app, words).stdout == table
+
+
+def test_the_documents_are_plans_without_tokens_or_a_version_that_depends_on_them() -> None:
+    large, small = json.loads(render("-f", EXAMPLES, "-n", "inference", "-o", "json").stdout)
+    assert (large["pool"]["name"], small["pool"]["name"]) == ("llama-70b", "llama-8b")
+    assert [(r["name"], r["granted"]) for r in large["reservations"]] == [
+        ("acme", 37200),
+        ("globex", 5000),
+    ]
+    assert not {"version", "adminTokenSha256", "hookTokenSha256"} & set(large)
+    assert parse(large).group("b200").desired == 4
+    as_yaml = render("-f", EXAMPLES, "-n", "inference", "-o", "yaml").stdout
+    assert list(yaml.safe_load_all(as_yaml)) == [large, small]
+
+
+@pytest.mark.parametrize("output", ["table", "yaml", "json"])
+def test_no_key_in_clear_is_shown_and_no_hash_in_the_table(output: str) -> None:
+    shown = render("-f", TIGHT, "-o", output)
+    assert shown.exit_code == 0, shown.stderr
+    everything = shown.stdout + shown.stderr
+    assert "sk-" not in everything
+    assert (sha256_hex("sk-in-the-clear") in everything) == (output != "table")
+
+
+def test_one_input_may_be_a_list_from_kubectl_on_standard_input() -> None:
+    documents = [d for d in yaml.safe_load_all(Path(TIGHT).read_text()) if d["kind"] != "List"]
+    (listed,) = [d for d in yaml.safe_load_all(Path(TIGHT).read_text()) if d["kind"] == "List"]
+    whole: dict[str, Any] = listed | {"items": [*listed["items"], *documents]}
+    # PyYAML reads what kubectl prints as a time.
+    text = json.dumps(whole, default=lambda time: time.isoformat())
+    shown = render("-f", "-", "-n", "inference", given=text)
+    assert shown.stdout == (GOLDEN / "tight.txt").read_text()
+
+
+def test_the_order_of_what_is_given_makes_no_difference(tmp_path: Path) -> None:
+    documents = list(yaml.safe_load_all(Path(TIGHT).read_text()))
+    path = tmp_path / "reversed.json"
+    path.write_text(
+        json.dumps(
+            {"apiVersion": "v1", "kind": "List", "items": documents[::-1]},
+            default=lambda time: time.isoformat(),
+        )
+    )
+    shown = render("-f", str(path), "-n", "inference")
+    assert shown.stdout == (GOLDEN / "tight.txt").read_text()
+
+
+def test_without_nodes_no_pool_takes_what_was_imagined_for_another(tmp_path: Path) -> None:
+    documents = yaml.safe_load_all(Path(TIGHT).read_text())
+    (pool,) = [d for d in documents if d.get("metadata", {}).get("name") == "large"]
+    pool["metadata"].pop("creationTimestamp")
+    bound = json.loads(json.dumps(pool))
+    bound["metadata"]["name"] = "bound"
+    (accelerator,) = bound["spec"]["accelerators"]
+    accelerator["nodeSelector"] = {"zone": "a"}
+    bound["spec"]["template"] = {
+        "affinity": {
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [
+                        {"matchExpressions": [{"key": "rack", "operator": "Exists"}]}
+                    ]
+                }
+            }
+        }
+    }
+    path = tmp_path / "pools.yaml"
+    path.write_text(yaml.safe_dump_all([yaml.safe_load(POLICY), pool, bound]))
+    plans = json.loads(render("-f", str(path), "-o", "json").stdout)
+    assert [plan["groups"][0]["desired"] for plan in plans] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a: [", "standard input, document 1: it is neither JSON nor YAML at line 1, column 5."),
+        (f"{POLICY}---\n[]", "standard input, document 2: it must be an object with apiVersion"),
+        ("kind: Pod", "document 1: apiVersion: must be given, as a word."),
+        (f"{POLICY}kind: Pod", "document 1: 'kind' stands twice in one mapping, again at"),
+        ("{apiVersion: v1, kind: Pod}", "document 1: metadata.name: must be given"),
+        (f"{POLICY}---{POLICY}", "document 2: TierPolicy default/standard stands in"),
+        (
+            POLICY.replace("priority", "prio"),
+            "document 1: spec.tiers.0.priority: field required; spec.tiers.0.prio: there is no",
+        ),
+        (POLICY.replace("priority: 0", "priority: '0'"), "spec.tiers.0.priority: input should"),
+        (POLICY + "spce: {}", "document 1: spce: there is no such field (did you mean spec?)."),
+        (
+            "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Node, metadata: 1}]}",
+            "standard input, document 1, items[0]: metadata.name: must be given",
+        ),
+        (
+            "{apiVersion: v1, kind: Node, metadata: {name: a}, status: {allocatable: 8}}",
+            "document 1: it is no Node as `kubectl get -o yaml` writes one.",
+        ),
+        (
+            "{apiVersion: v1, kind: Secret, metadata: {name: a}, stringData: {key: [sk-clear]}}",
+            "document 1: stringData: must be a mapping of words.",
+        ),
+        (POLICY, "There is no InferencePool of tierfleet.dev in the input"),
+        ("", "There is no InferencePool"),
+    ],
+)
+def test_wrong_input_is_one_sentence_with_the_place(text: str, sentence: str) -> None:
+    shown = render("-f", "-", given=text)
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert sentence in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
+    assert "sk-" not in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("-f", "/nowhere/pool.yaml"), "There is no file /nowhere/pool.yaml. Check the path."),
+        (("-f", str(ROOT / "operator")), "has no file that ends with .yaml, .yml or .json."),
+        (("-f", TIGHT, "-o", "xml"), "xml is not a format. Give table, yaml or json."),
+        (("-f", TIGHT, "--at", "tomorrow"), "'tomorrow' is no time with a zone."),
+        ((), "Missing option"),
+    ],
+)
+def test_a_wrong_call_is_told(arguments: tuple[str, ...], sentence: str) -> None:
+    shown = render(*arguments)
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert sentence in shown.stderr
+    assert "Traceback" not in shown.stderr
