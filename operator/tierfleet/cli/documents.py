@@ -35,14 +35,23 @@ _Loader.yaml_implicit_resolvers = {
 
 
 class Document(NamedTuple):
-    """An object, and where it stands: `pool.yaml, document 2`."""
+    """An object of the input.
+
+    Attributes:
+        raw: with what the server would add before anybody reads it.
+        where: it stands, such as `pool.yaml, document 2`.
+        bare: as it was written, but for its namespace.
+    """
 
     raw: Raw
     where: str
+    bare: Raw
 
 
-def read(names: Iterable[str], namespace: str) -> tuple[Document, ...]:
+def read(names: Iterable[str], namespace: str, *, served: bool = False) -> tuple[Document, ...]:
     """All objects; one that names no namespace is in the given one.
+
+    With `served` what is wrong with one of our kinds is left for an API server to say.
 
     Raises:
         typer.Exit: a file cannot be read, or something in it is wrong; it has been told.
@@ -50,7 +59,7 @@ def read(names: Iterable[str], namespace: str) -> tuple[Document, ...]:
     documents: list[Document] = []
     known: dict[object, str] = {}
     for name in names:
-        for document in _of(name, namespace):
+        for document in _of(name, namespace, served):
             about = (document.raw["apiVersion"], document.raw["kind"], key_of(document.raw))
             if about in known:
                 raise sentences.mistake(
@@ -62,14 +71,14 @@ def read(names: Iterable[str], namespace: str) -> tuple[Document, ...]:
     return tuple(documents)
 
 
-def _of(name: str, namespace: str) -> Iterator[Document]:
+def _of(name: str, namespace: str, served: bool) -> Iterator[Document]:
     path = Path(name)
     if name != STDIN and path.is_dir():
         files = sorted(p for p in path.iterdir() if p.suffix in _SUFFIXES and p.is_file())
         if not files:
             raise sentences.mistake(f"{name} has no file that ends with .yaml, .yml or .json.")
         for file in files:
-            yield from _of(str(file), namespace)
+            yield from _of(str(file), namespace, served)
         return
     shown = "standard input" if name == STDIN else name
     try:
@@ -85,7 +94,10 @@ def _of(name: str, namespace: str) -> Iterator[Document]:
         if content is None:
             continue
         for below, raw in _apart(content, where):
-            yield Document(_checked(raw, f"{where}{below}", namespace), f"{where}{below}")
+            whole = _checked(raw, f"{where}{below}", namespace, served)
+            spaces = {k: v for k, v in whole["metadata"].items() if k == "namespace"}
+            bare = raw | {"metadata": raw["metadata"] | spaces}
+            yield Document(whole, f"{where}{below}", bare)
 
 
 def _parsed(text: str, shown: str) -> Iterator[Any]:
@@ -130,7 +142,7 @@ def _apart(content: Any, where: str) -> Iterator[tuple[str, Any]]:
             yield f", items[{index}]{below}", raw
 
 
-def _checked(raw: Raw, where: str, namespace: str) -> Raw:
+def _checked(raw: Raw, where: str, namespace: str, served: bool) -> Raw:
     """The object with what the server would add before anybody reads it."""
     metadata = raw.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
@@ -148,10 +160,9 @@ def _checked(raw: Raw, where: str, namespace: str) -> Raw:
     raw = raw | {"metadata": given}
     model = model_of(type_)
     if model is not None:
-        found = wrong(model, raw)
+        found = None if served else wrong(model, raw)
         if found is not None:
             raise sentences.mistake(f"{where}: {found}")
-        # A status that no model reads is the operator's to mend.
         return raw
     if type_ == SECRETS:
         raw = _encoded(raw, where)

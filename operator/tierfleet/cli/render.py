@@ -43,7 +43,7 @@ def render(
         )
     notes = []
     if snapshot.reservations and not snapshot.tenants:
-        snapshot = imagined.with_tenants(snapshot)
+        snapshot = imagined.with_tenants(snapshot, {key[0] for key in snapshot.pools})
         notes.append("The input has no tenant's Secret: planned as if all tenants were known.")
     granting = snapshot
     if not snapshot.nodes:

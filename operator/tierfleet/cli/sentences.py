@@ -16,16 +16,17 @@ def mistake(sentence: str) -> typer.Exit:
     return typer.Exit(MISTAKE)
 
 
-def failure(sentence: str) -> typer.Exit:
+def failure(sentence: str, status: int = FAILURE) -> typer.Exit:
     """Say what went wrong though the call was in order; raise what is returned."""
     typer.echo(sentence, err=True)
-    return typer.Exit(FAILURE)
+    return typer.Exit(status)
 
 
-def not_installed(error: ImportError, extra: str) -> typer.Exit:
+def not_installed(error: ImportError, extra: str, status: int = FAILURE) -> typer.Exit:
     """Say which extra of the package a command needs; raise what is returned."""
     return failure(
         f"This needs {error.name}, which is not installed."
         f" Install it with: pip install 'tierfleet[{extra}]'"
-        f" (in a checkout: pip install '.[{extra}]')"
+        f" (in a checkout: pip install '.[{extra}]')",
+        status,
     )

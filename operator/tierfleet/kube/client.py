@@ -47,6 +47,8 @@ PAGE_SIZE = 500
 
 _APPLY = "application/apply-patch+yaml"
 _JSON_PATCH = "application/json-patch+json"
+_MERGE_PATCH = "application/merge-patch+json"
+_DRY_RUN = {"dryRun": "All", "fieldValidation": "Strict"}
 
 _ERRORS: dict[int, type[ClusterError]] = {
     400: InvalidError,
@@ -152,6 +154,21 @@ class Client:
     async def patch(self, type_: ResourceType, key: Key, operations: list[Raw]) -> Raw:
         """See `Cluster`."""
         return await self._send("PATCH", type_.path(*key), {}, operations, _JSON_PATCH)
+
+    async def try_apply(self, type_: ResourceType, body: Raw, *, manager: str) -> Raw:
+        """What `apply` of the object would store, with defaults; nothing is written.
+
+        Raises:
+            InvalidError: schema, CEL or an admission rule refuses it.
+        """
+        metadata = body["metadata"]
+        path = type_.path(metadata.get("namespace"), metadata["name"])
+        asked = {"fieldManager": manager, "force": "true"} | _DRY_RUN
+        return await self._send("PATCH", path, asked, body, _APPLY)
+
+    async def try_merge(self, type_: ResourceType, key: Key, patch: Raw) -> Raw:
+        """What a merge patch (RFC 7386) would store; nothing is written."""
+        return await self._send("PATCH", type_.path(*key), _DRY_RUN, patch, _MERGE_PATCH)
 
     async def create(self, type_: ResourceType, body: Raw) -> Raw:
         """See `Cluster`."""

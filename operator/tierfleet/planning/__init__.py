@@ -16,6 +16,7 @@
     pool.py          all of it for one pool: the plan document
     status.py        what a person is told about each kind
     preview.py       all of it for a whole snapshot, to be looked at
+    difference.py    two of them compared
     imagined.py      what such a snapshot may lack
 
 Design note: `docs/planning.md`. Pure: no Kubernetes client, no clock, no randomness, no logging.

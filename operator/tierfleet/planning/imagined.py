@@ -4,7 +4,7 @@ For plans that are looked at and never carried out. It must not decide anything 
 imagines goes through the same grant and the same judgement as what is real.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from tierfleet.api import GROUP, InferencePool
@@ -27,18 +27,20 @@ def with_devices(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, pools=pools, nodes=nodes, pods=())
 
 
-def with_tenants(snapshot: Snapshot) -> Snapshot:
-    """Every tenant that a reservation names is known to its policy, and may use every pool.
+def with_tenants(snapshot: Snapshot, namespaces: Collection[str]) -> Snapshot:
+    """In these namespaces every tenant that a reservation names is known, and may use every pool.
 
     In the highest tier, so that no contract is refused for where it spills over.
     """
+    if not namespaces:
+        return snapshot
     found: dict[tuple[str, str, str], TenantSecret] = {}
     for reservation in snapshot.reservations.values():
         namespace = reservation.key[0]
         pool = snapshot.pools.get((namespace, reservation.spec.pool_ref.name))
         name = pool.spec.policy_ref.name if pool else ""
         policy = snapshot.policies.get((namespace, name))
-        if pool is None or policy is None:
+        if pool is None or policy is None or namespace not in namespaces:
             continue
         highest = max(policy.spec.tiers, key=lambda tier: tier.priority)
         for tenant in reservation.spec.tenants:
@@ -51,8 +53,12 @@ def with_tenants(snapshot: Snapshot) -> Snapshot:
                 tier=highest.name,
                 keys=(sha256_hex(f"imagined {namespace} {name} {tenant}"),),
             )
-    pools = {key: _open_to_all(pool) for key, pool in snapshot.pools.items()}
-    return replace(snapshot, pools=pools, tenants=tuple(found.values()))
+    pools = {
+        key: _open_to_all(pool) if key[0] in namespaces else pool
+        for key, pool in snapshot.pools.items()
+    }
+    known = tuple(secret for secret in snapshot.tenants if secret.namespace not in namespaces)
+    return replace(snapshot, pools=pools, tenants=(*known, *found.values()))
 
 
 def _home(pool: InferencePool, accelerator: str) -> str:
