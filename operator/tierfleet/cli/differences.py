@@ -103,5 +103,11 @@ def _sentences(
 
 
 def _of_pool(key: Key, pool: PoolChange) -> Iterator[str]:
+    movable = pool.after.placement.movable
+    if movable and movable != (pool.before and pool.before.placement.movable):
+        yield (
+            f"InferencePool {'/'.join(key)}: {movable} of its replicas would move later to an "
+            "accelerator that it prefers, if there is still room."
+        )
     if pool.children:
         yield f"InferencePool {'/'.join(key)}: {', '.join(pool.children)} would be changed."

@@ -48,7 +48,10 @@ def model_of(type_: ResourceType) -> type[Resource] | None:
 
 
 def snapshot(objects: Iterable[Raw], now: datetime) -> Snapshot:
-    """What planning knows if these objects are all there are; others than `USED` are left out."""
+    """What planning knows if these objects are all there are; others than `USED` are left out.
+
+    Without its Deployments a pool asks for as many replicas as it has pods.
+    """
     found: dict[ResourceType, dict[Key, Any]] = {type_: {} for type_ in USED}
     nodes: dict[str, Node] = {}
     pods: list[Pod] = []
@@ -86,5 +89,13 @@ def snapshot(objects: Iterable[Raw], now: datetime) -> Snapshot:
         nodes=nodes,
         pods=tuple(pods),
         recorded=recorded,
-        replicas=replicas,
+        replicas=_counted(pods) | replicas,
     )
+
+
+def _counted(pods: Iterable[Pod]) -> dict[Key, dict[str, int]]:
+    counts: dict[Key, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for pod in pods:
+        if pod.pool is not None and pod.accelerator is not None:
+            counts[pod.pool][pod.accelerator] += not (pod.finished or pod.terminating)
+    return {pool: dict(of_pool) for pool, of_pool in counts.items()}

@@ -81,8 +81,8 @@ async def look(client: Client, namespaces: Collection[str]) -> Live:
             live.take(DEPLOYMENTS, found)
         except ForbiddenError as error:
             live.notes.append(
-                f"You may not list deployments in namespace {namespace}, so pools that are held "
-                f"count as without replicas: {_said(error)}"
+                f"You may not list deployments in namespace {namespace}, so the replicas that "
+                f"a pool has are counted by its pods: {_said(error)}"
             )
     return live
 

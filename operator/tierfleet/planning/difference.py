@@ -99,10 +99,11 @@ def _pool(before: Preview, after: Preview, key: PoolKey) -> PoolChange | None:
     )
     same = old is not None and (
         old.placement.desired,
+        old.placement.movable,
         old.capacity,
         old.promised,
         old.accepted,
-    ) == (new.placement.desired, new.capacity, new.promised, new.accepted)
+    ) == (new.placement.desired, new.placement.movable, new.capacity, new.promised, new.accepted)
     return None if same and not (change.plan or change.children or change.pods) else change
 
 
