@@ -5,6 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from tierfleet.cli.capacity import capacity
 from tierfleet.cli.diff import diff
 from tierfleet.cli.in_force import show
 from tierfleet.cli.render import render
@@ -38,6 +39,7 @@ plan.command("show")(show)
 plan.command("diff")(diff)
 plan.command("render")(render)
 app.add_typer(plan)
+app.command("capacity")(capacity)
 
 
 @app.callback()

@@ -17,6 +17,7 @@
     status.py        what a person is told about each kind
     preview.py       all of it for a whole snapshot, to be looked at
     difference.py    two of them compared
+    offers.py        what can still be sold, and what would make more
     imagined.py      what such a snapshot may lack
 
 Design note: `docs/planning.md`. Pure: no Kubernetes client, no clock, no randomness, no logging.

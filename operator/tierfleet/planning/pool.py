@@ -4,7 +4,7 @@ It must not know how the plan is written down or what pods look like.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -43,6 +43,7 @@ class PoolPlan:
         floors: what tiers keep for themselves, service tokens/s.
         promised: granted by contracts whose term holds now, and floors; service tokens/s.
         suspended: what is not in force while a rate is not known (`unrated`).
+        market: what contracts were judged by; None while the pool is held.
         next_change: when a term starts or ends next: plan again then, if nothing else happens.
     """
 
@@ -56,6 +57,8 @@ class PoolPlan:
     next_change: datetime | None
     floors: int = 0
     suspended: tuple[str, ...] = ()
+    # It has the time in it, which makes no other plan.
+    market: Market | None = field(default=None, compare=False, repr=False)
 
 
 def plan_pool(
@@ -136,6 +139,7 @@ def _planned(
         next_change=_next_change(snapshot, pool.key, verdicts),
         floors=floors,
         suspended=tuple(unrated.named(declared)) if able.unknown else (),
+        market=market,
     )
 
 
