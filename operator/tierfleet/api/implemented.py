@@ -74,12 +74,6 @@ TABLE: tuple[Row, ...] = (
         "which they cannot yet; use Sliced.",
         ROUTING_REQUIRED,
     ),
-    Row(
-        "InferencePool",
-        "spec.gateway.inferencePool",
-        _any_of("Emit"),
-        "The Gateway API object is not made yet; use Never.",
-    ),
 )
 
 

@@ -192,7 +192,8 @@ class GatewayOptions(Model):
     )
 
     inference_pool: GatewayMode = GatewayMode.NEVER
-    """Emit makes an InferencePool of group inference.networking.k8s.io that selects the pods."""
+    """Emit makes an InferencePool of group inference.networking.k8s.io that selects the pods. While
+    the cluster does not know that kind, Ready is False with reason GatewayApiMissing."""
     endpoint_picker_ref: EndpointPickerRef | None = None
     """Its endpoint picker; with Emit only."""
 

@@ -31,6 +31,7 @@ class PoolReason(StrEnum):
     # Ready, whatever else holds: a child cannot be as planned
     NAME_TAKEN = "NameTaken"
     CHILD_REFUSED = "ChildRefused"
+    GATEWAY_API_MISSING = "GatewayApiMissing"
     # Accepted
     ACCEPTED = "Accepted"
     INVALID = "Invalid"

@@ -72,12 +72,12 @@ class Applier:
             await self._apply(type_, wanted)
             if (type_, key) in self._lost.get(pool.key, ()):
                 self._lost[pool.key].discard((type_, key))
-                await self._tell(pool, type_, f"{type_.kind} {key[1]} was deleted; it is back.")
+                await self._tell(pool, type_, f"{type_.told} {key[1]} was deleted; it is back.")
             return
         if live.owner != pool.metadata.uid:
             if live.owner and live.pool == pool.key:
                 raise ConflictError(
-                    f"{type_.kind} {key[1]} of an earlier pool is still going away."
+                    f"{type_.told} {key[1]} of an earlier pool is still going away."
                 )
             raise NotOursError(_not_ours(type_, key, pool))
         missing = ownership.missing(wanted, live.fields)
@@ -128,7 +128,7 @@ class Applier:
     async def _take_over(self, type_: ResourceType, key: Key, version: str) -> str:
         raw = await self._cluster.get(type_, key)
         if raw["metadata"]["resourceVersion"] != version:
-            raise ConflictError(f"{type_.kind} {key[1]} has changed meanwhile.")
+            raise ConflictError(f"{type_.told} {key[1]} has changed meanwhile.")
         operations = ownership.take_over(raw, MANAGER, child.root_of(type_))
         if APPLIED in raw["metadata"].get("annotations", {}):
             # What is ours in name only must not pass for applied if we die before we apply.
@@ -156,13 +156,13 @@ def _repaired(type_: ResourceType, key: Key, missing: tuple[str, ...], live: Chi
     more = " and more" if len(paths) > _PATHS_NAMED else ""
     who = ", ".join(foreign.manager for foreign in live.foreign) or "somebody else"
     return (
-        f"{type_.kind} {key[1]} was changed by {who}; put back: {named}{more}. "
+        f"{type_.told} {key[1]} was changed by {who}; put back: {named}{more}. "
         "Change the InferencePool instead."
     )
 
 
 def _not_ours(type_: ResourceType, key: Key, pool: InferencePool) -> str:
     return (
-        f"{type_.kind} {key[1]} in namespace {key[0]} exists and does not belong to InferencePool "
+        f"{type_.told} {key[1]} in namespace {key[0]} exists and does not belong to InferencePool "
         f"{pool.key[1]}. Delete or rename it, or rename the pool."
     )

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from tierfleet.api import CapacityReservation, InferencePool, Key, TierPolicy
 from tierfleet.api.common import Resource
+from tierfleet.api.inferencepool import GatewayMode
 from tierfleet.controllers import metrics
 from tierfleet.controllers.apply import Applier
 from tierfleet.controllers.child import Child
@@ -47,6 +48,7 @@ class Operator:
         tenant Secret  its policy's status, the pools that name the policy
         reservation    its own status, its pool's plan, its pool's devices (precedence)
         pool           itself, its devices, its policy's status, its reservations
+        gateway kind   the pools that have a child of it
         child          its pool; devices too, if it is a Deployment or the plan's record
         node, pod      the devices of the groups that may use the node; its own pool
 
@@ -184,6 +186,13 @@ class Operator:
             for found in (old, new):
                 if found is not None:
                     self._grant({self._devices.group(found.pool)})
+
+    def gateway(self) -> None:
+        """The kind that a Gateway routes to has come or gone."""
+        metrics.noticed()
+        for key, own in self.store.pools.items():
+            if own.object.spec.gateway.inference_pool is GatewayMode.EMIT:
+                self._pools.add(key)
 
     def node(self, key: Key, old: Node | None, new: Node | None) -> None:  # noqa: ARG002
         """A node has changed."""

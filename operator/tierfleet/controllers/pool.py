@@ -12,7 +12,15 @@ from typing import NamedTuple
 
 from tierfleet import manifests
 from tierfleet.api import InferencePool, Key
-from tierfleet.api.conditions import READY, RECONCILING, Judgement, Status, judged, stalled
+from tierfleet.api.conditions import (
+    READY,
+    RECONCILING,
+    Judgement,
+    Status,
+    find,
+    judged,
+    stalled,
+)
 from tierfleet.api.poolstatus import InferencePoolStatus, PoolReason
 from tierfleet.controllers.apply import Applier, NotOursError, type_of
 from tierfleet.controllers.child import Child
@@ -23,7 +31,16 @@ from tierfleet.controllers.store import Store
 from tierfleet.controllers.tokens import TokenKeeper
 from tierfleet.controllers.worker import DONE, RequeueAfter, Result
 from tierfleet.kube.cluster import ClusterError, ForbiddenError, InvalidError
-from tierfleet.kube.resources import DEPLOYMENTS, POOLS, SECRETS, Raw, ResourceType, key_of
+from tierfleet.kube.resources import (
+    DEPLOYMENTS,
+    GATEWAY_POOLS,
+    POOLS,
+    SECRETS,
+    Raw,
+    ResourceType,
+    definition_of,
+    key_of,
+)
 from tierfleet.manifests import labels, names
 from tierfleet.plan import sha256_hex
 from tierfleet.planning.pool import PoolPlan, TokenHashes, plan_pool
@@ -80,7 +97,8 @@ class Pools:
         hashes = TokenHashes(sha256_hex(tokens.admin), sha256_hex(tokens.hook))
         snapshot = self._store.of_pool(pool)
         plan = plan_pool(snapshot, key, placement, hashes)
-        children = manifests.children(pool, plan, tokens)
+        wanted = manifests.children(pool, plan, tokens)
+        children = [manifest for manifest in wanted if self._store.serves(type_of(manifest))]
         refused: Mapping[ResourceType, ClusterError] = {}
         if plan.plan is not None:
             with self._devices.writing(key, placement):
@@ -93,6 +111,8 @@ class Pools:
         own = self._store.pools.get(key) or own
         deployments = [manifest for manifest in children if type_of(manifest) == DEPLOYMENTS]
         status = summarise_pool(snapshot, plan, outdated(deployments, self._deployment))
+        if len(children) < len(wanted):
+            status = _without_gateway(pool, status, snapshot.now)
         for type_, why in refused.items():
             await self._statuses.write(
                 POOLS, own, _with_refusal(pool, status, type_, why, snapshot.now)
@@ -186,15 +206,41 @@ def _with_refusal(
     else:
         reason = PoolReason.CHILD_REFUSED
         message = (
-            f"The API server does not accept a {type_.kind} of this pool: {why} Change the "
+            f"The API server does not accept a {type_.told} of this pool: {why} Change the "
             "InferencePool, or the rule that forbids it."
         )
+    return _unready(pool, status, reason, message, now, stalled(reason, message))
+
+
+def _without_gateway(
+    pool: InferencePool, status: InferencePoolStatus, now: datetime
+) -> InferencePoolStatus:
+    """The status while the cluster does not know the kind of a child; other reasons come first."""
+    ready = find(status.conditions, READY)
+    if ready is None or ready.status is not Status.TRUE:
+        return status
+    message = (
+        f"It serves, but no Gateway can route to it: the cluster does not know "
+        f"{definition_of(GATEWAY_POOLS)} ({GATEWAY_POOLS.version}). Install the CRDs of the "
+        "Gateway API Inference Extension, or set spec.gateway.inferencePool to Never."
+    )
+    return _unready(pool, status, PoolReason.GATEWAY_API_MISSING, message, now, {})
+
+
+def _unready(
+    pool: InferencePool,
+    status: InferencePoolStatus,
+    reason: PoolReason,
+    message: str,
+    now: datetime,
+    more: Mapping[str, Judgement],
+) -> InferencePoolStatus:
     judgements = {c.type: Judgement(c.status, c.reason, c.message) for c in status.conditions}
     judgements.pop(RECONCILING, None)
     judgements[READY] = Judgement(Status.FALSE, reason, message)
     conditions = judged(
         pool.status.conditions,
-        judgements | stalled(reason, message),
+        {**judgements, **more},
         generation=pool.metadata.generation,
         now=now,
     )

@@ -15,9 +15,11 @@ from tierfleet.kube.client import Client
 from tierfleet.kube.cluster import ClusterError, NotFoundError
 from tierfleet.kube.connect import explain
 from tierfleet.kube.resources import (
+    DEFINITIONS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
     EVENTS,
+    GATEWAY_POOLS,
     LEASES,
     NAMESPACES,
     NODES,
@@ -28,6 +30,7 @@ from tierfleet.kube.resources import (
     SERVICES,
     Key,
     ResourceType,
+    definition_of,
 )
 
 logger = logging.getLogger(__name__)
@@ -65,13 +68,15 @@ def rights(namespaces: Collection[str] | None, lease: Key | None) -> Iterator[Ri
     """All that the operator needs; `lease` None if it does not elect a leader."""
     for type_, verbs in ((NODES, _READ), (PODS, _READ)):
         yield from (Right(verb, type_) for verb in verbs)
+    for verb in _READ:
+        yield Right(verb, DEFINITIONS, name=definition_of(GATEWAY_POOLS))
     for namespace in sorted(namespaces) if namespaces is not None else [None]:
         for type_ in OURS:
             yield from (Right(verb, type_, "", namespace) for verb in ("get", "patch", *_READ))
             yield Right("patch", type_, "status", namespace)
         # For blockOwnerDeletion, where OwnerReferencesPermissionEnforcement is on.
         yield Right("update", POOLS, "finalizers", namespace)
-        for type_ in (DEPLOYMENTS, SERVICES, SECRETS, DISRUPTION_BUDGETS):
+        for type_ in (DEPLOYMENTS, SERVICES, SECRETS, DISRUPTION_BUDGETS, GATEWAY_POOLS):
             yield from (Right(verb, type_, "", namespace) for verb in _WRITE)
         yield Right("create", EVENTS, "", namespace)
     if lease is not None:

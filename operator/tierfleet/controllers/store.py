@@ -21,6 +21,7 @@ from tierfleet.kube.informers import Informer
 from tierfleet.kube.resources import (
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
+    GATEWAY_POOLS,
     NODES,
     PODS,
     POLICIES,
@@ -31,6 +32,7 @@ from tierfleet.kube.resources import (
     Raw,
     ResourceType,
 )
+from tierfleet.kube.served import WhileServed
 from tierfleet.manifests import labels, names
 from tierfleet.plan.parts import INDEX
 from tierfleet.planning import record
@@ -43,7 +45,7 @@ from tierfleet.planning.snapshot import (
     TenantSecret,
 )
 
-CHILD_TYPES = (SECRETS, SERVICES, DISRUPTION_BUDGETS, DEPLOYMENTS)
+CHILD_TYPES = (SECRETS, SERVICES, DISRUPTION_BUDGETS, GATEWAY_POOLS, DEPLOYMENTS)
 
 
 class Edges(Protocol):
@@ -70,6 +72,9 @@ class Edges(Protocol):
 
     def child(self, key: Key, old: Child | None, new: Child | None) -> None:
         """An object that we made."""
+
+    def gateway(self) -> None:
+        """The cluster has come to know the kind that a Gateway routes to, or to know it no more."""
 
     def node(self, key: Key, old: Node | None, new: Node | None) -> None:
         """A node."""
@@ -118,8 +123,12 @@ class Store:
             )
             for type_ in CHILD_TYPES
         }
-        self._informers: list[Informer[Any]] = [
-            *self._children.values(),
+        self._gateway = WhileServed(
+            cluster, GATEWAY_POOLS, self._children[GATEWAY_POOLS], edges.gateway
+        )
+        self._informers: list[Informer[Any] | WhileServed] = [
+            *(child for type_, child in self._children.items() if type_ != GATEWAY_POOLS),
+            self._gateway,
             Informer(cluster, SECRETS, self.tenants, namespaces=namespaces, labels=POLICY_LABEL),
             # Nodes are shared with whoever else runs in the cluster, so their pods count as well.
             Informer(cluster, PODS, self.pods, fields=project.NOT_FINISHED),
@@ -137,6 +146,10 @@ class Store:
         """Return once everything but our own kinds has been listed."""
         for informer in self._informers:
             await informer.synced()
+
+    def serves(self, type_: ResourceType) -> bool:
+        """Whether the cluster knows that type of child."""
+        return type_ != GATEWAY_POOLS or self._gateway.served
 
     def child(self, type_: ResourceType, key: Key) -> Child | None:
         """The object of ours of that key."""

@@ -13,6 +13,7 @@ typed objects; and it needs a thread per watch.
 import asyncio
 import logging
 import random
+import sys
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Generic, TypeVar
@@ -71,6 +72,12 @@ class Reflector(Generic[T]):
         """
         if version_of(raw) > self._followed:
             self._cache.put(raw)
+
+    def forget(self) -> None:
+        """What is kept is not there any more, and nothing is followed."""
+        self.synced.clear()
+        self._followed = 0
+        self._cache.sweep((), sys.maxsize, self._query.namespace)
 
     async def run(self) -> None:
         """Follow the query for ever."""
@@ -140,6 +147,11 @@ class Informer(Generic[T]):
         reflector = self._reflectors.get(namespace) or self._reflectors.get(None)
         if reflector is not None:
             reflector.observe(raw)
+
+    def forget(self) -> None:
+        """Nothing is there any more; `run` begins anew."""
+        for reflector in self._reflectors.values():
+            reflector.forget()
 
     async def synced(self) -> None:
         """Return once every namespace has been listed."""

@@ -108,6 +108,13 @@ def tenant(raw: Raw) -> TenantSecret:
     )
 
 
+def served_versions(definition: Raw) -> frozenset[str]:
+    """The versions of a CustomResourceDefinition that the server answers for now."""
+    if _condition(definition.get("status", {}), "Established").get("status") != "True":
+        return frozenset()
+    return frozenset(v["name"] for v in definition["spec"]["versions"] if v["served"])
+
+
 def created(raw: Raw) -> datetime:
     """When the object was created."""
     text = raw["metadata"].get("creationTimestamp")
@@ -138,7 +145,8 @@ def _key(encoded: str) -> str | None:
 
 
 def _condition(status: Raw, type_: str) -> Raw:
-    conditions: list[Raw] = status.get("conditions", [])
+    # A CustomResourceDefinition that is new says null.
+    conditions: list[Raw] = status.get("conditions") or []
     return next((condition for condition in conditions if condition.get("type") == type_), {})
 
 

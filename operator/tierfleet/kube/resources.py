@@ -29,6 +29,11 @@ class ResourceType(NamedTuple):
     namespaced: bool = True
 
     @property
+    def told(self) -> str:
+        """As people are told of it: the kind, with the group if ours has a kind of that name."""
+        return f"{self.kind}.{self.group}" if self in AMBIGUOUS else self.kind
+
+    @property
     def api_version(self) -> str:
         """As it stands in objects."""
         return f"{self.group}/{self.version}" if self.group else self.version
@@ -48,6 +53,13 @@ PODS = ResourceType("", "v1", "pods", "Pod")
 NODES = ResourceType("", "v1", "nodes", "Node", namespaced=False)
 NAMESPACES = ResourceType("", "v1", "namespaces", "Namespace", namespaced=False)
 DISRUPTION_BUDGETS = ResourceType("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+GATEWAY_POOLS = ResourceType("inference.networking.k8s.io", "v1", "inferencepools", "InferencePool")
+"""Of the Gateway API Inference Extension; only there if its CRDs are installed."""
+AMBIGUOUS = (GATEWAY_POOLS,)
+DEFINITIONS = ResourceType(
+    *("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition"),
+    namespaced=False,
+)
 EVENTS = ResourceType("events.k8s.io", "v1", "events", "Event")
 LEASES = ResourceType("coordination.k8s.io", "v1", "leases", "Lease")
 
@@ -55,6 +67,11 @@ POLICIES, POOLS, RESERVATIONS = (
     ResourceType(GROUP, VERSION, kind.definition.plural, kind.definition.kind) for kind in KINDS
 )
 OURS = (POLICIES, POOLS, RESERVATIONS)
+
+
+def definition_of(type_: ResourceType) -> str:
+    """The name of the CustomResourceDefinition that makes the server know the type."""
+    return f"{type_.plural}.{type_.group}"
 
 
 def key_of(raw: Raw) -> Key:

@@ -3,6 +3,7 @@
     children.py    all of them, in the order in which they are applied
     deployment.py  replicas on one accelerator      pod.py, engine.py, sidecar.py: what is in them
     service.py     where callers reach the pool
+    gateway.py     how a Gateway reaches it
     disruption.py  how many replicas may be evicted at once
     secrets.py     the plan in 17 parts, and the tokens
     labels.py, names.py, metadata.py

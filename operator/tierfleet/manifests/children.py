@@ -1,7 +1,8 @@
 """All child objects of a pool, in the order in which they are applied."""
 
 from tierfleet.api import InferencePool
-from tierfleet.manifests import deployment, disruption, secrets, service
+from tierfleet.api.inferencepool import GatewayMode
+from tierfleet.manifests import deployment, disruption, gateway, secrets, service
 from tierfleet.manifests.metadata import Raw
 from tierfleet.manifests.secrets import Tokens
 from tierfleet.planning.pool import PoolPlan
@@ -20,6 +21,7 @@ def children(pool: InferencePool, pool_plan: PoolPlan, tokens: Tokens) -> tuple[
         *secrets.plan(pool, pool_plan.plan),
         service.service(pool),
         disruption.budget(pool),
+        *_gateway(pool),
         *(
             deployment.deployment(
                 pool, accelerator, pool_plan.placement.desired[accelerator.name], tokens
@@ -27,3 +29,10 @@ def children(pool: InferencePool, pool_plan: PoolPlan, tokens: Tokens) -> tuple[
             for accelerator in pool.spec.accelerators
         ),
     )
+
+
+def _gateway(pool: InferencePool) -> tuple[Raw, ...]:
+    options = pool.spec.gateway
+    if options.inference_pool is GatewayMode.NEVER or options.endpoint_picker_ref is None:
+        return ()
+    return (gateway.inference_pool(pool, options.endpoint_picker_ref),)

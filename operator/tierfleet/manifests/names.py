@@ -28,6 +28,11 @@ def disruption_budget(pool: str) -> str:
     return pool
 
 
+def gateway_pool(pool: str) -> str:
+    """The InferencePool of the Gateway API Inference Extension."""
+    return pool
+
+
 def plan_index(pool: str) -> str:
     """The Secret with the plan's index."""
     return f"{pool}-plan"

@@ -133,7 +133,8 @@ def _others(before: Children, after: Children) -> Iterator[str]:
         if kind in {"Secret", "Deployment"}:
             continue
         if before.get((kind, name)) != after.get((kind, name)):
-            yield f"{kind} {name}"
+            # A Gateway's InferencePool is a child of ours, which has the same name.
+            yield f"{kind}{' of the Gateway' * (kind == 'InferencePool')} {name}"
 
 
 def _pods(

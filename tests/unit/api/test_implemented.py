@@ -29,7 +29,6 @@ REACHED: list[tuple[str, dict[str, Any], str]] = [
     ("InferencePool", {"engine.type": "SGLang"}, "spec.engine.type"),
     ("InferencePool", {"scaling": {"mode": "Automatic", "maxReplicas": 2}}, "spec.scaling.mode"),
     ("InferencePool", {"partitioning.mode": "Dedicated"}, "spec.partitioning.mode"),
-    ("InferencePool", {"gateway.inferencePool": "Emit"}, "spec.gateway.inferencePool"),
 ]
 
 

@@ -38,6 +38,9 @@ class Changes:
     def child(self, key: Key, *_: Any) -> None:
         self.told.append(("child", key[1]))
 
+    def gateway(self) -> None:
+        self.told.append(("gateway", ""))
+
     def node(self, key: Key, *_: Any) -> None:
         self.told.append(("node", key[1]))
 

@@ -40,6 +40,7 @@ def test_the_documented_roles_are_what_the_operator_asks_for() -> None:
     assert set.union(*roles.values()) == asked
     devices = {
         f"{right.verb} {right.type.plural}.{right.type.group}"
+        f"{' only ' * bool(right.name)}{right.name}"
         for right in preflight.rights(["inference"], None)
         if right.namespace is None
     }

@@ -17,7 +17,6 @@ _BUILT: dict[str, Any] = {
     "access": {},
     "scaling": {"mode": "Manual"},
     "partitioning": {"mode": "Sliced"},
-    "gateway": {"inferencePool": "Never"},
 }
 
 

@@ -54,6 +54,7 @@ def test_what_pods_mount_is_applied_before_them_and_the_index_after_its_parts() 
     assert kinds == [
         ("Service", "llama-70b"),
         ("PodDisruptionBudget", "llama-70b"),
+        ("InferencePool", "llama-70b"),
         ("Deployment", "llama-70b-b200"),
         ("Deployment", "llama-70b-h100"),
         ("Deployment", "llama-70b-tpu"),
