@@ -69,7 +69,7 @@ async def _seen(client: "Client", namespace: str) -> "tuple[Preview, list[str]]"
 
     try:
         now = await live.look(client, {namespace})
-    except live.NotAllowedError as error:
+    except live.RefusedError as error:
         raise sentences.mistake(str(error)) from None
     snapshot = facts.snapshot(now.objects.values(), datetime.now(UTC))
     return preview(imagined.with_tenants(snapshot, now.secretless)), now.notes

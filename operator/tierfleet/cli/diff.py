@@ -72,7 +72,7 @@ async def _compared(
     try:
         now = await live.look(client, {key_of(raw)[0] for raw in changed})
         then = await live.tried(client, now, changed, manager)
-    except live.NotAllowedError as error:
+    except live.RefusedError as error:
         raise sentences.mistake(str(error)) from None
     objects = dict(now.objects)
     for raw in then:

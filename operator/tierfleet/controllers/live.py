@@ -5,7 +5,7 @@ and pods nothing can be said. It must not know what is made of it.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from tierfleet.api.common import POLICY_LABEL
@@ -30,8 +30,8 @@ _AT_ONCE = 20
 """Requests for records at a time."""
 
 
-class NotAllowedError(Exception):
-    """Something is missing that nothing can be said without; the message says which right."""
+class RefusedError(Exception):
+    """A right is missing that nothing can be said without, or a change is refused; it says why."""
 
 
 @dataclass
@@ -59,17 +59,19 @@ async def look(client: Client, namespaces: Collection[str]) -> Live:
     """All that may be seen: of the whole cluster, or else of these namespaces.
 
     Raises:
-        NotAllowedError: a right is missing that nothing can be said without.
+        RefusedError: a right is missing that nothing can be said without.
         ClusterError: the server does not answer.
     """
     live = Live()
     for type_ in OURS:
         live.take(type_, await _of_ours(client, type_, namespaces, live))
-    for query in (Query(NODES), Query(PODS, fields=project.NOT_FINISHED)):
+    # Of the pods of a cluster most use no devices.
+    pods = Query(PODS, fields=project.NOT_FINISHED)
+    for query, keep in ((Query(NODES), _any), (pods, lambda raw: project.pod(raw) is not None)):
         try:
-            live.take(query.type, await _all(client, query))
+            live.take(query.type, await _all(client, query, keep))
         except ForbiddenError as error:
-            raise NotAllowedError(
+            raise RefusedError(
                 f"You may not list {query.type.plural}, without which nobody can tell where there "
                 f"are devices: {_said(error)} Ask for it, or choose another --context."
             ) from None
@@ -94,7 +96,8 @@ async def tried(client: Client, live: Live, given: Iterable[Raw], manager: str |
     applied it on the server's side; `manager` is one to take for the latter.
 
     Raises:
-        InvalidError: the server refuses one, in its own words.
+        RefusedError: the server refuses one, in its own words, or does not let us try.
+        ClusterError: the server does not answer.
     """
     return [await _tried(client, live, raw, manager) for raw in given]
 
@@ -102,21 +105,20 @@ async def tried(client: Client, live: Live, given: Iterable[Raw], manager: str |
 async def _tried(client: Client, live: Live, raw: Raw, manager: str | None) -> Raw:
     type_ = next(t for t in (*OURS, SECRETS) if t.kind == raw["kind"])
     there = live.objects.get((type_, key_of(raw)))
-    last = three_way.last_applied(there) if there else None
+    patch = three_way.patch_for(there, raw) if there and manager is None else None
     try:
-        if there is None or last is None:
+        if patch is None:
             return await client.try_apply(type_, raw, manager=manager or _applier(there))
-        patch = three_way.merge_patch(last, there, raw)
         return await client.try_merge(type_, key_of(raw), patch)
     except ForbiddenError as error:
-        raise NotAllowedError(
+        raise RefusedError(
             f"{_named(type_, raw)} cannot be tried: {_said(error)} Trying takes the right to patch "
             f"{type_.plural}, and to create one that is not there."
         ) from None
     except ClusterError as error:
         if not error.status:
             raise
-        raise NotAllowedError(f"{_named(type_, raw)} is refused: {_said(error)}") from None
+        raise RefusedError(f"{_named(type_, raw)} is refused: {_said(error)}") from None
 
 
 def _applier(there: Raw | None) -> str:
@@ -139,7 +141,7 @@ async def _of_ours(
     try:
         return await _all(client, Query(type_))
     except NotFoundError:
-        raise NotAllowedError(
+        raise RefusedError(
             f"The cluster does not know {type_.plural}.{type_.group}. Install the kinds with "
             "`kubectl apply --server-side -f crds/`, or choose another --context."
         ) from None
@@ -150,7 +152,7 @@ async def _of_ours(
         try:
             found += await _all(client, Query(type_, namespace))
         except ForbiddenError as error:
-            raise NotAllowedError(
+            raise RefusedError(
                 f"You may not list {type_.plural}.{type_.group} in namespace {namespace}: "
                 f"{_said(error)} Ask for it, or choose another --context."
             ) from None
@@ -187,12 +189,16 @@ async def _record(client: Client, pool: Key, turn: asyncio.Semaphore) -> Raw | N
             return None
 
 
-async def _all(client: Client, query: Query) -> list[Raw]:
+def _any(_: Raw) -> bool:
+    return True
+
+
+async def _all(client: Client, query: Query, keep: Callable[[Raw], bool] = _any) -> list[Raw]:
     page = await client.page(query)
-    found = list(page.items)
+    found = list(filter(keep, page.items))
     while page.token:
         page = await client.page(query, page.token)
-        found += page.items
+        found += filter(keep, page.items)
     return found
 
 

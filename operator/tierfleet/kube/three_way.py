@@ -23,6 +23,19 @@ def last_applied(raw: Raw) -> Raw | None:
     return found if isinstance(found, dict) else None
 
 
+def patch_for(there: Raw, given: Raw) -> Raw | None:
+    """The patch for an object that is there; None if kubectl has not applied it on its own side.
+
+    kubectl leaves its annotation out of what it compares, but never the mapping that it is in.
+    """
+    last = last_applied(there)
+    if last is None:
+        return None
+    metadata = given.get("metadata", {})
+    annotated = metadata | {"annotations": metadata.get("annotations") or {}}
+    return merge_patch(last, there, given | {"metadata": annotated})
+
+
 def merge_patch(last: Raw, live: Raw, given: Raw) -> Raw:
     """The patch (RFC 7386) that makes the live object what is given."""
     patch: Raw = {}

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierfleet.kube.three_way import LAST_APPLIED, last_applied, merge_patch
+from tierfleet.kube.three_way import LAST_APPLIED, last_applied, merge_patch, patch_for
 
 VALUES = st.recursive(
     st.integers(0, 3) | st.sampled_from(["a", "b"]) | st.lists(st.integers(0, 2), max_size=2),
@@ -49,6 +49,21 @@ def test_whatever_is_there_afterwards_it_is_as_given_and_nothing_is_left_to_send
 ) -> None:
     after = patched(live, merge_patch(last, live, new))
     assert merge_patch(last, after, new) == {}
+
+
+def test_annotations_of_others_stay() -> None:
+    last = {"metadata": {"name": "a", "annotations": {}}, "spec": {"replicas": 1}}
+    there = {
+        "metadata": {
+            "name": "a",
+            "annotations": {LAST_APPLIED: json.dumps(last), "tierfleet.dev/weight": "3"},
+        },
+        "spec": {"replicas": 1},
+    }
+    assert patch_for(there, {"metadata": {"name": "a"}, "spec": {"replicas": 2}}) == {
+        "spec": {"replicas": 2}
+    }
+    assert patch_for({"metadata": {}}, {"metadata": {"name": "a"}}) is None
 
 
 def test_what_kubectl_applied_is_read_from_its_annotation() -> None:
