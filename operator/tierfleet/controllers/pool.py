@@ -191,7 +191,7 @@ def _without_tenants(plan: PoolPlan) -> PoolPlan:
     """A policy's tenants are in the plan of each of its pools: too many to keep, and unused."""
     if plan.plan is None:
         return plan
-    return replace(plan, plan=plan.plan.model_copy(update={"tenants": ()}))
+    return replace(plan, plan=plan.plan.model_copy(update={"tenants": ()}), market=None)
 
 
 def _with_refusal(
