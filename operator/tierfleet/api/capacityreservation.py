@@ -68,9 +68,12 @@ class ReservationReason(StrEnum):
     NOT_STARTED = "NotStarted"
     EXPIRED = "Expired"
     # Enforced
+    ENFORCED = "Enforced"
     SHADOW = "Shadow"
     ROLLING_OUT = "RollingOut"
     NO_REPORTS = "NoReports"
+    PLAN_REFUSED = "PlanRefused"
+    PLAN_OVERDUE = "PlanOverdue"
     NOT_ACCEPTED = "NotAccepted"
     # Degraded
     CAPACITY_SUFFICIENT = "CapacitySufficient"

@@ -50,9 +50,12 @@ class PoolReason(StrEnum):
     DECLARED = "Declared"
     NOT_DECLARED = "NotDeclared"
     # Enforced
+    ENFORCED = "Enforced"
     SHADOW = "Shadow"
-    ROLLING_OUT = "RollingOut"
     NO_REPORTS = "NoReports"
+    PLAN_REFUSED = "PlanRefused"
+    PLAN_OVERDUE = "PlanOverdue"
+    ROLLING_OUT = "RollingOut"
     # Ready
     READY = "Ready"
     STARTING = "Starting"
@@ -135,7 +138,8 @@ class InferencePoolStatus(Model):
     conditions: Conditions = ()
     """Accepted: the operator does what the spec says. Placed: every replica has devices.
     CapacityKnown: the capacity of every accelerator in use is declared or measured. Enforced: every
-    ready pod reports the current plan, and the policy does not say Shadow. Ready: the summary,
+    ready pod reports the current plan, or has had it for less than two minutes, and the policy does
+    not say Shadow. Ready: the summary,
     without Enforced."""
     replicas: int = 0
     """Replicas that exist, for the scale subresource."""

@@ -28,7 +28,8 @@ from tierfleet.kube.resources import (
 from tierfleet.manifests import labels, names
 from tierfleet.plan.parts import INDEX
 from tierfleet.planning import record
-from tierfleet.planning.snapshot import Node, Pod, Recorded, Snapshot, TenantSecret
+from tierfleet.planning.published import Recorded
+from tierfleet.planning.snapshot import Node, Pod, Snapshot, TenantSecret
 
 USED = (POLICIES, POOLS, RESERVATIONS, SECRETS, NODES, PODS, DEPLOYMENTS)
 """What a plan is made from."""

@@ -20,6 +20,8 @@ from tierfleet.controllers.events import Events
 from tierfleet.controllers.own import Own
 from tierfleet.controllers.policy import Policies
 from tierfleet.controllers.pool import Pools
+from tierfleet.controllers.replicas import Asks
+from tierfleet.controllers.reports import Reports
 from tierfleet.controllers.reservation import Reservations
 from tierfleet.controllers.status import StatusWriter
 from tierfleet.controllers.store import Store
@@ -36,6 +38,9 @@ RESYNC_SECONDS = 600.0
 _WORKERS = 4
 """Of each controller but devices. They wait for the API server most of their time."""
 
+_ASKING = 16
+"""Pools whose replicas are asked at a time: one that does not answer takes seconds."""
+
 T = TypeVar("T", bound=Resource)
 
 
@@ -51,6 +56,8 @@ class Operator:
         gateway kind   the pools that have a child of it
         child          its pool; devices too, if it is a Deployment or the plan's record
         node, pod      the devices of the groups that may use the node; its own pool
+        pool, child,
+        pod            what the pool's replicas report
 
     A key too many costs a pass without a request; a key too few is a fault.
     """
@@ -60,26 +67,31 @@ class Operator:
         cluster: Cluster,
         namespaces: Collection[str] | None,
         instance: str,
+        asks: Asks,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         move_after: timedelta = MOVE_AFTER,
     ) -> None:
         """`namespaces` None serves all of them; `instance` tells this process from others.
 
-        `move_after` is how long there must be room where replicas are preferred before they move.
+        `asks` is who asks the replicas. `move_after` is how long there must be room where
+        replicas are preferred before they move.
         """
         self._groups = Controller[Key]("devices")
         self._pools = Controller[Key]("inferencepool")
         self._policies = Controller[Key]("tierpolicy")
         self._reservations = Controller[Key]("capacityreservation")
+        self._reports = Controller[Key]("reports")
         self.store = Store(cluster, self, namespaces, clock)
         events = Events(cluster, instance)
         self._statuses = StatusWriter(cluster, self.store, events)
         self._applier = Applier(cluster, self.store, events)
         self._devices = Devices(self.store, self._pools.add, move_after)
+        tokens = TokenKeeper(cluster, self.store)
+        self._reconciles_reports = Reports(self.store, tokens, asks, wake=self._pools.add)
         self._reconciles_pools = Pools(
             self.store,
             self._devices,
-            TokenKeeper(cluster, self.store),
+            tokens,
             self._applier,
             self._statuses,
             wake_reservation=self._reservations.add,
@@ -99,6 +111,7 @@ class Operator:
             tasks.create_task(self._pools.run(pools.reconcile, _WORKERS))
             tasks.create_task(self._policies.run(policies.reconcile, _WORKERS))
             tasks.create_task(self._reservations.run(reservations.reconcile, _WORKERS))
+            tasks.create_task(self._reports.run(self._reconciles_reports.reconcile, _ASKING))
             tasks.create_task(self._resync())
 
     async def _resync(self) -> None:
@@ -114,6 +127,7 @@ class Operator:
         for controller, keys in (
             (self._groups, {min(self._devices.members(key)) for key in pools}),
             (self._pools, pools),
+            (self._reports, pools),
             (self._policies, {key for key, _ in store.policies.items()}),
             (self._reservations, {key for key, _ in store.reservations.items()}),
         ):
@@ -127,6 +141,7 @@ class Operator:
         """A pool has changed."""
         metrics.noticed()
         self._pools.add(key)
+        self._reports.add(key)
         if _same_spec(old, new):
             return
         touched = self._devices.members(key) | {key}
@@ -182,6 +197,7 @@ class Operator:
         for found in (old, new):
             if found is not None:
                 self._pools.add(found.pool)
+                self._reports.add(found.pool)
         if _of_devices(old) != _of_devices(new):
             for found in (old, new):
                 if found is not None:
@@ -209,6 +225,7 @@ class Operator:
                 continue
             if pod.pool is not None:
                 self._pools.add(pod.pool)
+                self._reports.add(pod.pool)
                 self._grant({self._devices.group(pod.pool)})
             node = self.store.nodes.get(("", pod.node)) if pod.node is not None else None
             if node is not None:

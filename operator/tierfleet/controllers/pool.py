@@ -29,7 +29,7 @@ from tierfleet.controllers.rollout import next_steps, outdated
 from tierfleet.controllers.status import StatusWriter
 from tierfleet.controllers.store import Store
 from tierfleet.controllers.tokens import TokenKeeper
-from tierfleet.controllers.worker import DONE, RequeueAfter, Result
+from tierfleet.controllers.worker import DONE, Result, at_next
 from tierfleet.kube.cluster import ClusterError, ForbiddenError, InvalidError
 from tierfleet.kube.resources import (
     DEPLOYMENTS,
@@ -43,6 +43,8 @@ from tierfleet.kube.resources import (
 )
 from tierfleet.manifests import labels, names
 from tierfleet.plan import sha256_hex
+from tierfleet.planning import enforcement, shares
+from tierfleet.planning.enforcement import Enforcement
 from tierfleet.planning.pool import PoolPlan, TokenHashes, plan_pool
 from tierfleet.planning.snapshot import Snapshot
 from tierfleet.planning.status import summarise_pool
@@ -51,10 +53,17 @@ logger = logging.getLogger(__name__)
 
 
 class Planned(NamedTuple):
-    """The last plan of a pool, and which generation of each reservation (by uid) it has seen."""
+    """What was decided about a pool last.
+
+    Attributes:
+        plan: its last plan.
+        seen: which generation of each reservation (by uid) the plan has seen.
+        enforcement: what the replicas ran then.
+    """
 
     plan: PoolPlan
     seen: Mapping[str, int]
+    enforcement: Enforcement
 
 
 class Pools:
@@ -103,14 +112,16 @@ class Pools:
         if plan.plan is not None:
             with self._devices.writing(key, placement):
                 refused = await self._write(pool, children)
+        # As fresh as can be: writing the children took a while, and there may be a new plan.
+        after = self._store.of_pool(pool)
+        running = enforcement.of(after, key)
         if SECRETS in refused:
             plan = replace(plan, plan=None)
         else:
-            self._remember(snapshot, plan)
-        # As fresh as can be: writing the children took a while.
+            self._remember(snapshot, plan, running)
         own = self._store.pools.get(key) or own
         deployments = [manifest for manifest in children if type_of(manifest) == DEPLOYMENTS]
-        status = summarise_pool(snapshot, plan, outdated(deployments, self._deployment))
+        status = summarise_pool(snapshot, plan, running, outdated(deployments, self._deployment))
         if len(children) < len(wanted):
             status = _without_gateway(pool, status, snapshot.now)
         for type_, why in refused.items():
@@ -120,9 +131,8 @@ class Pools:
             # Nobody tells us when it would be accepted, so we try again, ever less often.
             raise why
         await self._statuses.write(POOLS, own, status)
-        if plan.next_change is None:
-            return DONE
-        return RequeueAfter((plan.next_change - snapshot.now).total_seconds())
+        edges = (plan.next_change, running.next_change, shares.next_change(after, key))
+        return at_next(edges, snapshot.now)
 
     async def _write(
         self, pool: InferencePool, children: Sequence[Raw]
@@ -149,33 +159,34 @@ class Pools:
 
     def _in_order(self, pool: InferencePool, children: Sequence[Raw]) -> Iterator[Raw]:
         yield from (manifest for manifest in children if type_of(manifest) != DEPLOYMENTS)
-        deployments = [
-            self._within_ceiling(pool, manifest)
-            for manifest in children
-            if type_of(manifest) == DEPLOYMENTS
-        ]
-        yield from next_steps(deployments, self._deployment)
+        # What may be added is known once the plan that counts it has been written.
+        deployments = [manifest for manifest in children if type_of(manifest) == DEPLOYMENTS]
+        yield from next_steps(self._bounded(pool, deployments), self._deployment)
 
     def _deployment(self, manifest: Raw) -> Child | None:
         return self._store.child(DEPLOYMENTS, key_of(manifest))
 
-    def _within_ceiling(self, pool: InferencePool, deployment: Raw) -> Raw:
-        """The Deployment with as many replicas as it may ask for now."""
-        spec = deployment["spec"]
-        accelerator = deployment["metadata"]["labels"][labels.ACCELERATOR]
-        ceiling = self._devices.ceiling(pool, accelerator)
-        if ceiling is None or spec["replicas"] <= ceiling:
-            return deployment
-        return deployment | {"spec": spec | {"replicas": ceiling}}
+    def _bounded(self, pool: InferencePool, deployments: Sequence[Raw]) -> Sequence[Raw]:
+        """The Deployments, each with as many replicas as it may ask for now."""
+        named = {d["metadata"]["labels"][labels.ACCELERATOR]: d for d in deployments}
+        desired = {name: self._within_ceiling(pool, name, d) for name, d in named.items()}
+        granted = shares.allowed(self._store.of_pool(pool), pool.key, desired)
+        return [d | {"spec": d["spec"] | {"replicas": granted[name]}} for name, d in named.items()]
 
-    def _remember(self, snapshot: Snapshot, plan: PoolPlan) -> None:
+    def _within_ceiling(self, pool: InferencePool, accelerator: str, deployment: Raw) -> int:
+        wanted: int = deployment["spec"]["replicas"]
+        ceiling = self._devices.ceiling(pool, accelerator)
+        return wanted if ceiling is None else min(wanted, ceiling)
+
+    def _remember(self, snapshot: Snapshot, plan: PoolPlan, running: Enforcement) -> None:
         reservations = list(snapshot.reservations_of(plan.key))
         seen = {r.metadata.uid: r.metadata.generation for r in reservations}
-        kept = Planned(_without_tenants(plan), seen)
-        before, self._planned[plan.key] = self._planned.get(plan.key), kept
-        if before is None or before != self._planned[plan.key]:
+        before, after = self._planned.get(plan.key), Planned(_without_tenants(plan), seen, running)
+        self._planned[plan.key] = after
+        if before is None or before[:2] != after[:2]:
             version = plan.plan.version if plan.plan else "as it was"
             logger.info("%s/%s: placed %s, plan %s.", *plan.key, plan.placement.summary, version)
+        if before != after:
             for reservation in reservations:
                 self._wake_reservation(reservation.key)
 

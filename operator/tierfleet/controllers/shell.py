@@ -21,6 +21,7 @@ from tierfleet.controllers import metrics, preflight
 from tierfleet.controllers.devices import MOVE_AFTER
 from tierfleet.controllers.kinds import Kinds
 from tierfleet.controllers.operator import Operator
+from tierfleet.controllers.replicas import Asks, Replicas
 from tierfleet.kube.client import (
     CONNECT_SECONDS,
     REQUEST_SECONDS,
@@ -60,8 +61,12 @@ class LeadershipLostError(Exception):
     """Another one may lead by now, so this process must end."""
 
 
-async def serve(options: Options, announce: Callable[[str], None]) -> None:
+async def serve(
+    options: Options, announce: Callable[[str], None], asks: Asks | None = None
+) -> None:
     """Run the operator until SIGTERM or Ctrl-C; `announce` is told once, when it works.
+
+    `asks` is who asks the replicas; without one they are asked in their pods' network.
 
     Raises:
         ConnectError: there are no usable credentials.
@@ -72,14 +77,15 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
         {"--metrics-port": options.metrics_port, "--health-port": options.health_port}
     )
     connection = await connect(options.kubeconfig, options.context)
-    client = Client(connection.configuration)
+    client, asks = Client(connection.configuration), asks or Replicas()
     try:
-        process = _Process(options, connection, client, announce)
+        process = _Process(options, connection, client, asks, announce)
         await preflight.check(client, process.server, process.namespaces, process.lease)
         if options.metrics_port:
             start_http_server(options.metrics_port, registry=metrics.REGISTRY)
         await process.run()
     finally:
+        await asks.close()
         await client.close()
 
 
@@ -91,6 +97,7 @@ class _Process:
         options: Options,
         connection: Connection,
         client: Client,
+        asks: Asks,
         announce: Callable[[str], None],
     ) -> None:
         self._options = options
@@ -104,7 +111,7 @@ class _Process:
         self.lease = self._lease_key() if options.leader_elect else None
         self._leadership = Leadership(client, self.lease, self._identity) if self.lease else None
         self._operator = Operator(
-            client, self.namespaces, self._identity, move_after=options.move_after
+            client, self.namespaces, self._identity, asks, move_after=options.move_after
         )
         self._kinds = Kinds(client, self._operator.store, self.namespaces)
         self._stop = asyncio.Event()

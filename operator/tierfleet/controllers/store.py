@@ -1,10 +1,12 @@
 """All that the operator knows of the cluster, and the snapshots that planning gets of it.
 
-Holds caches and joins them; whatever changes in one is told to the edges. It must not decide
-anything, nor send a request that is not a list or a watch.
+Holds caches, and what replicas reported (`reports`, by pool and the pod's uid), and joins them;
+whatever changes in a cache is told to the edges. It must not decide anything, nor send a request
+that is not a list or a watch.
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -36,14 +38,8 @@ from tierfleet.kube.served import WhileServed
 from tierfleet.manifests import labels, names
 from tierfleet.plan.parts import INDEX
 from tierfleet.planning import record
-from tierfleet.planning.snapshot import (
-    NOTHING_RECORDED,
-    Node,
-    Pod,
-    Recorded,
-    Snapshot,
-    TenantSecret,
-)
+from tierfleet.planning.published import NOTHING_RECORDED, Published, Recorded, Report, taken_in
+from tierfleet.planning.snapshot import Node, Pod, Snapshot, TenantSecret
 
 CHILD_TYPES = (SECRETS, SERVICES, DISRUPTION_BUDGETS, GATEWAY_POOLS, DEPLOYMENTS)
 
@@ -134,7 +130,9 @@ class Store:
             Informer(cluster, PODS, self.pods, fields=project.NOT_FINISHED),
             Informer(cluster, NODES, self.nodes),
         ]
-        self._recorded: dict[Key, Recorded] = {}
+        self.reports: dict[Key, Mapping[str, Report]] = {}
+        self._published: dict[Key, tuple[Published, ...]] = {}
+        self._numbers = itertools.count()
 
     async def run(self) -> None:
         """Follow the cluster for ever."""
@@ -166,11 +164,17 @@ class Store:
 
     def forget(self, pool: Key) -> None:
         """The pool is gone for good, and with it what was recorded."""
-        self._recorded.pop(pool, None)
+        self._published.pop(pool, None)
+        self.reports.pop(pool, None)
 
     def recorded_of(self, pool: Key) -> Recorded:
         """What the pool's plan in force says; an edited or deleted one counts as it was."""
-        return self._recorded.get(pool, NOTHING_RECORDED)
+        published = self.published_of(pool)
+        return published[-1].plan if published else NOTHING_RECORDED
+
+    def published_of(self, pool: Key) -> tuple[Published, ...]:
+        """The plans that replicas of the pool may run, the one in force last."""
+        return self._published.get(pool, ())
 
     def replicas_of(self, pool: InferencePool) -> Mapping[str, int]:
         """Replicas that the pool's Deployments ask for, by accelerator."""
@@ -239,11 +243,22 @@ class Store:
             pods=tuple(pods),
             recorded={pool.key: self.recorded_of(pool.key) for pool in pools},
             replicas={pool.key: self.replicas_of(pool) for pool in pools},
+            published={pool.key: self.published_of(pool.key) for pool in pools},
+            reports={
+                uid: report
+                for pool in pools
+                for uid, report in self.reports.get(pool.key, {}).items()
+            },
         )
 
     def _child_changed(self, key: Key, old: Child | None, new: Child | None) -> None:
         if new is not None and new.key[1] == names.plan_index(new.pool[1]) and _intact(new):
-            self._recorded[new.pool] = record.read(new.data.get(INDEX, b""))
+            self._published[new.pool] = taken_in(
+                self.published_of(new.pool),
+                record.read(new.data.get(INDEX, b"")),
+                next(self._numbers),
+                self.clock(),
+            )
         self._edges.child(key, old, new)
 
 

@@ -33,19 +33,29 @@ class TokenKeeper:
             self._known[pool.key] = (pool.metadata.uid, tokens)
         return tokens
 
+    def admin(self, pool: InferencePool) -> str | None:
+        """The admin token of the pool, if its tokens are made; asks nobody."""
+        uid, tokens = self._known.get(pool.key, ("", None))
+        if tokens is None or uid != pool.metadata.uid:
+            tokens = self._cached(pool)
+        return tokens.admin if tokens is not None else None
+
     def forget(self, pool: Key) -> None:
         """The pool is gone."""
         self._known.pop(pool, None)
 
+    def _cached(self, pool: InferencePool) -> Tokens | None:
+        kept = self._store.child(SECRETS, _key(pool))
+        ours = kept is not None and kept.owner == pool.metadata.uid
+        return Tokens.of(kept.data) if kept is not None and ours else None
+
     async def _stored(self, pool: InferencePool) -> Tokens | None:
-        namespace, name = pool.key
-        key = (namespace, names.tokens(name))
-        kept = self._store.child(SECRETS, key)
-        if kept is not None and kept.owner == pool.metadata.uid:
-            return Tokens.of(kept.data)
+        kept = self._cached(pool)
+        if kept is not None:
+            return kept
         try:
             # The cache may be behind, and new tokens would restart every pod.
-            raw = await self._cluster.get(SECRETS, key)
+            raw = await self._cluster.get(SECRETS, _key(pool))
         except NotFoundError:
             return None
         if child.project(SECRETS, raw).owner != pool.metadata.uid:
@@ -53,6 +63,11 @@ class TokenKeeper:
             # to be written.
             return None
         return Tokens.of(decoded(raw))
+
+
+def _key(pool: InferencePool) -> Key:
+    namespace, name = pool.key
+    return (namespace, names.tokens(name))
 
 
 def _new() -> Tokens:

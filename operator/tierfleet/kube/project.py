@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 
 from tierfleet.api.common import POLICY_LABEL, TENANT_LABEL, TIER_LABEL, WEIGHT_ANNOTATION
 from tierfleet.kube.resources import Raw, key_of
-from tierfleet.manifests import labels
+from tierfleet.manifests import labels, sidecar
 from tierfleet.plan import sha256_hex
 from tierfleet.planning.snapshot import Node, Pod, Taint, TenantSecret
 
@@ -66,6 +66,10 @@ def pod(raw: Raw) -> Pod | None:
         finished=status.get("phase") in {"Succeeded", "Failed"},
         unschedulable=scheduled.get("reason") == "Unschedulable",
         message=scheduled.get("message", ""),
+        address=status.get("podIP", "") if pool is not None else "",
+        admin_port=_admin_port(spec) if pool is not None else 0,
+        starts=_starts(status) if pool is not None else 0,
+        gone_by=_time(metadata.get("deletionTimestamp")),
     )
 
 
@@ -117,8 +121,7 @@ def served_versions(definition: Raw) -> frozenset[str]:
 
 def created(raw: Raw) -> datetime:
     """When the object was created."""
-    text = raw["metadata"].get("creationTimestamp")
-    return datetime.fromisoformat(text) if text else datetime.fromtimestamp(0, UTC)
+    return _time(raw["metadata"].get("creationTimestamp")) or datetime.fromtimestamp(0, UTC)
 
 
 def decoded(raw: Raw) -> dict[str, bytes]:
@@ -148,6 +151,27 @@ def _condition(status: Raw, type_: str) -> Raw:
     # A CustomResourceDefinition that is new says null.
     conditions: list[Raw] = status.get("conditions") or []
     return next((condition for condition in conditions if condition.get("type") == type_), {})
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _admin_port(spec: Raw) -> int:
+    """Where its sidecar is asked; 0 if it has none."""
+    ports: list[Raw] = _named(spec.get("initContainers", []), sidecar.NAME).get("ports", [])
+    port: int = _named(ports, sidecar.ADMIN_PORT).get("containerPort", 0)
+    return port
+
+
+def _starts(status: Raw) -> int:
+    statuses: list[Raw] = status.get("initContainerStatuses", [])
+    count: int = _named(statuses, sidecar.NAME).get("restartCount", 0)
+    return count
+
+
+def _named(items: list[Raw], name: str) -> Raw:
+    return next((item for item in items if item.get("name") == name), {})
 
 
 def _requests(spec: Raw) -> dict[str, int]:

@@ -33,6 +33,7 @@ from tierfleet.plan.fleet import (
     PartitionName,
     PoolIdentity,
     most_held_back,
+    share,
 )
 from tierfleet.plan.parts import MixedPartsError, join, split
 from tierfleet.plan.policy import (
@@ -108,6 +109,7 @@ __all__ = [
     "parse",
     "render",
     "sha256_hex",
+    "share",
     "split",
     "warnings",
 ]

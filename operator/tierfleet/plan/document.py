@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from tierfleet.plan.base import Name, Part, Percent, Sha256, sha256_hex
 from tierfleet.plan.findings import explain
-from tierfleet.plan.fleet import EngineType, Group, Model, PoolIdentity
+from tierfleet.plan.fleet import EngineType, Group, Model, PoolIdentity, share
 from tierfleet.plan.policy import Burndown, Enforcement, Identification, Tenant, Tier
 from tierfleet.plan.reservations import Reservation
 
@@ -131,24 +131,10 @@ class Plan(Part):
     def share(self, group_name: str) -> Fraction:
         """Part of every fleet-wide rate that one replica of the group serves, in (0, 1].
 
-        Its own rate over the sum of all desired replicas' rates; by replica count as soon as one
-        rate is unknown. Desired, never ready: a restart elsewhere changes nothing here. A replica
-        of a group that is no longer desired counts itself in, so that it goes on serving
-        sensibly until it is gone.
-
         Raises:
             PlanError: no such group.
         """
-        own = self.group(group_name)
-        counted = [
-            (max(group.desired, 1 if group is own else 0), group.service_tokens_per_second)
-            for group in self.groups
-        ]
-        if all(rate > 0 for desired, rate in counted if desired):
-            return Fraction(
-                own.service_tokens_per_second, sum(desired * rate for desired, rate in counted)
-            )
-        return Fraction(1, sum(desired for desired, _ in counted))
+        return share(self.groups, self.group(group_name))
 
 
 def _unique(kind: str, names: Iterable[str]) -> None:

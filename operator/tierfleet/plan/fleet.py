@@ -1,6 +1,8 @@
 """The part of a plan that comes from the InferencePool: model and groups of replicas. Pure."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+from fractions import Fraction
 
 from tierfleet.plan.base import Count, Name, Part, Positive
 
@@ -62,7 +64,8 @@ class Group(Part):
         name: the accelerator's name; in Dedicated mode with its partition.
         accelerator: as in the pool's spec.
         partition: which promises these replicas serve.
-        desired: replicas that the plan wants, ready or not.
+        desired: replicas that share the rates, ready or not: those that are wanted, and those that
+            are leaving until they are gone.
         service_tokens_per_second: rate of one replica; 0 while it is neither declared nor measured.
         max_sequences: seats of one replica's engine.
     """
@@ -73,3 +76,22 @@ class Group(Part):
     desired: Count
     service_tokens_per_second: Count = 0
     max_sequences: Positive = 256
+
+
+def share(groups: Sequence[Group], own: Group) -> Fraction:
+    """Part of every fleet-wide rate that one replica of a group serves, in (0, 1].
+
+    Its own rate over the sum of all desired replicas' rates; by replica count as soon as one rate
+    is unknown. Desired, never ready: a restart elsewhere changes nothing here. A replica of a group
+    that is no longer desired counts itself in, so that it goes on serving sensibly until it is
+    gone.
+    """
+    counted = [
+        (max(group.desired, 1 if group is own else 0), group.service_tokens_per_second)
+        for group in groups
+    ]
+    if all(rate > 0 for desired, rate in counted if desired):
+        return Fraction(
+            own.service_tokens_per_second, sum(desired * rate for desired, rate in counted)
+        )
+    return Fraction(1, sum(desired for desired, _ in counted))

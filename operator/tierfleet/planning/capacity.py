@@ -30,8 +30,14 @@ class Capacity:
     unknown: tuple[str, ...] = ()
 
 
-def of(pool: InferencePool, desired: Mapping[str, int]) -> Capacity:
-    """The capacity of that many replicas on each accelerator."""
+def of(
+    pool: InferencePool, desired: Mapping[str, int], counted: Mapping[str, int] | None = None
+) -> Capacity:
+    """The capacity of that many replicas on each accelerator.
+
+    `counted` are those with the ones that are leaving, which serve nothing that may be promised,
+    but while they are there their rate should be known as well.
+    """
     rates = declared(pool)
     replicas = sorted(
         (rates[name] for name, count in desired.items() for _ in range(count)), reverse=True
@@ -44,7 +50,9 @@ def of(pool: InferencePool, desired: Mapping[str, int]) -> Capacity:
         total=sum(replicas),
         survivable=survivable,
         sellable=survivable * partitioning.sellable_percent // 100,
-        unknown=tuple(name for name, count in desired.items() if count and not rates[name]),
+        unknown=tuple(
+            name for name, count in (counted or desired).items() if count and not rates[name]
+        ),
     )
 
 

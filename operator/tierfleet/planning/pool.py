@@ -15,7 +15,7 @@ from tierfleet.api import InferencePool, TierPolicy
 from tierfleet.api.conditions import Judgement, Status
 from tierfleet.api.engine import EngineType
 from tierfleet.api.poolstatus import PoolReason
-from tierfleet.planning import acceptance, burst, capacity, reservations, tenants, unrated
+from tierfleet.planning import acceptance, burst, capacity, reservations, shares, tenants, unrated
 from tierfleet.planning.capacity import Capacity
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.refusals import Market
@@ -91,15 +91,23 @@ def _planned(
     policy = snapshot.policies[(pool.key[0], pool.spec.policy_ref.name)]
     rules = _rules(policy)
     callers = _with_access(pool, tenants.of(snapshot, policy))
-    able = capacity.of(pool, placement.desired)
-    groups = _groups(pool, placement)
+    counted = shares.counted(
+        placement.desired,
+        snapshot.replicas.get(pool.key, {}),
+        snapshot.pods_of(pool.key),
+        snapshot.now,
+    )
+    able = capacity.of(pool, placement.desired, counted)
+    groups = _groups(pool, counted)
     percent = 0 if able.unknown else sum(tier.minimum_percent for tier in rules.tiers)
     floors = able.total * percent // 100
     market = Market(
         pool=pool,
         capacity=able,
         replicas=placement.total,
-        seats=min((group.max_sequences for group in groups if group.desired), default=0),
+        seats=min(
+            (group.max_sequences for group in groups if placement.desired[group.name]), default=0
+        ),
         floors=floors,
         tiers={tier.name: tier.priority for tier in rules.tiers},
         callers={tenant.name: tenant for tenant in callers},
@@ -177,14 +185,14 @@ def _rules(policy: TierPolicy) -> _Rules:
     )
 
 
-def _groups(pool: InferencePool, placement: Placement) -> tuple[plan.Group, ...]:
+def _groups(pool: InferencePool, counted: Mapping[str, int]) -> tuple[plan.Group, ...]:
     """One per accelerator, those without replicas too: their last pods still read the plan."""
     rates, engine = capacity.declared(pool), pool.spec.engine
     return tuple(
         plan.Group(
             name=accelerator.name,
             accelerator=accelerator.name,
-            desired=placement.desired[accelerator.name],
+            desired=counted[accelerator.name],
             service_tokens_per_second=rates[accelerator.name],
             max_sequences=engine.overridden_by(accelerator.engine).max_sequences,
         )

@@ -29,9 +29,9 @@ class Standing:
     ready: Mapping[str, int]
     settled: bool = False
 
-    def unready(self, name: str) -> int:
-        """Replicas of the accelerator that are asked for, and not ready."""
-        return max(0, self.replicas.get(name, 0) - self.ready.get(name, 0))
+    def unready(self, name: str, desired: int) -> int:
+        """Replicas of the accelerator that are not ready: asked for, or yet to be (`shares`)."""
+        return max(0, max(desired, self.replicas.get(name, 0)) - self.ready.get(name, 0))
 
 
 class _Move(NamedTuple):
@@ -118,7 +118,7 @@ def _carry_out(
     moves: Sequence[_Move], desired: dict[str, int], standing: Standing, max_unavailable: int
 ) -> None:
     """Move as many as may be missing; one that is not ready is missing already."""
-    unready = {name: standing.unready(name) for name in desired}
+    unready = {name: standing.unready(name, count) for name, count in desired.items()}
     spare = max_unavailable - sum(unready.values())
     for source, target, count in moves:
         here, there = source.accelerator.name, target.accelerator.name

@@ -9,9 +9,10 @@ import json
 from pydantic import TypeAdapter, ValidationError
 
 from tierfleet import plan
-from tierfleet.planning.snapshot import NOTHING_RECORDED, Recorded
+from tierfleet.planning.published import NOTHING_RECORDED, Recorded
 
 _RESERVATIONS = TypeAdapter(tuple[plan.Reservation, ...])
+_GROUPS = TypeAdapter(tuple[plan.Group, ...])
 
 
 def read(index: bytes) -> Recorded:
@@ -25,6 +26,20 @@ def read(index: bytes) -> Recorded:
         return Recorded(
             version=str(document["version"]),
             reservations=_RESERVATIONS.validate_python(document.get("reservations", ())),
+            groups=_GROUPS.validate_python(document.get("groups", ())),
+            shadow=document.get("enforcement") == plan.Enforcement.SHADOW,
+            policy=str(document.get("policy", "")),
         )
     except (ValueError, TypeError, KeyError, AttributeError, ValidationError):
         return NOTHING_RECORDED
+
+
+def of(document: plan.Plan) -> Recorded:
+    """What the index of this plan would say."""
+    return Recorded(
+        version=document.version,
+        reservations=document.reservations,
+        groups=document.groups,
+        shadow=document.enforcement is plan.Enforcement.SHADOW,
+        policy=document.policy,
+    )

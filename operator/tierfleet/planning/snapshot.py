@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from tierfleet import plan
 from tierfleet.api import CapacityReservation, InferencePool, Key, TierPolicy
+from tierfleet.planning.published import NOTHING_RECORDED, Published, Recorded, Report
 
 PoolKey = Key
 """Namespace and name of an InferencePool."""
@@ -58,9 +58,13 @@ class Pod:
         accelerator: the accelerator in that pool (label `tierfleet.dev/accelerator`).
         requests: devices by extended resource name, as the scheduler counts them.
         terminating: it has a deletion timestamp; it holds its devices until it is gone.
+        gone_by: that timestamp: when its grace period ends.
         finished: phase Succeeded or Failed; it holds no devices.
         unschedulable: the scheduler found no node for it (PodScheduled False, Unschedulable).
         message: what the scheduler said about that.
+        address: its IP address, empty until it has one.
+        admin_port: of its sidecar.
+        starts: how often its sidecar has been started again.
     """
 
     namespace: str
@@ -75,6 +79,10 @@ class Pod:
     finished: bool = False
     unschedulable: bool = False
     message: str = ""
+    address: str = ""
+    admin_port: int = 0
+    starts: int = 0
+    gone_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,27 +112,13 @@ class TenantSecret:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """What the plan that is in force says (`record.read`): the memory of what was promised.
-
-    Attributes:
-        version: of that plan; empty if there is none.
-        reservations: accepted ones, as they were declared and granted.
-    """
-
-    version: str = ""
-    reservations: tuple[plan.Reservation, ...] = ()
-
-
-NOTHING_RECORDED = Recorded()
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The facts at `now` (a time with a zone).
 
     Attributes:
         replicas: wanted replicas of the pool's Deployments as they are, by accelerator.
+        published: the plans that replicas of the pool may run, the one in force last.
+        reports: what each replica said last, by the pod's uid.
     """
 
     now: datetime
@@ -136,6 +130,8 @@ class Snapshot:
     pods: tuple[Pod, ...] = ()
     recorded: Mapping[PoolKey, Recorded] = field(default_factory=dict)
     replicas: Mapping[PoolKey, Mapping[str, int]] = field(default_factory=dict)
+    published: Mapping[PoolKey, tuple[Published, ...]] = field(default_factory=dict)
+    reports: Mapping[str, Report] = field(default_factory=dict)
 
     _pods_by_node: Mapping[str, list[Pod]] = field(init=False, repr=False, compare=False)
     _pods_by_pool: Mapping[PoolKey, list[Pod]] = field(init=False, repr=False, compare=False)

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
+from tests.integration.operator.answered import Elsewhere
 from tierfleet.controllers.operator import Operator
 from tierfleet.kube.client import Client
 from tierfleet.kube.cluster import Page, Query, UnreachableError, WatchEvent
@@ -124,18 +125,22 @@ async def client(kubeconfig: Path) -> Client:
     return Client((await connect(kubeconfig)).configuration)
 
 
-async def operate(cluster: Faulty, namespace: str) -> None:
-    """Be the operator of a namespace, for ever."""
-    operator = Operator(cluster, [namespace], "faulty")
+async def operate(cluster: Faulty, namespace: str, server: str) -> None:
+    """Be the operator of a namespace, for ever; `server` answers for its replicas."""
+    asks = Elsewhere(server)
+    operator = Operator(cluster, [namespace], "faulty", asks)
     kinds = [
         Informer(cluster, type_, operator.store.own[type_], namespaces=[namespace])
         for type_ in OURS
     ]
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(operator.follow())
-        for informer in kinds:
-            tasks.create_task(informer.run())
-        for informer in kinds:
-            await informer.synced()
-        await operator.store.synced()
-        tasks.create_task(operator.lead())
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(operator.follow())
+            for informer in kinds:
+                tasks.create_task(informer.run())
+            for informer in kinds:
+                await informer.synced()
+            await operator.store.synced()
+            tasks.create_task(operator.lead())
+    finally:
+        await asks.close()

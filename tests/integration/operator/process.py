@@ -1,4 +1,7 @@
-"""The operator as people run it: a process with a kubeconfig, told apart by its user agent."""
+"""The operator as people run it: a process with a kubeconfig, told apart by its user agent.
+
+The replicas on fake nodes are answered for (`answers.py`).
+"""
 
 import contextlib
 import os
@@ -13,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from e2e.cluster import Cluster
+from e2e.paths import REPOSITORY
+from tests.integration.operator import answers
 
-USER_AGENT = f"tierfleet-operator/{version('tierfleet')}"
 PROGRAM = Path(sys.executable).with_name("tierfleet")
+USER_AGENT = f"tierfleet-operator/{version('tierfleet')}"
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -49,9 +54,11 @@ class Operator:
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
                 [
-                    *(str(PROGRAM), "operator"),
+                    *(sys.executable, "-m", "tests.integration.operator.answered"),
+                    *(answers.of(self.cluster).url, "operator"),
                     *(f"--kubeconfig={self._kubeconfig}", *self._options),
                 ],
+                cwd=REPOSITORY,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

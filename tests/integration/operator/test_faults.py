@@ -12,6 +12,7 @@ import pytest
 from e2e import nodes
 from e2e.wait import wait_until
 from e2e.world import H100, PATIENCE_SECONDS, World, policy, pool, reservation, tenant
+from tests.integration.operator import answers
 from tests.integration.operator.faulty import Deaf, Mortal, client, operate
 from tests.integration.operator.oversold import promised, sellable
 from tests.integration.operator.process import running
@@ -66,12 +67,12 @@ def nothing_oversold(world: World, folder: Path) -> Iterator[Recorder]:
 
 async def die_at_every_write(world: World) -> list[str]:
     """Operators that live for one write each, until one finds nothing to write."""
-    real = await client(world.cluster.kubeconfig)
+    real, server = await client(world.cluster.kubeconfig), answers.of(world.cluster).url
     written: list[str] = []
     try:
         for _ in range(MOST_WRITES):
             cluster = Mortal(real)
-            operator = asyncio.create_task(operate(cluster, world.namespace))
+            operator = asyncio.create_task(operate(cluster, world.namespace, server))
             died = asyncio.create_task(cluster.died.wait())
             await asyncio.wait(
                 {operator, died}, timeout=QUIET_SECONDS, return_when=asyncio.FIRST_COMPLETED
@@ -123,9 +124,9 @@ def test_an_operator_that_loses_answers_gets_there_all_the_same(
     world: World, tmp_path: Path
 ) -> None:
     async def go() -> int:
-        real = await client(world.cluster.kubeconfig)
+        real, server = await client(world.cluster.kubeconfig), answers.of(world.cluster).url
         cluster = Deaf(real)
-        operator = asyncio.create_task(operate(cluster, world.namespace))
+        operator = asyncio.create_task(operate(cluster, world.namespace, server))
         try:
             await asyncio.to_thread(world.wait_ready, "llama", "h100:2")
             change(world)

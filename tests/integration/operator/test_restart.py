@@ -7,7 +7,8 @@ from typing import Any
 
 from e2e.cluster import Cluster
 from e2e.wait import wait_until
-from e2e.world import H100, PATIENCE_SECONDS, World, policy, pool, tenant
+from e2e.world import B200, H100, PATIENCE_SECONDS, World, policy, pool, reservation, tenant
+from tests.integration.operator import answers
 from tests.integration.operator.process import Operator, running
 
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
@@ -78,6 +79,29 @@ def test_killed_in_the_middle_of_a_rollout_it_ends_where_it_would_have_ended(
         assert specs(fleet) == after
         assert not [write for write in done if "/deployments/" in write]
         assert len([write for write in done if "/secrets/" in write]) <= 2
+
+
+def test_started_again_it_asks_the_replicas_and_writes_nothing(
+    cluster: Cluster, fleet: World, tmp_path: Path
+) -> None:
+    with without_election(cluster, fleet, tmp_path / "log"):
+        fleet.apply(
+            policy(),
+            tenant("acme"),
+            pool("llama", 2, H100),
+            reservation("of-llama", "llama", ["acme"], {"percent": 30}),
+        )
+        fleet.wait_ready("llama", "h100:2")
+        fleet.wait_for_condition("capres", "of-llama", "Enforced", "True")
+    with without_election(cluster, fleet, tmp_path / "again") as again:
+        before = writes(again, fleet)
+        asked = len(answers.of(cluster).asked(fleet.namespace))
+        # What it knows of another pool it has asked for after those of the first.
+        fleet.apply(pool("later", 1, B200))
+        fleet.wait_for_condition("tpool", "later", "Enforced", "True")
+        done = writes(again, fleet)[len(before) :]
+    assert len(answers.of(cluster).asked(fleet.namespace)) > asked
+    assert [write for write in done if "llama" in write] == []
 
 
 def test_killed_while_it_makes_a_pool_it_makes_the_rest_of_it(

@@ -280,4 +280,4 @@ async def test_in_shadow_no_limit_refuses_anybody_until_it_is_enforced_again(
         assert answer.status == 401
     fleet.apply(tiers())
     await hobby.until_status(429)
-    fleet.wait_for_condition("tpool", "llama", "Enforced", "Unknown")
+    fleet.wait_for_condition("tpool", "llama", "Enforced", "True", "Enforced")

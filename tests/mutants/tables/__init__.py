@@ -7,7 +7,9 @@ from tests.mutants.tables import (
     order,
     promises,
     reclaim,
+    reports,
     room,
+    shares,
     shedding,
 )
 
@@ -20,4 +22,6 @@ MUTANTS = (
     *accounts.MUTANTS,
     *devices.MUTANTS,
     *promises.MUTANTS,
+    *shares.MUTANTS,
+    *reports.MUTANTS,
 )

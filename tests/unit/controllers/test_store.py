@@ -1,8 +1,11 @@
 import base64
 import json
+from datetime import timedelta
 
 from tests.unit.controllers import raws
+from tests.unit.kube.fake import FakeCluster
 from tierfleet.controllers.own import STATUS_MANAGER
+from tierfleet.controllers.store import Store
 from tierfleet.kube.ownership import Foreign
 from tierfleet.kube.resources import SECRETS, Raw
 
@@ -30,6 +33,20 @@ def test_the_record_of_promises_outlives_an_edit_and_a_deletion() -> None:
     assert store.recorded_of(POOL).version == "3"
     store.forget(POOL)
     assert store.recorded_of(POOL).version == ""
+
+
+def test_the_plans_that_replicas_may_run_are_kept_with_when_they_were_seen() -> None:
+    now = [raws.NOW]
+    store = Store(FakeCluster(), raws.Changes(), [raws.NAMESPACE], lambda: now[0])
+    for seconds, version in ((0, "1"), (60, "2"), (90, "2"), (100, "3")):
+        now[0] = raws.NOW + timedelta(seconds=seconds)
+        store.observe(SECRETS, raws.as_applied(index(version), OURS))
+    kept = store.published_of(POOL)
+    seen = [(one.plan.version, (one.since - raws.NOW).seconds) for one in kept]
+    assert seen == [("1", 0), ("2", 60), ("3", 100)]
+    assert len({one.number for one in kept}) == 3
+    store.forget(POOL)
+    assert store.published_of(POOL) == ()
 
 
 def test_a_status_that_no_model_reads_does_not_hide_the_object() -> None:

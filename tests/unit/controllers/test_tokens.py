@@ -39,3 +39,12 @@ async def test_tokens_in_a_secret_of_somebody_else_are_never_taken_over(owner: s
     made = await keeper.of(pool)
     assert {made.admin, made.hook}.isdisjoint(KNOWN)
     assert await keeper.of(pool) == made, "what was made is kept"
+
+
+async def test_the_admin_token_is_told_without_a_request_and_without_making_one() -> None:
+    keeper, pool = keeper_of_a_secret("uid-llama")
+    assert keeper.admin(pool) is None
+    await keeper.of(pool)
+    assert keeper.admin(pool) == KNOWN.admin
+    again = InferencePool.model_validate(raws.pool("llama", 1, namespace="default", uid="other"))
+    assert keeper.admin(again) is None, "a pool of the same name, made anew"

@@ -1,4 +1,5 @@
 import base64
+from datetime import UTC, datetime
 
 import pytest
 
@@ -73,6 +74,36 @@ def test_our_own_pods_count_in_any_case() -> None:
     assert found is not None
     assert (found.pool, found.accelerator) == (("n", "llama"), "h100")
     assert (found.unschedulable, found.message, found.ready) == (True, "no", False)
+
+
+def test_where_a_replica_is_asked_and_when_it_is_gone() -> None:
+    sidecar = {
+        "name": "sidecar",
+        "restartPolicy": "Always",
+        "ports": [
+            {"name": "http", "containerPort": 8080},
+            {"name": "admin", "containerPort": 9191},
+        ],
+    }
+    statuses = [{"name": "other", "restartCount": 7}, {"name": "sidecar", "restartCount": 2}]
+    own = {"tierfleet.dev/pool": "llama", "tierfleet.dev/accelerator": "h100"}
+    raw = pod(
+        {"initContainers": [{"name": "other"}, sidecar], "containers": [container(1)]},
+        own,
+        status={"podIP": "10.1.2.3", "initContainerStatuses": statuses},
+    )
+    raw["metadata"]["deletionTimestamp"] = "2026-11-01T00:05:30Z"
+    found = project.pod(raw)
+    assert found is not None
+    assert (found.address, found.admin_port, found.starts) == ("10.1.2.3", 9191, 2)
+    assert found.terminating
+    assert found.gone_by == datetime(2026, 11, 1, 0, 5, 30, tzinfo=UTC)
+    new = project.pod(pod({"containers": [container(1)]}, own))
+    assert new is not None
+    assert (new.address, new.admin_port, new.starts, new.gone_by) == ("", 0, 0, None)
+    stranger = project.pod(pod({"containers": [container(1)]}, status={"podIP": "10.1.2.4"}))
+    assert stranger is not None
+    assert stranger.address == "", "nobody is going to ask it"
 
 
 def test_devices_are_counted_as_the_scheduler_counts_them() -> None:

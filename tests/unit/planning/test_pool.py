@@ -1,5 +1,6 @@
 """The plan document of a pool."""
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -11,11 +12,13 @@ from tests.unit.planning.world import (
     NAMESPACE,
     NOW,
     TOKENS,
+    accelerator,
     changed,
     nodes,
     plan_of,
     policy,
     pool,
+    replica,
     reservation,
     secret,
     world,
@@ -25,7 +28,8 @@ from tierfleet import plan
 from tierfleet.admission.supported import unsupported
 from tierfleet.api.conditions import Status
 from tierfleet.planning import record
-from tierfleet.planning.snapshot import Recorded, Snapshot
+from tierfleet.planning.published import Recorded
+from tierfleet.planning.snapshot import Snapshot
 
 
 def document(snapshot: Snapshot) -> plan.Plan:
@@ -114,6 +118,34 @@ def test_the_plan_carries_the_policy_the_groups_the_contracts_and_the_tenants() 
 def test_an_accelerator_without_replicas_stays_a_group_for_its_last_pods() -> None:
     groups = document(world(pool("pool", *B200_THEN_H100), nodes=nodes(H100, 2))).groups
     assert [(group.name, group.desired) for group in groups] == [("b200", 0), ("h100", 1)]
+
+
+def test_those_that_are_leaving_share_the_rates_until_they_are_gone_and_promise_nothing() -> None:
+    there = tuple(
+        replica("pool", "h100", f"n{i}", 1, name=f"p{i}", ready=True, terminating=i > 1)
+        for i in range(4)
+    )
+    key = (NAMESPACE, "pool")
+    shrunk = world(pool(replicas=2), nodes=nodes(H100, 1), pods=there, replicas={key: {"h100": 2}})
+    found = plan_of(shrunk)
+    assert found.plan is not None
+    assert [group.desired for group in found.plan.groups] == [4]
+    assert found.plan.share("h100") == Fraction(1, 4)
+    assert (found.placement.total, found.capacity.total) == (2, 2000)
+    asked = plan_of(changed(shrunk, pods=(), replicas={key: {"h100": 3}}))
+    assert asked.plan is not None
+    assert [group.desired for group in asked.plan.groups] == [3], "a Deployment may still make it"
+
+
+def test_while_one_leaves_whose_rate_is_unknown_no_part_of_a_rate_is_in_force() -> None:
+    floor = policy({"name": "retail", "priority": 0, "minimumPercent": 10})
+    fleet = pool("pool", accelerator("b200", B200, rate=None), accelerator("h100", H100))
+    going = (replica("pool", "b200", "n", 1, ready=True, terminating=True),)
+    found = plan_of(world(fleet, floor, nodes=nodes(H100, 1), pods=going))
+    assert found.plan is not None
+    assert found.capacity.unknown == ("b200",)
+    assert found.suspended
+    assert [tier.minimum_percent for tier in found.plan.tiers] == [0], "a sidecar would refuse it"
 
 
 def test_tenants_that_the_pool_does_not_select_are_known_without_access() -> None:

@@ -72,6 +72,20 @@ def test_once_that_has_lasted_one_moves_and_the_next_when_it_is_ready() -> None:
     assert settled(fleet).movable == 0
 
 
+def test_one_that_is_yet_to_be_asked_for_is_missing_as_well() -> None:
+    """Its Deployment waits until the others have smaller shares (`shares.py`)."""
+    fleet = with_b200()
+    placed = settled(fleet)
+    assert placed.summary == "b200:1 h100:3"
+    gone = [pod for pod in fleet.pods if pod.accelerator == "h100"][:1]
+    waits = changed(
+        fleet,
+        pods=tuple(pod for pod in fleet.pods if pod not in gone),
+        replicas={POOL: {"b200": 0, "h100": 3}},
+    )
+    assert settled(waits).summary == "b200:1 h100:3"
+
+
 @pytest.mark.parametrize(("at_once", "moved"), [(2, "b200:2 h100:2"), (9, "b200:4")])
 def test_as_many_move_at_once_as_may_be_missing(at_once: int, moved: str) -> None:
     assert settled(with_b200(disruption={"maxUnavailable": at_once})).summary == moved

@@ -28,8 +28,9 @@ from tests.unit.planning.world import (
 from tierfleet.api import CapacityReservation
 from tierfleet.api.conditions import Status
 from tierfleet.plan import Guarantee, Prepaid
+from tierfleet.planning.published import Recorded
 from tierfleet.planning.reservations import Verdict
-from tierfleet.planning.snapshot import Recorded, Snapshot
+from tierfleet.planning.snapshot import Snapshot
 
 
 def fleet(*reservations: CapacityReservation, replicas: int = 10, **more: Any) -> Snapshot:

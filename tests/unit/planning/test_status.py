@@ -14,12 +14,14 @@ from tests.unit.planning.world import (
     accelerator,
     bound,
     changed,
+    given,
     nodes,
     placements,
     plan_of,
     policy,
     pool,
     replica,
+    reported,
     reservation,
     secret,
     stranger,
@@ -27,21 +29,27 @@ from tests.unit.planning.world import (
     written,
 )
 from tierfleet.api.conditions import Condition
+from tierfleet.api.poolstatus import PlanStatus
+from tierfleet.planning import enforcement
+from tierfleet.planning.published import NOTHING_RECORDED, Report
 from tierfleet.planning.snapshot import Snapshot
 from tierfleet.planning.status import summarise_policy, summarise_pool, summarise_reservation
 
 POOL = (NAMESPACE, "pool")
 POLICY = (NAMESPACE, "standard")
 FLEET = nodes(B200, 2) | nodes(H100, 2)
+NOTHING_KNOWN = enforcement.Enforcement(NOTHING_RECORDED)
 
 
 def of_pool(snapshot: Snapshot) -> Any:
-    return summarise_pool(snapshot, plan_of(snapshot))
+    return summarise_pool(snapshot, plan_of(snapshot), enforcement.of(snapshot, POOL))
 
 
 def of_reservation(snapshot: Snapshot, name: str = "acme") -> Any:
-    known = POOL in snapshot.pools
-    return summarise_reservation(snapshot, (NAMESPACE, name), plan_of(snapshot) if known else None)
+    key = (NAMESPACE, name)
+    if POOL not in snapshot.pools:
+        return summarise_reservation(snapshot, key, None, None)
+    return summarise_reservation(snapshot, key, plan_of(snapshot), enforcement.of(snapshot, POOL))
 
 
 def said(conditions: tuple[Condition, ...]) -> dict[str, tuple[str, str]]:
@@ -118,13 +126,13 @@ def test_a_pool_that_starts_says_how_far_it_is() -> None:
 
 def test_a_pool_is_not_ready_before_every_replica_runs_what_the_spec_says() -> None:
     snapshot = running(preferring_b200())
-    rolling = summarise_pool(snapshot, plan_of(snapshot), outdated=4)
+    rolling = summarise_pool(snapshot, plan_of(snapshot), NOTHING_KNOWN, outdated=4)
     assert rolling.ready_replicas == 6
     assert said(rolling.conditions)["Ready"] == ("False", "RollingOut")
     assert said(rolling.conditions)["Reconciling"] == ("True", "RollingOut")
     assert message(rolling.conditions, "Ready").startswith("4 replicas, of 6 planned, are still")
     missing = changed(snapshot, pods=snapshot.pods[1:])
-    still = summarise_pool(missing, plan_of(missing), outdated=3)
+    still = summarise_pool(missing, plan_of(missing), NOTHING_KNOWN, outdated=3)
     assert said(still.conditions)["Ready"] == ("False", "RollingOut"), "it does not flip"
 
 
@@ -479,7 +487,9 @@ def test_a_policy_with_wrong_tenants_says_so_and_is_not_stalled() -> None:
 
 
 def test_in_shadow_all_is_accepted_and_nothing_enforced() -> None:
-    shadow = world(policy(enforcement="Shadow"), pool(), reservation("acme", 100), nodes=FLEET)
+    shadow = written(
+        world(policy(enforcement="Shadow"), pool(), reservation("acme", 100), nodes=FLEET)
+    )
     assert said(summarise_policy(shadow, POLICY).conditions)["Ready"] == ("True", "Ready")
     serving, contract = of_pool(running(shadow)), of_reservation(shadow)
     for status in (serving, contract):
@@ -494,3 +504,22 @@ def test_a_policy_that_is_not_built_is_stalled() -> None:
     status = summarise_policy(world(policy(identification=gateway)), POLICY)
     assert said(status.conditions)["Accepted"] == ("False", "NotImplemented")
     assert said(status.conditions)["Stalled"] == ("True", "NotImplemented")
+
+
+def test_how_many_replicas_report_the_plan_is_told_and_stands_until_they_are_asked_again() -> None:
+    serving = running(preferring_b200())
+    plan = plan_of(serving).plan
+    assert plan is not None
+    serving = given(serving, plan)
+    names = [pod.name for pod in serving.pods]
+    told = reported(serving, {name: Report(0, 0, NOW, plan.version) for name in names[1:]})
+    status = of_pool(told)
+    assert (status.plan.version, status.plan.enforced_replicas) == (plan.version, 5)
+    assert said(status.conditions)["Enforced"] == ("True", "Enforced")
+    assert said(status.conditions)["Ready"] == ("True", "Ready")
+    known = serving.pools[POOL].model_copy(update={"status": status})
+    restarted = changed(serving, pools={POOL: known})
+    assert of_pool(restarted) == status
+    other = status.model_copy(update={"plan": PlanStatus(version="older", enforced_replicas=5)})
+    known = known.model_copy(update={"status": other})
+    assert of_pool(changed(serving, pools={POOL: known})).plan.enforced_replicas == 0

@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tierfleet.api import CapacityReservation, InferencePool, TierPolicy
-from tierfleet.plan import sha256_hex
+from tierfleet.plan import Plan, sha256_hex, split
+from tierfleet.plan.parts import INDEX
 from tierfleet.planning import nodes as rules
+from tierfleet.planning import record
 from tierfleet.planning.devices import device_groups, grant
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.pool import PoolPlan, TokenHashes, plan_pool
-from tierfleet.planning.snapshot import Node, Pod, PoolKey, Recorded, Snapshot, TenantSecret
+from tierfleet.planning.published import Published, Recorded, Report
+from tierfleet.planning.snapshot import Node, Pod, PoolKey, Snapshot, TenantSecret
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NAMESPACE = "inference"
@@ -186,12 +189,37 @@ def plan_of(snapshot: Snapshot, name: str = "pool") -> PoolPlan:
 
 def written(snapshot: Snapshot, **changes: Any) -> Snapshot:
     """The world after its plans were written: what was promised is on record."""
-    record = {
-        key: Recorded(found.plan.version, found.plan.reservations)
+    written = {
+        key: recorded(found.plan)
         for key, found in plans(snapshot).items()
         if found.plan is not None
     }
-    return replace(snapshot, **{"recorded": {**snapshot.recorded, **record}, **changes})
+    return replace(snapshot, **{"recorded": {**snapshot.recorded, **written}, **changes})
+
+
+def recorded(document: Plan) -> Recorded:
+    """What is read back of a plan that is written."""
+    read = record.read(split(document)[INDEX])
+    assert read == record.of(document)
+    return read
+
+
+def given(snapshot: Snapshot, *plans: Plan, ago: int = 3600, name: str = "pool") -> Snapshot:
+    """The world in which a pool's replicas were given these plans, `ago` seconds each; the last is
+    in force since then."""
+    times = [snapshot.now - timedelta(seconds=ago * n) for n in range(len(plans), 0, -1)]
+    published = tuple(
+        Published(number, recorded(plan), since)
+        for number, (plan, since) in enumerate(zip(plans, times, strict=True))
+    )
+    return replace(snapshot, published={**snapshot.published, (NAMESPACE, name): published})
+
+
+def reported(snapshot: Snapshot, said: Mapping[str, Report]) -> Snapshot:
+    """The world in which replicas have said that, by the pod's name."""
+    uids = {pod.name: pod.uid for pod in snapshot.pods}
+    reports = {uids[name]: report for name, report in said.items()}
+    return replace(snapshot, reports={**snapshot.reports, **reports})
 
 
 def bound(snapshot: Snapshot, wanted: Mapping[PoolKey, Placement], *, spread: bool) -> Snapshot:
@@ -250,8 +278,8 @@ def bound(snapshot: Snapshot, wanted: Mapping[PoolKey, Placement], *, spread: bo
                     unschedulable=node is None,
                 )
             )
-    replicas = {key: placement.desired for key, placement in wanted.items()}
-    return replace(snapshot, pods=tuple(pods), replicas={**snapshot.replicas, **replicas})
+    asked_for = {key: placement.desired for key, placement in wanted.items()}
+    return replace(snapshot, pods=tuple(pods), replicas={**snapshot.replicas, **asked_for})
 
 
 def _metadata(name: str, age: int) -> dict[str, Any]:

@@ -4,7 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tierfleet.api import InferencePool
-from tierfleet.api.conditions import Judgement, Status, judged, reconciling, stalled, summary
+from tierfleet.api.conditions import (
+    Judgement,
+    Status,
+    find,
+    judged,
+    reconciling,
+    stalled,
+    summary,
+)
 from tierfleet.api.poolstatus import (
     AcceleratorStatus,
     CapacityStatus,
@@ -16,10 +24,12 @@ from tierfleet.api.poolstatus import (
     PoolReason,
 )
 from tierfleet.manifests import labels, names
-from tierfleet.plan import Enforcement, PartitionName
+from tierfleet.plan import PartitionName
+from tierfleet.planning.enforcement import Enforcement
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.pool import PoolPlan
 from tierfleet.planning.snapshot import Pod, Snapshot
+from tierfleet.planning.status import enforced
 from tierfleet.planning.status.placed import placed, why_not_more
 
 _FOR_A_PERSON = {PoolReason.INVALID, PoolReason.NOT_IMPLEMENTED, PoolReason.ROUTING_REQUIRED}
@@ -27,7 +37,7 @@ _FOR_A_PERSON = {PoolReason.INVALID, PoolReason.NOT_IMPLEMENTED, PoolReason.ROUT
 
 
 def summarise_pool(
-    snapshot: Snapshot, pool_plan: PoolPlan, outdated: int = 0
+    snapshot: Snapshot, pool_plan: PoolPlan, enforcement: Enforcement, outdated: int = 0
 ) -> InferencePoolStatus:
     """The status of the pool; conditions keep their times from the status that it has.
 
@@ -46,7 +56,9 @@ def summarise_pool(
         observed_generation=generation,
         conditions=judged(
             pool.status.conditions,
-            _judgements(pool, pool_plan, list(snapshot.pods_of(pool.key)), ready, outdated),
+            _judgements(
+                pool, pool_plan, enforcement, list(snapshot.pods_of(pool.key)), ready, outdated
+            ),
             generation=generation,
             now=snapshot.now,
         ),
@@ -63,13 +75,14 @@ def summarise_pool(
         accelerators=_accelerators(pool, placement, ready),
         capacity=_capacity(pool_plan),
         partitions=_partitions(pool_plan),
-        plan=PlanStatus(version=version, enforced_replicas=0) if version else None,
+        plan=_plan(pool.status.plan, version, enforcement),
     )
 
 
 def _judgements(
     pool: InferencePool,
     pool_plan: PoolPlan,
+    enforcement: Enforcement,
     pods: Sequence[Pod],
     ready: Sequence[Pod],
     outdated: int,
@@ -78,7 +91,9 @@ def _judgements(
         PoolCondition.ACCEPTED: pool_plan.accepted,
         PoolCondition.PLACED: placed(pool, pool_plan.placement, pods),
         PoolCondition.CAPACITY_KNOWN: _capacity_known(pool_plan),
-        PoolCondition.ENFORCED: _enforced(pool_plan),
+        PoolCondition.ENFORCED: enforced.of_pool(
+            enforcement, find(pool.status.conditions, PoolCondition.ENFORCED)
+        ),
     }
     all_ready = _rolling_out(pool, pool_plan.placement, outdated)
     all_ready = all_ready or _all_ready(pool_plan.placement, ready)
@@ -113,26 +128,11 @@ def _all_ready(placement: Placement, pods: Sequence[Pod]) -> Judgement:
         return Judgement(
             Status.FALSE,
             PoolReason.REPLICAS_NOT_READY,
-            f"{counted}; the others are starting, loading the model or draining.",
+            f"{counted}; the others are starting, loading the model, draining, or wait until those "
+            "that serve have taken smaller shares.",
         )
     return Judgement(
         Status.FALSE, PoolReason.STARTING, f"{counted}; each is once it has loaded the model."
-    )
-
-
-def _enforced(pool_plan: PoolPlan) -> Judgement:
-    document = pool_plan.plan
-    if document is not None and document.enforcement is Enforcement.SHADOW:
-        return Judgement(
-            Status.FALSE,
-            PoolReason.SHADOW,
-            f"TierPolicy {document.policy!r} says Shadow: first come, first served, and nothing is "
-            "refused. Set its enforcement to Enforce.",
-        )
-    return Judgement(
-        Status.UNKNOWN,
-        PoolReason.NO_REPORTS,
-        "No replica has reported yet which version of the plan it runs.",
     )
 
 
@@ -159,6 +159,14 @@ def _capacity_known(pool_plan: PoolPlan) -> Judgement:
     elif floors:
         told += f" Floors (minimumPercent) take {floors} of that."
     return Judgement(Status.TRUE, PoolReason.DECLARED, told)
+
+
+def _plan(before: PlanStatus | None, version: str, enforcement: Enforcement) -> PlanStatus | None:
+    if not version:
+        return None
+    if enforcement.unasked and before is not None and before.version == version:
+        return before
+    return PlanStatus(version=version, enforced_replicas=enforcement.current)
 
 
 def _accelerators(

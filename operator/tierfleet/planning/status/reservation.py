@@ -13,18 +13,30 @@ from tierfleet.api.capacityreservation import (
     Term,
 )
 from tierfleet.api.common import to_rfc3339
-from tierfleet.api.conditions import Judgement, Status, judged, stalled, summary
+from tierfleet.api.conditions import (
+    Condition,
+    Judgement,
+    Status,
+    find,
+    judged,
+    stalled,
+    summary,
+)
 from tierfleet.planning import contracts
+from tierfleet.planning.enforcement import Enforcement
 from tierfleet.planning.pool import PoolPlan
 from tierfleet.planning.reservations import Verdict
 from tierfleet.planning.snapshot import Snapshot
+from tierfleet.planning.status import enforced
 from tierfleet.planning.translate import to_plan
 
 
 def summarise_reservation(
-    snapshot: Snapshot, key: Key, pool_plan: PoolPlan | None
+    snapshot: Snapshot, key: Key, pool_plan: PoolPlan | None, enforcement: Enforcement | None
 ) -> CapacityReservationStatus:
     """The status of the reservation, from the plan of its pool; None: there is no such pool.
+
+    `enforcement` is what that pool's replicas run.
 
     Raises:
         KeyError: the snapshot does not have the reservation.
@@ -36,7 +48,11 @@ def summarise_reservation(
     judgements: dict[str, Judgement] = {
         ReservationCondition.ACCEPTED: accepted,
         ReservationCondition.ACTIVE: _active(verdict, reservation.spec.term, snapshot.now),
-        ReservationCondition.ENFORCED: _enforced(verdict, pool_plan),
+        ReservationCondition.ENFORCED: _enforced(
+            verdict,
+            enforcement,
+            find(reservation.status.conditions, ReservationCondition.ENFORCED),
+        ),
         ReservationCondition.DEGRADED: _degraded(verdict, pool_plan),
     }
     ready = Judgement(Status.TRUE, ReservationReason.READY, accepted.message)
@@ -88,22 +104,12 @@ def _active(verdict: Verdict, term: Term, now: datetime) -> Judgement:
     return Judgement(Status.TRUE, ReservationReason.IN_TERM, f"Its term runs {until}.")
 
 
-def _enforced(verdict: Verdict, pool_plan: PoolPlan | None) -> Judgement:
-    if verdict.contract is None:
+def _enforced(
+    verdict: Verdict, enforcement: Enforcement | None, before: Condition | None
+) -> Judgement:
+    if verdict.contract is None or enforcement is None:
         return _nothing_promised(verdict)
-    document = pool_plan.plan if pool_plan else None
-    if document is not None and document.enforcement is plan.Enforcement.SHADOW:
-        return Judgement(
-            Status.FALSE,
-            ReservationReason.SHADOW,
-            f"TierPolicy {document.policy!r} says Shadow: first come, first served, whatever is "
-            "guaranteed. Set its enforcement to Enforce.",
-        )
-    return Judgement(
-        Status.UNKNOWN,
-        ReservationReason.NO_REPORTS,
-        "No replica has reported yet that it runs a plan with this reservation.",
-    )
+    return enforced.of_reservation(verdict.contract.uid, enforcement, before)
 
 
 def _degraded(verdict: Verdict, pool_plan: PoolPlan | None) -> Judgement:
