@@ -86,6 +86,30 @@ class Fleet:
             why=f"{replicas} endpoints of {pool}; {self.describe(pool)}",
         )
 
+    def version(self, pool: str) -> str:
+        """Of the plan that the pool's replicas are given."""
+        return str(self.world.status("tpool", pool)["plan"]["version"])
+
+    def enforced(self, pool: str, replicas: int, *, other_than: str = "") -> None:
+        """Return once so many replicas report the plan in force, which is another one than that."""
+
+        def reported() -> bool:
+            plan = self.world.status("tpool", pool).get("plan", {})
+            condition = self.world.condition("tpool", pool, "Enforced")
+            return bool(
+                plan.get("enforcedReplicas") == replicas
+                and plan["version"] != other_than
+                and plan["version"] in condition["message"]
+                and condition["status"] == "True"
+            )
+
+        wait_until(
+            reported,
+            timeout=START_SECONDS,
+            why=f"{replicas} replicas to report another plan than {other_than!r}; it is "
+            f"{self.world.status('tpool', pool)}",
+        )
+
     def clients(self, pool: str) -> Clients:
         """Callers of the pool, through its Service."""
         return Clients(self.real.url(self.world.namespace, pool), MODEL)

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from e2e.scenarios.accounts import Line
-from e2e.scenarios.clients import Group
+from e2e.scenarios.clients import Clients, Group
 from e2e.scenarios.conftest import Serve
 from e2e.scenarios.exec import inside
 from e2e.scenarios.fleet import SEATS, START_SECONDS, Fleet, policy, pool
@@ -30,24 +30,39 @@ ACME = Group("key-of-acme", callers=2, pause=0.05)
 RETAIL = Group("key-of-initech", callers=2, pause=0.05)
 
 
+LIMIT = 2
+"""Requests a minute of retail, over both replicas."""
+
+
+def refused(clients: Clients, mark: int) -> int:
+    """How many of the attempts since then got 429."""
+    return sum(a.status == 429 for a in clients.attempts[mark:])
+
+
 def restarts(fleet: Fleet, name: str) -> set[tuple[str, int]]:
     """Each pod's uid, and how often its containers were started again."""
     return {(pod["metadata"]["uid"], _started(pod["status"])) for pod in fleet.world.pods(name)}
 
 
-def test_a_limit_holds_within_seconds_and_only_for_its_tier(fleet: Fleet, serve: Serve) -> None:
+def test_a_limit_holds_from_when_it_is_enforced_and_only_for_its_tier(
+    fleet: Fleet, serve: Serve
+) -> None:
     followed = serve(pool("changed", 2))
-    before = restarts(fleet, "changed")
+    fleet.enforced("changed", 2)
+    before, old = restarts(fleet, "changed"), fleet.version("changed")
     clients = fleet.clients("changed")
     with clients.calling(ACME, RETAIL):
         wait_until(lambda: clients.served() > 50, timeout=START_SECONDS, why="50 answers")
         assert [a for a in clients.attempts if a.refused] == []
-        fleet.world.apply(policy(retail={"limits": {"requestsPerMinute": 2}}))
+        fleet.world.apply(policy(retail={"limits": {"requestsPerMinute": LIMIT}}))
+        fleet.enforced("changed", 2, other_than=old)
+        mark = len(clients.attempts)
         wait_until(
-            lambda: [a for a in clients.of(RETAIL.key) if a.status == 429],
-            timeout=START_SECONDS,
-            why="retail to be refused",
+            lambda: refused(clients, mark) > 50, timeout=START_SECONDS, why="retail to be refused"
         )
+        limited = [a for a in clients.attempts[mark:] if a.served and a in clients.of(RETAIL.key)]
+        # Those under way when it was reported, and what a minute allows.
+        assert len(limited) <= RETAIL.callers + LIMIT
         fleet.world.wait_for_condition("tpool", "changed", "Ready", "True")
         fleet.world.apply(policy())
         mark = len(clients.attempts)
