@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.machine import cpu_seconds
 from e2e.cluster import Cluster
+from e2e.paths import REPOSITORY
 from e2e.ports import free_ports
 from e2e.wait import wait_until
 
@@ -105,12 +106,17 @@ def running(cluster: Cluster, log: Path) -> Iterator[Operator]:
     """Run it, and end it afterwards."""
     (port,) = free_ports(1)
     command = [
-        *(str(Path(sys.executable).with_name("tierfleet")), "operator", "--all-namespaces"),
+        *(sys.executable, "-m", "bench.operator.answered", "operator", "--all-namespaces"),
         *(f"--kubeconfig={cluster.kubeconfig}", f"--metrics-port={port}"),
     ]
     with log.open("ab") as said:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+            command,
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
         )
         try:
             yield Operator(cluster, process, port)
