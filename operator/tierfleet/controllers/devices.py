@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tierfleet.api import InferencePool, Key
 from tierfleet.controllers.store import Store
-from tierfleet.controllers.worker import DONE, Result, at_next
+from tierfleet.controllers.worker import DONE, RequeueAfter, Result, at_next
 from tierfleet.planning.devices import Product, device_groups, grant
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.snapshot import Node
@@ -119,8 +119,14 @@ class Devices:
         # Precedence between pools follows their promises, which begin and end.
         terms = (c.term for key in keys for c in snapshot.recorded_of(key).reservations)
         edges = (edge for term in terms for edge in (term.start, term.end))
-        moves = (since + self._move_after for key, since in self._movable.items() if key in keys)
-        return at_next(chain(edges, moves), now)
+        waiting = [
+            since + self._move_after
+            for key, since in self._movable.items()
+            if key in keys and key not in settled
+        ]
+        if waiting and min(waiting) <= now:
+            return RequeueAfter(0.0)
+        return at_next(chain(edges, waiting), now)
 
     @contextmanager
     def writing(self, pool: Key, placement: Placement) -> Iterator[None]:

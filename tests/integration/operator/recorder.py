@@ -16,7 +16,7 @@ from e2e.world import PATIENCE_SECONDS, World
 
 
 class Recorder:
-    """A watch of Deployments and Secrets that is written to files."""
+    """A watch of Deployments, Secrets and pods that is written to files."""
 
     def __init__(self, world: World, folder: Path) -> None:
         self._world = world
@@ -54,14 +54,24 @@ class Recorder:
         )
         return int(max(asked))
 
-    def fewest_ready(self, *names: str) -> int:
-        """The fewest replicas that were ready at any time, once these Deployments exist."""
-        ready = (
-            sum(state[name]["status"].get("readyReplicas", 0) for name in names)
-            for state in self.states()
-            if state.keys() >= {*names}
-        )
-        return int(min(ready))
+    def fewest_ready(self, pool: str, wanted: int) -> int:
+        """The fewest ready replicas of the pool at any time since there were so many.
+
+        From the pods themselves: the status of a Deployment is later.
+        """
+        self._catch_up("pods")
+        ready: set[str] = set()
+        seen: list[int] = []
+        for event in self._events("pods"):
+            pod = event["object"]
+            name, labels = pod["metadata"]["name"], pod["metadata"].get("labels", {})
+            if labels.get("tierfleet.dev/pool") != pool:
+                continue
+            ready.discard(name)
+            if event["type"] != "DELETED" and _serves(pod):
+                ready.add(name)
+            seen.append(len(ready))
+        return min(seen[seen.index(wanted) :])
 
     def plans(self, pool: str) -> Iterator[Mapping[str, Any]]:
         """The index of the pool's plan as it was after each change."""
@@ -74,7 +84,7 @@ class Recorder:
     def _catch_up(self, kind: str) -> None:
         """Return once the watch has told of everything that happened before this call."""
         marker = f"marker-{len(self._file(kind).read_text())}"
-        self._world.kubectl("create", *_MARKERS[kind], marker)
+        self._world.kubectl(*_MARKERS[kind], marker)
         wait_until(
             lambda: marker in self._file(kind).read_text(),
             timeout=PATIENCE_SECONDS,
@@ -82,18 +92,25 @@ class Recorder:
         )
 
 
+def _serves(pod: Mapping[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return ready and "deletionTimestamp" not in pod["metadata"]
+
+
 _MARKERS = {
-    "deployments": ("deployment", "--image=none", "--replicas=0"),
-    "secrets": ("secret", "generic"),
+    "deployments": ("create", "deployment", "--image=none", "--replicas=0"),
+    "secrets": ("create", "secret", "generic"),
+    "pods": ("run", "--image=none"),
 }
-"""An object that nobody waits for, by `kubectl create`."""
+"""How kubectl makes an object that nobody waits for."""
 
 
 @contextlib.contextmanager
 def recording(world: World, folder: Path) -> Iterator[Recorder]:
-    """Record Deployments and Secrets of the namespace, from what is there now."""
+    """Record Deployments, Secrets and pods of the namespace, from what is there now."""
     with contextlib.ExitStack() as watches:
-        for kind in ("deployments", "secrets"):
+        for kind in ("deployments", "secrets", "pods"):
             watches.enter_context(_watching(world, kind, folder / f"{kind}.json"))
         yield Recorder(world, folder)
 
