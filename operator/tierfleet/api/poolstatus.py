@@ -48,7 +48,11 @@ class PoolReason(StrEnum):
     UNSCHEDULABLE = "Unschedulable"
     # CapacityKnown
     DECLARED = "Declared"
+    MEASURED = "Measured"
     NOT_DECLARED = "NotDeclared"
+    NOT_SCRAPED = "NotScraped"
+    PROMETHEUS_UNAVAILABLE = "PrometheusUnavailable"
+    PROMETHEUS_INVALID = "PrometheusInvalid"
     # Enforced
     SHADOW = "Shadow"
     ROLLING_OUT = "RollingOut"
@@ -75,6 +79,17 @@ class Endpoint(Model):
     """Base URL of OpenAI's API inside the cluster, without /v1."""
 
 
+class AcceleratorCapacity(Model):
+    """Throughput of one replica on an accelerator."""
+
+    source: CapacitySource
+    """Declared, or Measured once it is."""
+    since: Timestamp | None = None
+    """When it was measured."""
+    service_tokens_per_second: int
+    """Service tokens per second of one replica."""
+
+
 class AcceleratorStatus(Model):
     """Replicas on one accelerator."""
 
@@ -84,6 +99,8 @@ class AcceleratorStatus(Model):
     """Replicas that are planned here."""
     ready: int = 0
     """Replicas that are ready here."""
+    capacity: AcceleratorCapacity | None = None
+    """What one replica does here; left out while it is neither declared nor measured."""
     message: str | None = None
     """Why there are not more, as a sentence."""
 
@@ -92,9 +109,9 @@ class CapacityStatus(Model):
     """Throughput of the pool in service tokens per second, over all desired replicas."""
 
     source: CapacitySource
-    """Declared, or Measured once it is."""
+    """Declared, or Measured once it is on every accelerator in use."""
     since: Timestamp | None = None
-    """Since when it has been measured."""
+    """When the newest of its rates was measured."""
     total: int = 0
     """All desired replicas. Percent guarantees and floors are percents of it."""
     survivable: int = 0

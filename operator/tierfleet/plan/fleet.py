@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from tierfleet.plan.base import Count, Name, Part, Positive
+from tierfleet.plan.base import Count, Name, Part, Positive, Time
 
 
 def most_held_back(seats: int) -> int:
@@ -64,6 +64,8 @@ class Group(Part):
         partition: which promises these replicas serve.
         desired: replicas that the plan wants, ready or not.
         service_tokens_per_second: rate of one replica; 0 while it is neither declared nor measured.
+        measured_since: when it was measured; None: it is as declared. The operator's memory, which
+            sidecars have no use for.
         max_sequences: seats of one replica's engine.
     """
 
@@ -72,4 +74,5 @@ class Group(Part):
     partition: PartitionName = PartitionName.SLICED
     desired: Count
     service_tokens_per_second: Count = 0
+    measured_since: Time | None = None
     max_sequences: Positive = 256

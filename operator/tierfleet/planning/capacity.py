@@ -6,9 +6,13 @@ know what was promised.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from tierfleet.api import InferencePool
 from tierfleet.api.poolstatus import CapacitySource
+from tierfleet.planning import measured
+from tierfleet.planning.measured import Rate
+from tierfleet.planning.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +20,8 @@ class Capacity:
     """A pool's throughput in service tokens per second.
 
     Attributes:
-        source: where the rates of its replicas come from.
+        source: Measured if the rates of all its replicas are.
+        since: when the newest of them was measured; None unless all are.
         total: of all desired replicas; percents are of it.
         survivable: without the largest `spareReplicas`, of which one replica at least stays.
         sellable: the `sellablePercent` of that; promises must fit into it.
@@ -28,23 +33,39 @@ class Capacity:
     survivable: int
     sellable: int
     unknown: tuple[str, ...] = ()
+    since: datetime | None = None
 
 
-def of(pool: InferencePool, desired: Mapping[str, int]) -> Capacity:
-    """The capacity of that many replicas on each accelerator."""
-    rates = declared(pool)
+def of(pool: InferencePool, desired: Mapping[str, int], rates: Mapping[str, Rate]) -> Capacity:
+    """The capacity of that many replicas on each accelerator, at these rates of one."""
+    used = {name: rates[name] for name, count in desired.items() if count}
     replicas = sorted(
-        (rates[name] for name, count in desired.items() for _ in range(count)), reverse=True
+        (
+            rate.service_tokens_per_second
+            for name, rate in used.items()
+            for _ in range(desired[name])
+        ),
+        reverse=True,
     )
+    times = [rate.since for rate in used.values() if rate.since is not None]
+    all_measured = bool(times) and len(times) == len(used)
     partitioning = pool.spec.partitioning
     spare = min(partitioning.spare_replicas, max(0, len(replicas) - 1))
     survivable = sum(replicas[spare:])
     return Capacity(
-        source=CapacitySource.DECLARED,
+        source=CapacitySource.MEASURED if all_measured else CapacitySource.DECLARED,
         total=sum(replicas),
         survivable=survivable,
         sellable=survivable * partitioning.sellable_percent // 100,
-        unknown=tuple(name for name, count in desired.items() if count and not rates[name]),
+        unknown=tuple(n for n, rate in used.items() if not rate.service_tokens_per_second),
+        since=max(times) if all_measured else None,
+    )
+
+
+def rates(snapshot: Snapshot, pool: InferencePool) -> Mapping[str, Rate]:
+    """The rate of one replica on each accelerator: what is measured wins over what is declared."""
+    return measured.rates(
+        declared(pool), snapshot.recorded_of(pool.key).rates, snapshot.measured_of(pool.key)
     )
 
 

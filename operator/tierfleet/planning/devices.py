@@ -93,7 +93,8 @@ def _promised(snapshot: Snapshot, pool: InferencePool) -> int:
     Percents are of that ideal and not of what is placed: the order must not depend on its result.
     """
     alive = {reservation.metadata.uid for reservation in snapshot.reservations_of(pool.key)}
-    ideal = capacity.of(pool, capacity.preferred(pool)).total
+    rates = capacity.rates(snapshot, pool)
+    ideal = capacity.of(pool, capacity.preferred(pool), rates).total
     return sum(
         promises.amount(reservation.declared, ideal)
         for reservation in snapshot.recorded_of(pool.key).reservations

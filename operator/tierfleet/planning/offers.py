@@ -166,7 +166,7 @@ def _more(snapshot: Snapshot, pool: InferencePool, found: PoolPlan) -> Iterator[
         yield More(
             accelerator=name,
             replicas=count,
-            adds=capacity.of(pool, with_it).sellable - found.capacity.sellable,
+            adds=capacity.of(pool, with_it, found.rates).sellable - found.capacity.sellable,
             shortfall=_lacking(snapshot, pool, name, placement),
             full=most is not None and count >= most,
             asked=placement.total < placement.wanted,

@@ -1,7 +1,8 @@
-"""The memory of promises: what the plan in force says was accepted and granted.
+"""The memory of planning: what the plan in force says was accepted, granted and measured.
 
-Acceptance is recorded in the plan itself (its reservations with rank and time), because the plan
-is what is enforced; `status` only mirrors it. It must not know how the plan is stored.
+It is recorded in the plan itself (reservations with rank and time, groups with the time of their
+rate), because the plan is what is enforced; `status` only mirrors it. It must not know how the plan
+is stored.
 """
 
 import json
@@ -9,9 +10,11 @@ import json
 from pydantic import TypeAdapter, ValidationError
 
 from tierfleet import plan
+from tierfleet.planning import measured
 from tierfleet.planning.snapshot import NOTHING_RECORDED, Recorded
 
 _RESERVATIONS = TypeAdapter(tuple[plan.Reservation, ...])
+_GROUPS = TypeAdapter(tuple[plan.Group, ...])
 
 
 def read(index: bytes) -> Recorded:
@@ -25,6 +28,7 @@ def read(index: bytes) -> Recorded:
         return Recorded(
             version=str(document["version"]),
             reservations=_RESERVATIONS.validate_python(document.get("reservations", ())),
+            rates=measured.recorded(_GROUPS.validate_python(document.get("groups", ()))),
         )
     except (ValueError, TypeError, KeyError, AttributeError, ValidationError):
         return NOTHING_RECORDED

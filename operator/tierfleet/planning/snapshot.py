@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from tierfleet import plan
 from tierfleet.api import CapacityReservation, InferencePool, Key, TierPolicy
+from tierfleet.planning.measured import NOT_MEASURED, Measurement, Rate
 
 PoolKey = Key
 """Namespace and name of an InferencePool."""
@@ -110,10 +111,12 @@ class Recorded:
     Attributes:
         version: of that plan; empty if there is none.
         reservations: accepted ones, as they were declared and granted.
+        rates: of one replica by accelerator, where it was measured.
     """
 
     version: str = ""
     reservations: tuple[plan.Reservation, ...] = ()
+    rates: Mapping[str, Rate] = field(default_factory=dict)
 
 
 NOTHING_RECORDED = Recorded()
@@ -125,6 +128,7 @@ class Snapshot:
 
     Attributes:
         replicas: wanted replicas of the pool's Deployments as they are, by accelerator.
+        measured: what measuring says of each pool, where somebody measures.
     """
 
     now: datetime
@@ -136,6 +140,7 @@ class Snapshot:
     pods: tuple[Pod, ...] = ()
     recorded: Mapping[PoolKey, Recorded] = field(default_factory=dict)
     replicas: Mapping[PoolKey, Mapping[str, int]] = field(default_factory=dict)
+    measured: Mapping[PoolKey, Measurement] = field(default_factory=dict)
 
     _pods_by_node: Mapping[str, list[Pod]] = field(init=False, repr=False, compare=False)
     _pods_by_pool: Mapping[PoolKey, list[Pod]] = field(init=False, repr=False, compare=False)
@@ -187,6 +192,10 @@ class Snapshot:
     def recorded_of(self, pool: PoolKey) -> Recorded:
         """What the pool's plan in force says; nothing if it has none."""
         return self.recorded.get(pool, NOTHING_RECORDED)
+
+    def measured_of(self, pool: PoolKey) -> Measurement:
+        """What measuring says of the pool."""
+        return self.measured.get(pool, NOT_MEASURED)
 
 
 def _grouped(items: Iterable[_V], key: Callable[[_V], _K | None]) -> Mapping[_K, list[_V]]:

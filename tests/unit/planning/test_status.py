@@ -85,9 +85,15 @@ def test_a_pool_that_runs_as_declared_is_ready() -> None:
                 "name": "b200",
                 "desired": 4,
                 "ready": 4,
+                "capacity": {"source": "Declared", "serviceTokensPerSecond": 24000},
                 "message": "maxReplicas is 4; 6 were wanted.",
             },
-            {"name": "h100", "desired": 2, "ready": 2},
+            {
+                "name": "h100",
+                "desired": 2,
+                "ready": 2,
+                "capacity": {"source": "Declared", "serviceTokensPerSecond": 14000},
+            },
         ],
         "capacity": {
             "source": "Declared",

@@ -7,6 +7,7 @@ from typing import Any
 
 from tierfleet.api import CapacityReservation, InferencePool, TierPolicy
 from tierfleet.plan import sha256_hex
+from tierfleet.planning import measured
 from tierfleet.planning import nodes as rules
 from tierfleet.planning.devices import device_groups, grant
 from tierfleet.planning.placement import Placement
@@ -187,7 +188,9 @@ def plan_of(snapshot: Snapshot, name: str = "pool") -> PoolPlan:
 def written(snapshot: Snapshot, **changes: Any) -> Snapshot:
     """The world after its plans were written: what was promised is on record."""
     record = {
-        key: Recorded(found.plan.version, found.plan.reservations)
+        key: Recorded(
+            found.plan.version, found.plan.reservations, measured.recorded(found.plan.groups)
+        )
         for key, found in plans(snapshot).items()
         if found.plan is not None
     }

@@ -20,6 +20,7 @@ from tierfleet.plan import Enforcement, PartitionName
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.pool import PoolPlan
 from tierfleet.planning.snapshot import Pod, Snapshot
+from tierfleet.planning.status.known import capacity_known, of_replica
 from tierfleet.planning.status.placed import placed, why_not_more
 
 _FOR_A_PERSON = {PoolReason.INVALID, PoolReason.NOT_IMPLEMENTED, PoolReason.ROUTING_REQUIRED}
@@ -46,7 +47,7 @@ def summarise_pool(
         observed_generation=generation,
         conditions=judged(
             pool.status.conditions,
-            _judgements(pool, pool_plan, list(snapshot.pods_of(pool.key)), ready, outdated),
+            _judgements(snapshot, pool_plan, ready, outdated),
             generation=generation,
             now=snapshot.now,
         ),
@@ -60,7 +61,7 @@ def summarise_pool(
                 partition=PartitionName.SLICED, url=names.url(pool.key, pool.spec.sidecar.port)
             ),
         ),
-        accelerators=_accelerators(pool, placement, ready),
+        accelerators=_accelerators(pool, pool_plan, ready),
         capacity=_capacity(pool_plan),
         partitions=_partitions(pool_plan),
         plan=PlanStatus(version=version, enforced_replicas=0) if version else None,
@@ -68,16 +69,16 @@ def summarise_pool(
 
 
 def _judgements(
-    pool: InferencePool,
-    pool_plan: PoolPlan,
-    pods: Sequence[Pod],
-    ready: Sequence[Pod],
-    outdated: int,
+    snapshot: Snapshot, pool_plan: PoolPlan, ready: Sequence[Pod], outdated: int
 ) -> dict[str, Judgement]:
+    pool = snapshot.pools[pool_plan.key]
+    pods = list(snapshot.pods_of(pool.key))
     judgements: dict[str, Judgement] = {
         PoolCondition.ACCEPTED: pool_plan.accepted,
         PoolCondition.PLACED: placed(pool, pool_plan.placement, pods),
-        PoolCondition.CAPACITY_KNOWN: _capacity_known(pool_plan),
+        PoolCondition.CAPACITY_KNOWN: capacity_known(
+            pool_plan, snapshot.measured_of(pool.key).sight
+        ),
         PoolCondition.ENFORCED: _enforced(pool_plan),
     }
     all_ready = _rolling_out(pool, pool_plan.placement, outdated)
@@ -136,42 +137,19 @@ def _enforced(pool_plan: PoolPlan) -> Judgement:
     )
 
 
-def _capacity_known(pool_plan: PoolPlan) -> Judgement:
-    capacity, floors = pool_plan.capacity, pool_plan.floors
-    if capacity.unknown:
-        parts = ", ".join(pool_plan.suspended)
-        suspended = f", and a part of a rate is not in force: {parts}" if parts else ""
-        return Judgement(
-            Status.FALSE,
-            PoolReason.NOT_DECLARED,
-            f"The capacity of {', '.join(capacity.unknown)} is not known, so those replicas count "
-            f"nothing towards promises{suspended}. Declare capacity.serviceTokensPerSecond of the "
-            "accelerator.",
-        )
-    told = (
-        f"{capacity.total} service tokens/s as declared, of which {capacity.sellable} can be sold."
-    )
-    if floors > capacity.sellable:
-        told += (
-            f" Floors take {floors}, so nothing is left to reserve: lower minimumPercent of the "
-            "tiers, or add replicas."
-        )
-    elif floors:
-        told += f" Floors (minimumPercent) take {floors} of that."
-    return Judgement(Status.TRUE, PoolReason.DECLARED, told)
-
-
 def _accelerators(
-    pool: InferencePool, placement: Placement, ready: Sequence[Pod]
+    pool: InferencePool, pool_plan: PoolPlan, ready: Sequence[Pod]
 ) -> tuple[AcceleratorStatus, ...]:
+    placed_on = pool_plan.placement.accelerators
     return tuple(
         AcceleratorStatus(
             name=spec.name,
             desired=planned.desired,
             ready=sum(pod.accelerator == spec.name for pod in ready),
+            capacity=of_replica(pool_plan.rates[spec.name]),
             message=why_not_more(spec, planned.shortfall),
         )
-        for spec, planned in zip(pool.spec.accelerators, placement.accelerators, strict=True)
+        for spec, planned in zip(pool.spec.accelerators, placed_on, strict=True)
     )
 
 
@@ -179,6 +157,7 @@ def _capacity(pool_plan: PoolPlan) -> CapacityStatus:
     capacity = pool_plan.capacity
     return CapacityStatus(
         source=capacity.source,
+        since=capacity.since,
         total=capacity.total,
         survivable=capacity.survivable,
         sellable=capacity.sellable,
