@@ -17,9 +17,11 @@ from tierfleet.controllers.apply import Applier
 from tierfleet.controllers.child import Child
 from tierfleet.controllers.devices import MOVE_AFTER, Devices
 from tierfleet.controllers.events import Events
+from tierfleet.controllers.measuring import Measuring
 from tierfleet.controllers.own import Own
 from tierfleet.controllers.policy import Policies
 from tierfleet.controllers.pool import Pools
+from tierfleet.controllers.prometheus import Prometheus, Settings
 from tierfleet.controllers.reservation import Reservations
 from tierfleet.controllers.status import StatusWriter
 from tierfleet.controllers.store import Store
@@ -51,6 +53,7 @@ class Operator:
         gateway kind   the pools that have a child of it
         child          its pool; devices too, if it is a Deployment or the plan's record
         node, pod      the devices of the groups that may use the node; its own pool
+        measurement    its pool, and the pool's devices (precedence)
 
     A key too many costs a pass without a request; a key too few is a fault.
     """
@@ -62,16 +65,19 @@ class Operator:
         instance: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         move_after: timedelta = MOVE_AFTER,
+        prometheus: Settings | None = None,
     ) -> None:
         """`namespaces` None serves all of them; `instance` tells this process from others.
 
         `move_after` is how long there must be room where replicas are preferred before they move.
+        Without `prometheus` nothing is measured.
         """
         self._groups = Controller[Key]("devices")
         self._pools = Controller[Key]("inferencepool")
         self._policies = Controller[Key]("tierpolicy")
         self._reservations = Controller[Key]("capacityreservation")
         self.store = Store(cluster, self, namespaces, clock)
+        self._measuring = self._measured_by(prometheus) if prometheus is not None else None
         events = Events(cluster, instance)
         self._statuses = StatusWriter(cluster, self.store, events)
         self._applier = Applier(cluster, self.store, events)
@@ -100,6 +106,19 @@ class Operator:
             tasks.create_task(self._policies.run(policies.reconcile, _WORKERS))
             tasks.create_task(self._reservations.run(reservations.reconcile, _WORKERS))
             tasks.create_task(self._resync())
+            if self._measuring is not None:
+                tasks.create_task(self._measuring.run())
+
+    def _measured_by(self, prometheus: Settings) -> Measuring:
+        source = Prometheus(prometheus)
+        measuring = Measuring(self.store, source, prometheus.interval, self._measured)
+        self.store.measured = measuring.of
+        return measuring
+
+    def _measured(self, pool: Key) -> None:
+        """Something new was measured: what it can promise, and whose turn it is, may change."""
+        self._pools.add(pool)
+        self._grant({self._devices.group(pool)})
 
     async def _resync(self) -> None:
         self._add_all(0.0)

@@ -36,6 +36,7 @@ from tierfleet.kube.served import WhileServed
 from tierfleet.manifests import labels, names
 from tierfleet.plan.parts import INDEX
 from tierfleet.planning import record
+from tierfleet.planning.measured import NOT_MEASURED, Measurement
 from tierfleet.planning.snapshot import (
     NOTHING_RECORDED,
     Node,
@@ -97,8 +98,13 @@ class Store:
         namespaces: Collection[str] | None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        """`namespaces` is where our kinds are served, None everywhere; nodes are shared by all."""
+        """`namespaces` is where our kinds are served, None everywhere; nodes are shared by all.
+
+        `measured` says what measuring knows of a pool: nothing, until somebody who measures puts
+        himself there.
+        """
         self.clock = clock
+        self.measured: Callable[[Key], Measurement] = lambda _: NOT_MEASURED
         self._edges = edges
         self.pools = Cache(own.projection(InferencePool), edges.pool, own.pool_terms)
         self.policies = Cache(own.projection(TierPolicy), edges.policy)
@@ -239,6 +245,7 @@ class Store:
             pods=tuple(pods),
             recorded={pool.key: self.recorded_of(pool.key) for pool in pools},
             replicas={pool.key: self.replicas_of(pool) for pool in pools},
+            measured={pool.key: self.measured(pool.key) for pool in pools},
         )
 
     def _child_changed(self, key: Key, old: Child | None, new: Child | None) -> None:

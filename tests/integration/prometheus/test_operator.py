@@ -1,0 +1,126 @@
+"""The operator takes over what a real Prometheus has measured, and keeps it."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e import nodes
+from e2e.cluster import Cluster
+from e2e.demo import replicas
+from e2e.demo.processes import Processes
+from e2e.demo.replicas import Replica
+from e2e.world import H100, World, policy, pool, reservation, tenant
+from tests.integration.operator.process import running
+from tests.integration.prometheus.flood import flood
+from tests.integration.prometheus.server import PrometheusServer
+
+INTERVAL = 4
+DECLARED = 1_000_000
+"""Far more than a simulated engine on shared cores does."""
+
+
+@pytest.fixture
+def world(cluster: Cluster, namespace: str) -> World:
+    cluster.add_nodes([nodes.h100("h100-0")])
+    return World(cluster, namespace)
+
+
+@pytest.fixture
+def served(world: World, prometheus: None, tmp_path: Path) -> Iterator[list[Replica]]:
+    """Two replicas of four seats each; a tenant with a contract, and one without."""
+    with running(
+        world.cluster, tmp_path / "first", f"--namespace={world.namespace}", "--no-leader-elect"
+    ):
+        world.apply(
+            policy("standard", "enterprise", "retail"),
+            tenant("acme"),
+            tenant("hobby", "retail"),
+            pool(
+                "llama",
+                2,
+                H100 | {"capacity": {"serviceTokensPerSecond": DECLARED}},
+                engine={"image": "vllm/vllm-openai:v0.32.0", "maxSequences": 4},
+            ),
+            reservation(
+                "acme", "llama", ["acme"], {"serviceTokensPerSecond": 800_000},
+                burst={"windowMilliseconds": 1}, maxWaitMilliseconds=1000,
+            ),
+        )  # fmt: skip
+        world.wait_ready("llama", "h100:2")
+        world.wait_for_condition("capres", "acme", "Accepted", "True", "Fits")
+        processes = Processes(world.cluster.workdir)
+        try:
+            found = replicas.start(
+                world.cluster, processes, namespace=world.namespace, pool="llama", count=2
+            )
+        except BaseException:
+            processes.stop()
+            raise
+    try:
+        yield found
+        processes.check()
+    finally:
+        processes.stop()
+
+
+def index(world: World) -> dict[str, Any]:
+    return world.get("secret", "llama-plan")
+
+
+def group(world: World) -> dict[str, Any]:
+    document = json.loads(base64.b64decode(index(world)["data"]["index.json"]))
+    (found,) = document["groups"]
+    return dict(found)
+
+
+@pytest.mark.timeout(600)
+def test_what_full_replicas_do_becomes_the_capacity_and_outlives_prometheus_and_the_operator(
+    world: World, served: list[Replica], tmp_path: Path
+) -> None:
+    names = sorted(pod["metadata"]["name"] for pod in world.pods("llama"))
+    targets = [
+        (replica.admin.removeprefix("http://"), world.namespace, name)
+        for replica, name in zip(served, names, strict=True)
+    ]
+    server = PrometheusServer(tmp_path, targets)
+    options = (
+        f"--namespace={world.namespace}",
+        "--no-leader-elect",
+        f"--prometheus-url={server.url}",
+        f"--prometheus-interval-seconds={INTERVAL}",
+    )
+    with server, running(world.cluster, tmp_path / "log", *options) as operator:
+        world.wait_for_condition("tpool", "llama", "CapacityKnown", "True", "Declared")
+        with flood([replica.sidecar for replica in served], "key-of-hobby", callers=8):
+            world.wait_for_condition("tpool", "llama", "CapacityKnown", "True", "Measured")
+        # It is less than was sold: nothing is taken back, and everybody is told.
+        world.wait_for_condition("capres", "acme", "Degraded", "True", "CapacityLost")
+        world.wait_for_condition("capres", "acme", "Accepted", "True", "Fits")
+
+        server.kill()
+        away = world.wait_for_condition(
+            "tpool", "llama", "CapacityKnown", "True", "PrometheusUnavailable"
+        )
+        status = world.status("tpool", "llama")
+        (accelerator,) = status["accelerators"]
+        rate = accelerator["capacity"]["serviceTokensPerSecond"]
+        assert 0 < rate < DECLARED
+        assert accelerator["capacity"]["source"] == status["capacity"]["source"] == "Measured"
+        assert status["capacity"]["total"] == 2 * rate
+        assert f"{2 * rate} service tokens/s as measured" in away["message"]
+        assert group(world)["serviceTokensPerSecond"] == rate
+        assert group(world)["measuredSince"] == accelerator["capacity"]["since"]
+        before = index(world)["metadata"]["resourceVersion"]
+
+        operator.kill()
+        operator.start()
+        world.wait_for_condition("tpool", "llama", "CapacityKnown", "True", "PrometheusUnavailable")
+        server.forget()
+        server.start()
+        world.wait_for_condition("tpool", "llama", "CapacityKnown", "True", "Measured")
+        assert world.status("tpool", "llama")["capacity"]["total"] == 2 * rate
+        assert index(world)["metadata"]["resourceVersion"] == before, "the plan never moved"
