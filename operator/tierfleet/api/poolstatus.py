@@ -19,6 +19,7 @@ class PoolCondition(StrEnum):
 
     ACCEPTED = "Accepted"
     PLACED = "Placed"
+    SCALED = "Scaled"
     CAPACITY_KNOWN = "CapacityKnown"
     ENFORCED = "Enforced"
     READY = READY
@@ -46,6 +47,11 @@ class PoolReason(StrEnum):
     INSUFFICIENT_DEVICES = "InsufficientDevices"
     MAX_REPLICAS = "MaxReplicas"
     UNSCHEDULABLE = "Unschedulable"
+    # Scaled
+    AT_TARGET = "AtTarget"
+    MIN_REPLICAS = "MinReplicas"
+    PROMISED = "Promised"
+    NO_METRICS = "NoMetrics"
     # CapacityKnown
     DECLARED = "Declared"
     MEASURED = "Measured"
@@ -151,6 +157,8 @@ class InferencePoolStatus(Model):
     """The metadata.generation that this status is about."""
     conditions: Conditions = ()
     """Accepted: the operator does what the spec says. Placed: every replica has devices.
+    Scaled, with scaling.mode Automatic only: the pool has as many replicas as load and promises ask
+    for.
     CapacityKnown: the capacity of every accelerator in use is declared or measured. Enforced: every
     ready pod reports the current plan, and the policy does not say Shadow. Ready: the summary,
     without Enforced."""

@@ -9,13 +9,14 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from tierfleet import plan
 from tierfleet.api import InferencePool, Key
 from tierfleet.controllers import metrics
 from tierfleet.controllers.prometheus import PrometheusError
+from tierfleet.controllers.scaling import Scaling
 from tierfleet.controllers.store import Store
 from tierfleet.planning.measured import (
     Measurement,
@@ -68,6 +69,7 @@ class Measuring:
         self._failures = 0
         self._fault: Sight | None = None
         self._unseen = Counter[Key]()
+        self._scaling = Scaling(store)
 
     def of(self, pool: Key) -> Measurement:
         """What is known of the pool."""
@@ -96,7 +98,7 @@ class Measuring:
                 logger.info("Prometheus answers again.")
             self._failures, self._fault, self._last = 0, None, end
             metrics.polled("success")
-            self._take(found, datetime.fromtimestamp(end - WINDOW * self._interval, UTC))
+            self._take(found, datetime.fromtimestamp(end, UTC))
         self._tell()
 
     def _failed(self, error: PrometheusError) -> None:
@@ -107,9 +109,9 @@ class Measuring:
         if self._failures >= PATIENCE:
             self._fault = error.sight
 
-    def _take(self, found: Mapping[Key, list[Sample]], oldest: datetime) -> None:
-        """Keep the samples that count, of replicas that there are."""
-        seen: set[Key] = set()
+    def _take(self, found: Mapping[Key, list[Sample]], end: datetime) -> None:
+        """Keep the samples that count, of replicas that there are; what they did last is load."""
+        loads: dict[Key, list[tuple[str, Sample]]] = {}
         tiers = _Tiers(self._store)
         for key, samples in found.items():
             pod = self._store.pods.get(key)
@@ -117,15 +119,18 @@ class Measuring:
             if pod is None or own is None or pod.accelerator is None:
                 continue
             pool = own.object
-            seen.add(pool.key)
+            last = loads.setdefault(pool.key, [])
             kept = self._samples.setdefault((pool.key, pod.accelerator), {})
             for sample in samples:
+                if sample.end == end:
+                    last.append((pod.accelerator, sample))
                 if counts(sample, tiers.of(pool)):
                     kept[sample.replica, sample.end] = sample.served
-        self._forget(oldest)
-        for key in [key for key, _ in self._store.pools.items()]:
+        self._forget(end - WINDOW * timedelta(seconds=self._interval))
+        for key, own in self._store.pools.items():
             ready = any(pod.ready for pod in self._store.pods.where(("pool", key)))
-            self._unseen[key] = self._unseen[key] + 1 if ready and key not in seen else 0
+            self._unseen[key] = self._unseen[key] + 1 if ready and key not in loads else 0
+            self._scaling.take(own.object, tiers.of(own.object), loads.get(key, ()), end)
 
     def _forget(self, oldest: datetime) -> None:
         """Samples that are too old, or of replicas that are gone: of another engine, it may be."""
@@ -142,8 +147,9 @@ class Measuring:
         pools = {key: own.object for key, own in self._store.pools.items()}
         for gone in self._told.keys() - pools.keys():
             del self._told[gone], self._unseen[gone]
+            self._scaling.forget(gone)
         for key, pool in pools.items():
-            found = Measurement(self._sight(key), self._rates(pool))
+            found = Measurement(self._sight(key), self._rates(pool), self._scaling.of(key))
             if found != self.of(key):
                 self._told[key] = found
                 self._wake(key)

@@ -78,8 +78,8 @@ def declared(pool: InferencePool) -> Mapping[str, int]:
 
 
 def preferred(pool: InferencePool) -> Mapping[str, int]:
-    """Replicas by accelerator, if there were devices for all of them."""
-    left = pool.spec.replicas
+    """Replicas by accelerator, if there were devices for as many as it may have."""
+    left = pool.spec.most_replicas
     desired = dict.fromkeys((a.name for a in pool.spec.accelerators), 0)
     for accelerator in pool.spec.accelerators:
         desired[accelerator.name] = min(left, accelerator.min_replicas)

@@ -52,10 +52,12 @@ class Measurement:
 
     Attributes:
         rates: by accelerator, of those that could be measured since the operator started.
+        replicas: that its load asks for (`scaling`); None while nobody knows.
     """
 
     sight: Sight = Sight.OFF
     rates: Mapping[str, Rate] = field(default_factory=dict)
+    replicas: int | None = None
 
 
 NOT_MEASURED = Measurement()

@@ -148,11 +148,12 @@ def _spillover(wanted: plan.Reservation, market: Market) -> Refusal | None:
 
 
 def _ledger_required(wanted: plan.Reservation, market: Market) -> Refusal | None:
-    if wanted.declared.prepaid is None or market.pool.spec.replicas <= 1:
+    if wanted.declared.prepaid is None or market.pool.spec.most_replicas <= 1:
         return None
+    most = market.pool.spec.most_replicas
     return Refusal(
         ReservationReason.LEDGER_REQUIRED,
-        f"Each of the pool's {market.pool.spec.replicas} replicas would count a prepaid balance "
+        f"Each of the pool's {most} replicas would count a prepaid balance "
         "for itself: more than one needs a ledger, which there is not yet. Use "
         "serviceTokensPerSecond or percent, or a pool of one replica.",
     )

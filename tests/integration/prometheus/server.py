@@ -1,6 +1,7 @@
 """A real Prometheus that scrapes what a test runs, and can be killed and started again."""
 
 import shutil
+import signal
 import subprocess
 import urllib.error
 import urllib.request
@@ -34,7 +35,13 @@ class PrometheusServer:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._config = folder / "prometheus.yml"
-        self._config.write_text(yaml.safe_dump(_config(targets)))
+        self._write(targets)
+
+    def scrape(self, targets: Iterable[Target]) -> None:
+        """Scrape these from now on."""
+        self._write(targets)
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     def start(self) -> None:
         """Start it, and return once it answers."""
@@ -71,6 +78,9 @@ class PrometheusServer:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+    def _write(self, targets: Iterable[Target]) -> None:
+        self._config.write_text(yaml.safe_dump(_config(targets)))
 
     def _ready(self) -> bool:
         assert self._process is not None

@@ -83,7 +83,7 @@ def test_what_full_replicas_do_becomes_the_capacity_and_outlives_prometheus_and_
 ) -> None:
     names = sorted(pod["metadata"]["name"] for pod in world.pods("llama"))
     targets = [
-        (replica.admin.removeprefix("http://"), world.namespace, name)
+        (_address(replica), world.namespace, name)
         for replica, name in zip(served, names, strict=True)
     ]
     server = PrometheusServer(tmp_path, targets)
@@ -124,3 +124,60 @@ def test_what_full_replicas_do_becomes_the_capacity_and_outlives_prometheus_and_
         world.wait_for_condition("tpool", "llama", "CapacityKnown", "True", "Measured")
         assert world.status("tpool", "llama")["capacity"]["total"] == 2 * rate
         assert index(world)["metadata"]["resourceVersion"] == before, "the plan never moved"
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("prometheus")
+def test_an_automatic_pool_grows_with_its_load_whatever_kubectl_scale_says(
+    world: World, tmp_path: Path
+) -> None:
+    world.cluster.add_nodes([nodes.h100("h100-1")])
+    processes = Processes(world.cluster.workdir)
+    server = PrometheusServer(tmp_path, [])
+    options = (
+        f"--namespace={world.namespace}",
+        "--no-leader-elect",
+        f"--prometheus-url={server.url}",
+        f"--prometheus-interval-seconds={INTERVAL}",
+    )
+    with server, running(world.cluster, tmp_path / "log", *options) as operator:
+        world.apply(
+            policy("standard", "enterprise", "retail"),
+            tenant("hobby", "retail"),
+            pool(
+                "llama",
+                3,
+                H100 | {"capacity": {"serviceTokensPerSecond": 100}},
+                engine={"image": "vllm/vllm-openai:v0.32.0", "maxSequences": 4},
+                scaling={"mode": "Automatic", "maxReplicas": 4},
+            ),
+        )
+        world.wait_ready("llama", "h100:1")
+        world.wait_for_condition("tpool", "llama", "Scaled", "Unknown", "NoMetrics")
+        try:
+            (replica,) = replicas.start(
+                world.cluster, processes, namespace=world.namespace, pool="llama", count=1
+            )
+            (pod,) = world.pods("llama")
+            server.scrape([(_address(replica), world.namespace, pod["metadata"]["name"])])
+            with flood([replica.sidecar], "key-of-hobby", callers=8):
+                world.wait_ready("llama", "h100:4")
+        finally:
+            processes.stop()
+        assert world.status("tpool", "llama")["replicas"] == 4
+        assert world.status("tpool", "llama")["readySummary"] == "4/4"
+        assert world.get("tpool", "llama")["spec"]["replicas"] == 3
+        world.kubectl("scale", "tpool", "llama", "--replicas=1")
+        world.wait_for_condition("tpool", "llama", "Ready", "True")
+        assert "kubectl scale" in world.condition("tpool", "llama", "Scaled")["message"]
+        assert world.placement("llama") == "h100:4"
+
+        server.kill()
+        operator.kill()
+        operator.start()
+        world.wait_for_condition("tpool", "llama", "Scaled", "Unknown", "NoMetrics")
+        world.wait_ready("llama", "h100:4")
+
+
+def _address(replica: Replica) -> str:
+    return replica.admin.removeprefix("http://")

@@ -8,6 +8,7 @@ from tierfleet.api import Key
 from tierfleet.controllers.measuring import CATCH_UP, PATIENCE, WINDOW, Measuring
 from tierfleet.controllers.prometheus import PrometheusError
 from tierfleet.controllers.store import Store
+from tierfleet.kube.resources import DEPLOYMENTS
 from tierfleet.planning.measured import FEWEST_SAMPLES, Rate, Sample, Sight
 from tierfleet.planning.snapshot import Recorded
 
@@ -64,6 +65,17 @@ class World:
         for _ in range(count):
             await self.measuring.poll()
             self.now += timedelta(seconds=INTERVAL)
+
+    def scaled(self, most: int = 8) -> None:
+        """The pool is scaled by the operator now, and has two replicas."""
+        raw = raws.pool("llama", 1)
+        raw["spec"] |= {"scaling": {"mode": "Automatic", "maxReplicas": most}}
+        raw["spec"]["accelerators"][0]["capacity"] = {"serviceTokensPerSecond": 1000}
+        self.store.pools.put(raw)
+        self.store.observe(DEPLOYMENTS, raws.deployment("llama", 2))
+
+    def asks(self) -> int | None:
+        return self.measuring.of(POOL).replicas
 
     def rate(self) -> int | None:
         rate = self.measuring.of(POOL).rates.get("gpu")
@@ -195,3 +207,58 @@ async def test_a_pool_that_is_gone_is_forgotten() -> None:
     world.store.pools.remove(POOL, 10**9)
     await world.polls()
     assert world.rate() is None
+
+
+async def test_a_pool_grows_at_once_and_shrinks_after_five_minutes() -> None:
+    world = World()
+    world.scaled()
+    world.source.full, world.source.rates = 0.5, {"a": 950.0, "b": 950.0}
+    await world.polls()
+    assert world.asks() == 3
+    world.store.observe(DEPLOYMENTS, raws.deployment("llama", 3))
+    world.store.pods.put(raws.pod("llama", "c"))
+    world.source.rates = {"a": 100.0, "b": 100.0, "c": 100.0}
+    await world.polls(5)
+    assert world.asks() == 3
+    await world.polls()
+    assert world.asks() == 1
+
+
+async def test_a_new_process_takes_nothing_away_before_it_has_watched_for_five_minutes() -> None:
+    world = World()
+    world.scaled()
+    world.source.rates = {"a": 10.0, "b": 10.0}
+    await world.polls(5)
+    assert world.asks() == 2
+    world.fresh()
+    assert world.asks() is None
+    await world.polls(6)
+    assert world.asks() == 2
+    await world.polls()
+    assert world.asks() == 1
+
+
+async def test_without_metrics_the_number_stays() -> None:
+    world = World()
+    world.scaled()
+    world.source.full, world.source.rates = 0.5, {"a": 950.0, "b": 950.0}
+    await world.polls()
+    world.source.fault = Sight.UNAVAILABLE
+    await world.polls(20)
+    assert world.asks() == 3
+    world.source.fault, world.source.rates = None, {}
+    await world.polls(20)
+    assert world.asks() == 3
+
+
+async def test_a_pool_that_somebody_else_scales_is_asked_for_nothing() -> None:
+    world = World()
+    world.source.rates = {"a": 950.0, "b": 950.0}
+    await world.polls(3)
+    assert world.asks() is None
+    world.scaled()
+    await world.polls()
+    assert world.asks() == 3
+    world.store.pools.put(raws.pool("llama", 2))
+    await world.polls()
+    assert world.asks() is None

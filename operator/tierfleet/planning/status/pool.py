@@ -22,6 +22,7 @@ from tierfleet.planning.pool import PoolPlan
 from tierfleet.planning.snapshot import Pod, Snapshot
 from tierfleet.planning.status.known import capacity_known, of_replica
 from tierfleet.planning.status.placed import placed, why_not_more
+from tierfleet.planning.status.scaled import scaled
 
 _FOR_A_PERSON = {PoolReason.INVALID, PoolReason.NOT_IMPLEMENTED, PoolReason.ROUTING_REQUIRED}
 """Reasons that do not heal by themselves: the spec has to change."""
@@ -54,7 +55,7 @@ def summarise_pool(
         replicas=len(pods),
         ready_replicas=len(ready),
         selector=labels.selector_text(labels.selector(pool.metadata.name)),
-        ready_summary=f"{len(ready)}/{pool.spec.replicas}",
+        ready_summary=f"{len(ready)}/{placement.wanted}",
         placement_summary=placement.summary,
         endpoints=(
             Endpoint(
@@ -81,6 +82,9 @@ def _judgements(
         ),
         PoolCondition.ENFORCED: _enforced(pool_plan),
     }
+    of_scale = scaled(pool, pool_plan.placement, snapshot.measured_of(pool.key).sight)
+    if of_scale is not None:
+        judgements[PoolCondition.SCALED] = of_scale
     all_ready = _rolling_out(pool, pool_plan.placement, outdated)
     all_ready = all_ready or _all_ready(pool_plan.placement, ready)
     whole = summary(judgements, (PoolCondition.ACCEPTED, PoolCondition.PLACED), all_ready)
