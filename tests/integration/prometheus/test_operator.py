@@ -2,6 +2,8 @@
 
 import base64
 import json
+import re
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,13 @@ from e2e.cluster import Cluster
 from e2e.demo import replicas
 from e2e.demo.processes import Processes
 from e2e.demo.replicas import Replica
+from e2e.ports import free_ports
+from e2e.wait import wait_until
 from e2e.world import H100, World, policy, pool, reservation, tenant
 from tests.integration.operator.process import running
 from tests.integration.prometheus.flood import flood
 from tests.integration.prometheus.server import PrometheusServer
+from tests.unit.sidecar.waiting import DEADLINE
 
 INTERVAL = 4
 DECLARED = 1_000_000
@@ -67,6 +72,25 @@ def served(world: World, prometheus: None, tmp_path: Path) -> Iterator[list[Repl
         processes.stop()
 
 
+def _wait_for_polls(port: int, count: int) -> None:
+    """Return once Prometheus has answered so many times more."""
+
+    def polls() -> float:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            text = answer.read().decode()
+        (found,) = re.findall(
+            r'^tierfleet_operator_prometheus_polls_total{result="success"} (\S+)',
+            text,
+            re.MULTILINE,
+        )
+        return float(found)
+
+    before = polls()
+    wait_until(
+        lambda: polls() >= before + count, timeout=DEADLINE, why=f"{count} polls of Prometheus"
+    )
+
+
 def index(world: World) -> dict[str, Any]:
     return world.get("secret", "llama-plan")
 
@@ -87,7 +111,9 @@ def test_what_full_replicas_do_becomes_the_capacity_and_outlives_prometheus_and_
         for replica, name in zip(served, names, strict=True)
     ]
     server = PrometheusServer(tmp_path, targets)
+    (port,) = free_ports(1)
     options = (
+        f"--metrics-port={port}",
         f"--namespace={world.namespace}",
         "--no-leader-elect",
         f"--prometheus-url={server.url}",
@@ -124,6 +150,12 @@ def test_what_full_replicas_do_becomes_the_capacity_and_outlives_prometheus_and_
         world.wait_for_condition("tpool", "llama", "CapacityKnown", "True", "Measured")
         assert world.status("tpool", "llama")["capacity"]["total"] == 2 * rate
         assert index(world)["metadata"]["resourceVersion"] == before, "the plan never moved"
+
+        _wait_for_polls(port, 2)
+        asked = len(list(operator.requests()))
+        _wait_for_polls(port, 3)
+        later = [r for r in list(operator.requests())[asked:] if r["verb"] != "watch"]
+        assert later == [], "measuring what does not change asks the API server for nothing"
 
 
 @pytest.mark.timeout(600)

@@ -4,6 +4,7 @@ from tests.mutants.tables import (
     accounts,
     devices,
     guarantees,
+    measured,
     order,
     promises,
     reclaim,
@@ -20,4 +21,5 @@ MUTANTS = (
     *accounts.MUTANTS,
     *devices.MUTANTS,
     *promises.MUTANTS,
+    *measured.MUTANTS,
 )
