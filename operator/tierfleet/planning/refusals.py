@@ -12,6 +12,7 @@ from typing import NamedTuple
 from tierfleet import plan
 from tierfleet.api import InferencePool
 from tierfleet.api.capacityreservation import ReservationReason
+from tierfleet.api.inferencepool import ScalingMode
 from tierfleet.planning import burst, contracts, promises
 from tierfleet.planning.capacity import Capacity
 from tierfleet.planning.promises import Promise
@@ -185,11 +186,14 @@ def _insufficient_capacity(
         return None
     size = asked if wanted.declared.percent is None else f"{asked}, {amount} {UNIT},"
     kept = f" ({market.floors} of them to floors, minimumPercent)" if market.floors else ""
+    more = "add replicas to the pool"
+    if market.pool.spec.scaling.mode is ScalingMode.AUTOMATIC:
+        more = "raise scaling.minReplicas of the pool"
     return Refusal(
         ReservationReason.INSUFFICIENT_CAPACITY,
         f"{size} is asked for; of {sellable} {UNIT} that can be sold {promised} are promised "
         f"already within its term{kept}: short by {short_by}. Ask for less, choose another term, "
-        "or add replicas to the pool.",
+        f"or {more}.",
         short_by,
     )
 

@@ -241,6 +241,12 @@ def test_status_budget_and_deployments_agree_about_the_number() -> None:
     assert "lower scaling.maxReplicas" in " ".join(c.message for c in conditions)
 
 
+def test_a_reservation_that_does_not_fit_makes_no_pool_larger_and_says_what_would() -> None:
+    (verdict,) = plan_of(fleet(reservation("acme", 2900))).reservations.values()
+    assert verdict.accepted.reason == "InsufficientCapacity"
+    assert "raise scaling.minReplicas" in verdict.accepted.message
+
+
 def test_a_pool_that_may_grow_takes_no_prepaid_balance() -> None:
     prepaid = {"serviceTokens": 10**9, "period": "Month", "serviceTokensPerSecond": 100}
     contract = reservation("acme", {"prepaid": prepaid})
