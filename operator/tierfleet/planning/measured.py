@@ -30,6 +30,8 @@ class Sight(StrEnum):
 
     OFF = "Off"
     """Nobody measures: what was measured before counts no more."""
+    ELSEWHERE = "Elsewhere"
+    """Whoever asks has no part in measuring: what the plan remembers is in force."""
     CLEAR = "Clear"
     UNSCRAPED = "Unscraped"
     """Prometheus answers, but knows none of the pool's ready replicas."""
@@ -61,6 +63,7 @@ class Measurement:
 
 
 NOT_MEASURED = Measurement()
+AS_REMEMBERED = Measurement(Sight.ELSEWHERE)
 
 
 class Sample(NamedTuple):

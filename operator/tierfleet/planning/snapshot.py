@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tierfleet import plan
 from tierfleet.api import CapacityReservation, InferencePool, Key, TierPolicy
-from tierfleet.planning.measured import NOT_MEASURED, Measurement, Rate
+from tierfleet.planning.measured import AS_REMEMBERED, Measurement, Rate
 
 PoolKey = Key
 """Namespace and name of an InferencePool."""
@@ -128,7 +128,7 @@ class Snapshot:
 
     Attributes:
         replicas: wanted replicas of the pool's Deployments as they are, by accelerator.
-        measured: what measuring says of each pool, where somebody measures.
+        measured: what measuring says of each pool; left out, what the plan remembers is in force.
     """
 
     now: datetime
@@ -195,7 +195,7 @@ class Snapshot:
 
     def measured_of(self, pool: PoolKey) -> Measurement:
         """What measuring says of the pool."""
-        return self.measured.get(pool, NOT_MEASURED)
+        return self.measured.get(pool, AS_REMEMBERED)
 
 
 def _grouped(items: Iterable[_V], key: Callable[[_V], _K | None]) -> Mapping[_K, list[_V]]:

@@ -10,7 +10,7 @@ from tierfleet.api import InferencePool
 from tierfleet.api.poolstatus import CapacitySource
 from tierfleet.planning import capacity
 from tierfleet.planning.capacity import Capacity
-from tierfleet.planning.measured import Measurement, Rate, Sight
+from tierfleet.planning.measured import NOT_MEASURED, Measurement, Rate, Sight
 from tierfleet.planning.snapshot import Recorded
 
 DESIRED = {"b200": 4, "h100": 2}
@@ -84,7 +84,11 @@ def test_what_was_measured_before_stays_whatever_can_be_seen_now(sight: Sight) -
 def test_without_a_prometheus_it_is_as_declared() -> None:
     found = pool("pool", *B200_THEN_H100)
     record = {found.key: Recorded("v", rates={"b200": Rate(20_000, NOW)})}
-    assert of(found, DESIRED, recorded=record).total == 124_000
+    off = {found.key: NOT_MEASURED}
+    assert of(found, DESIRED, recorded=record, measured=off).total == 124_000
+    assert of(found, DESIRED, recorded=record).total == 108_000, (
+        "who looks on sees what is in force"
+    )
 
 
 def test_measuring_makes_known_what_is_not_declared() -> None:

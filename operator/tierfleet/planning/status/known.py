@@ -74,4 +74,6 @@ def _as(pool_plan: PoolPlan) -> str:
 
 
 def _or_wait(sight: Sight) -> str:
-    return "" if sight is Sight.OFF else ", or wait until it has been measured under full load"
+    if sight in {Sight.OFF, Sight.ELSEWHERE}:
+        return ""
+    return ", or wait until it has been measured under full load"
