@@ -62,12 +62,6 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         "InferencePool",
-        "spec.scaling.mode",
-        _any_of("Automatic"),
-        "The operator cannot scale by itself yet; use Manual, or External with an HPA.",
-    ),
-    Row(
-        "InferencePool",
         "spec.partitioning.mode",
         _any_of("Dedicated"),
         "Whole replicas for reserved tenants need sidecars that hand requests on to each other, "

@@ -125,7 +125,8 @@ class Scaling(Model):
     )
 
     mode: ScalingMode = ScalingMode.MANUAL
-    """Manual: spec.replicas. Automatic: the operator, between minReplicas and maxReplicas.
+    """Manual: spec.replicas. Automatic: the operator, between minReplicas and maxReplicas, by what
+    it measures; spec.replicas is not used, so kubectl scale and an HPA change nothing.
     External: spec.replicas, owned by an HPA or another controller through the scale subresource."""
     min_replicas: DesiredCount | None = None
     """Fewest replicas, with mode Automatic. Left out: 1."""
@@ -270,7 +271,7 @@ class InferencePoolSpec(Model):
     """Devices that replicas may run on, at most 8. Their order is the order of preference."""
     replicas: ReplicaCount = 1
     """Replicas over all accelerators. Set by kubectl scale, or by an HPA with scaling.mode
-    External; the operator never writes it."""
+    External; the operator never writes it. With scaling.mode Automatic it is not used."""
     scaling: Scaling = Scaling()
     """Who decides the number of replicas."""
     placement_weight: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -286,6 +287,13 @@ class InferencePoolSpec(Model):
     """Whether a Gateway can route to the pool."""
     template: PodTemplate = PodTemplate()
     """What is added to the pods."""
+
+    @property
+    def most_replicas(self) -> int:
+        """As many as the pool may come to have without a change of the spec."""
+        if self.scaling.mode is ScalingMode.AUTOMATIC:
+            return self.scaling.max_replicas or self.replicas
+        return self.replicas
 
 
 class InferencePool(Resource):
@@ -323,6 +331,7 @@ class InferencePool(Resource):
             Column("Policy", ".spec.policyRef.name", "TierPolicy that is used.", wide=True),
             reason_column("Accepted", PoolCondition.ACCEPTED, "Why it is accepted or not."),
             reason_column("Placed", PoolCondition.PLACED, "Why its replicas are placed or not."),
+            reason_column("Scaled", PoolCondition.SCALED, "With scaling.mode Automatic: by what."),
             AGE,
         ),
         scale=Scale(),

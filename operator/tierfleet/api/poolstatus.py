@@ -19,6 +19,7 @@ class PoolCondition(StrEnum):
 
     ACCEPTED = "Accepted"
     PLACED = "Placed"
+    SCALED = "Scaled"
     CAPACITY_KNOWN = "CapacityKnown"
     ENFORCED = "Enforced"
     READY = READY
@@ -46,9 +47,18 @@ class PoolReason(StrEnum):
     INSUFFICIENT_DEVICES = "InsufficientDevices"
     MAX_REPLICAS = "MaxReplicas"
     UNSCHEDULABLE = "Unschedulable"
+    # Scaled
+    AT_TARGET = "AtTarget"
+    MIN_REPLICAS = "MinReplicas"
+    PROMISED = "Promised"
+    NO_METRICS = "NoMetrics"
     # CapacityKnown
     DECLARED = "Declared"
+    MEASURED = "Measured"
     NOT_DECLARED = "NotDeclared"
+    NOT_SCRAPED = "NotScraped"
+    PROMETHEUS_UNAVAILABLE = "PrometheusUnavailable"
+    PROMETHEUS_INVALID = "PrometheusInvalid"
     # Enforced
     ENFORCED = "Enforced"
     SHADOW = "Shadow"
@@ -78,6 +88,17 @@ class Endpoint(Model):
     """Base URL of OpenAI's API inside the cluster, without /v1."""
 
 
+class AcceleratorCapacity(Model):
+    """Throughput of one replica on an accelerator."""
+
+    source: CapacitySource
+    """Declared, or Measured once it is."""
+    since: Timestamp | None = None
+    """When it was measured."""
+    service_tokens_per_second: int
+    """Service tokens per second of one replica."""
+
+
 class AcceleratorStatus(Model):
     """Replicas on one accelerator."""
 
@@ -87,6 +108,8 @@ class AcceleratorStatus(Model):
     """Replicas that are planned here."""
     ready: int = 0
     """Replicas that are ready here."""
+    capacity: AcceleratorCapacity | None = None
+    """What one replica does here; left out while it is neither declared nor measured."""
     message: str | None = None
     """Why there are not more, as a sentence."""
 
@@ -95,9 +118,9 @@ class CapacityStatus(Model):
     """Throughput of the pool in service tokens per second, over all desired replicas."""
 
     source: CapacitySource
-    """Declared, or Measured once it is."""
+    """Declared, or Measured once it is on every accelerator in use."""
     since: Timestamp | None = None
-    """Since when it has been measured."""
+    """When the newest of its rates was measured."""
     total: int = 0
     """All desired replicas. Percent guarantees and floors are percents of it."""
     survivable: int = 0
@@ -137,6 +160,8 @@ class InferencePoolStatus(Model):
     """The metadata.generation that this status is about."""
     conditions: Conditions = ()
     """Accepted: the operator does what the spec says. Placed: every replica has devices.
+    Scaled, with scaling.mode Automatic only: the pool has as many replicas as load and promises ask
+    for.
     CapacityKnown: the capacity of every accelerator in use is declared or measured. Enforced: every
     ready pod reports the current plan, or has had it for less than two minutes, and the policy does
     not say Shadow. Ready: the summary,

@@ -28,8 +28,8 @@ and rates carry their unit in the name; a *service token* is a token weighted by
 _UNBUILT = """\
 ## Not built yet
 
-These values are valid, and turn `Accepted` False with the reason shown. A tier's `objectives` and \
-`price` decide nothing: they are carried into the plan and only described.
+These values are valid, and turn `Accepted` False with the reason shown. A tier's `price` \
+decides nothing: it is carried into the plan and only described.
 
 | kind | field | reason | instead |
 |---|---|---|---|

@@ -157,7 +157,7 @@ class Identification(Model):
 
 
 class Objectives(Model):
-    """Latency promised to a tier, at the 99th percentile: for now only carried in the plan."""
+    """Latency aimed for in a tier, at the 99th percentile."""
 
     queue_p99_milliseconds: Annotated[Milliseconds | None, Field(alias="queueP99Milliseconds")] = (
         None
@@ -225,8 +225,8 @@ class Tier(Model):
     """Floor: percent of the rate in the plan that no higher tier can take. Served like a
     reservation of the whole tier, and idle parts are lent. All floors together are at most 100."""
     objectives: Objectives = Objectives()
-    """Latency that the tier was promised. Nothing enforces it, or reports yet whether it is
-    attained."""
+    """Latency aimed for: no request is served sooner for it, but what misses it is no measured
+    capacity, and waits beyond it make pools with scaling.mode Automatic larger."""
     limits: Limits = Limits()
     """Limits of each of its tenants."""
     queue: Queue = Queue()

@@ -9,6 +9,7 @@ from rich.text import Text
 from tierfleet.api import InferencePool, Key
 from tierfleet.api.accelerator import Accelerator
 from tierfleet.api.common import to_rfc3339
+from tierfleet.api.inferencepool import ScalingMode
 from tierfleet.cli import tables
 from tierfleet.planning.offers import Largest, More, Offer
 from tierfleet.planning.placement import Limit, Shortfall
@@ -60,7 +61,12 @@ def what_it_takes(pool: InferencePool, more: More) -> str:
     if more.full:
         steps.append(f"maxReplicas above {accelerator.max_replicas}")
     if not more.asked:
-        steps.append(f"spec.replicas {pool.spec.replicas + 1}")
+        automatic = pool.spec.scaling.mode is ScalingMode.AUTOMATIC
+        steps.append(
+            f"scaling.minReplicas {more.wanted + 1}"
+            if automatic
+            else f"spec.replicas {more.wanted + 1}"
+        )
     there = "" if more.shortfall else "there are devices for it; "
     if more.first not in {None, more.accelerator} and not (more.shortfall or more.full):
         steps.append(f"and {more.first} gets one more first")

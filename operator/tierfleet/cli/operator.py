@@ -64,6 +64,29 @@ def operator(
             help="How long there must be room on a preferred accelerator before replicas move.",
         ),
     ] = 300,
+    prometheus_url: Annotated[
+        str,
+        typer.Option(
+            envvar="TIERFLEET_PROMETHEUS_URL",
+            help="Prometheus that scrapes the sidecars: capacity is measured there. Empty is off.",
+        ),
+    ] = "",
+    prometheus_token_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="TIERFLEET_PROMETHEUS_TOKEN_FILE",
+            help="File with a bearer token for it, read anew each time.",
+        ),
+    ] = None,
+    prometheus_interval_seconds: Annotated[
+        int,
+        typer.Option(
+            envvar="TIERFLEET_PROMETHEUS_INTERVAL_SECONDS",
+            min=2,
+            max=3600,
+            help="How often it is asked; at least four times how often it scrapes.",
+        ),
+    ] = 60,
     verbose: Annotated[bool, typer.Option(help="Log every retry.")] = False,
 ) -> None:
     """Make the cluster be as InferencePools, TierPolicies and CapacityReservations say.
@@ -76,6 +99,7 @@ def operator(
     try:
         # Not at the top: `tierfleet --help` must work where the extra is not installed.
         from tierfleet.controllers.preflight import PreflightError  # noqa: PLC0415
+        from tierfleet.controllers.prometheus import Settings  # noqa: PLC0415
         from tierfleet.controllers.shell import (  # noqa: PLC0415
             LeadershipLostError,
             Options,
@@ -101,6 +125,11 @@ def operator(
         metrics_port=metrics_port,
         health_port=health_port,
         move_after=timedelta(seconds=move_after_seconds),
+        prometheus=(
+            Settings(prometheus_url, prometheus_token_file, prometheus_interval_seconds)
+            if prometheus_url
+            else None
+        ),
     )
     try:
         asyncio.run(serve(options, lambda line: print(line, flush=True)))

@@ -88,6 +88,12 @@ _REPAIRS = Counter(
     ["kind"],
     registry=REGISTRY,
 )
+_POLLS = Counter(
+    "tierfleet_operator_prometheus_polls",
+    "Times that Prometheus was asked, by result: success or error.",
+    ["result"],
+    registry=REGISTRY,
+)
 Info("tierfleet_operator_build", "Version of the operator.", registry=REGISTRY).info(
     {"version": version("tierfleet")}
 )
@@ -157,6 +163,11 @@ def wrote(what: str, kind: str) -> None:
 def repaired(kind: str) -> None:
     """Drift has been put back."""
     _REPAIRS.labels(kind).inc()
+
+
+def polled(result: str) -> None:
+    """Prometheus has been asked."""
+    _POLLS.labels(result).inc()
 
 
 async def watch_loop_lag() -> None:

@@ -17,9 +17,11 @@ from tierfleet.controllers.apply import Applier
 from tierfleet.controllers.child import Child
 from tierfleet.controllers.devices import MOVE_AFTER, Devices
 from tierfleet.controllers.events import Events
+from tierfleet.controllers.measuring import Measuring
 from tierfleet.controllers.own import Own
 from tierfleet.controllers.policy import Policies
 from tierfleet.controllers.pool import Pools
+from tierfleet.controllers.prometheus import Prometheus, Settings
 from tierfleet.controllers.replicas import Asks
 from tierfleet.controllers.reports import Reports
 from tierfleet.controllers.reservation import Reservations
@@ -58,6 +60,7 @@ class Operator:
         node, pod      the devices of the groups that may use the node; its own pool
         pool, child,
         pod            what the pool's replicas report
+        measurement    its pool, and the pool's devices (precedence)
 
     A key too many costs a pass without a request; a key too few is a fault.
     """
@@ -70,11 +73,12 @@ class Operator:
         asks: Asks,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         move_after: timedelta = MOVE_AFTER,
+        prometheus: Settings | None = None,
     ) -> None:
         """`namespaces` None serves all of them; `instance` tells this process from others.
 
         `asks` is who asks the replicas. `move_after` is how long there must be room where
-        replicas are preferred before they move.
+        replicas are preferred before they move. Without `prometheus` nothing is measured.
         """
         self._groups = Controller[Key]("devices")
         self._pools = Controller[Key]("inferencepool")
@@ -82,6 +86,7 @@ class Operator:
         self._reservations = Controller[Key]("capacityreservation")
         self._reports = Controller[Key]("reports")
         self.store = Store(cluster, self, namespaces, clock)
+        self._measuring = self._measured_by(prometheus) if prometheus is not None else None
         events = Events(cluster, instance)
         self._statuses = StatusWriter(cluster, self.store, events)
         self._applier = Applier(cluster, self.store, events)
@@ -113,6 +118,19 @@ class Operator:
             tasks.create_task(self._reservations.run(reservations.reconcile, _WORKERS))
             tasks.create_task(self._reports.run(self._reconciles_reports.reconcile, _ASKING))
             tasks.create_task(self._resync())
+            if self._measuring is not None:
+                tasks.create_task(self._measuring.run())
+
+    def _measured_by(self, prometheus: Settings) -> Measuring:
+        source = Prometheus(prometheus)
+        measuring = Measuring(self.store, source, prometheus.interval, self._measured)
+        self.store.measured = measuring.of
+        return measuring
+
+    def _measured(self, pool: Key) -> None:
+        """Something new was measured: what it can promise, and whose turn it is, may change."""
+        self._pools.add(pool)
+        self._grant({self._devices.group(pool)})
 
     async def _resync(self) -> None:
         self._add_all(0.0)

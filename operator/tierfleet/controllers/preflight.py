@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from tierfleet.api import API_VERSION, VERSION
+from tierfleet.controllers import prometheus
 from tierfleet.kube.client import Client
 from tierfleet.kube.cluster import ClusterError, NotFoundError
 from tierfleet.kube.connect import explain
@@ -85,6 +86,16 @@ def rights(namespaces: Collection[str] | None, lease: Key | None) -> Iterator[Ri
         yield Right("create", LEASES, "", namespace)
         for verb in ("get", "update"):
             yield Right(verb, LEASES, "", namespace, name)
+
+
+def check_prometheus(settings: prometheus.Settings | None) -> None:
+    """See whether it can be asked at all; whether it answers may change, so that is not looked at.
+
+    Raises:
+        PreflightError: the URL or the token's file cannot be used.
+    """
+    if settings is not None and (problem := prometheus.problem(settings)):
+        raise PreflightError(problem)
 
 
 def check_ports(ports: Mapping[str, int]) -> None:

@@ -21,6 +21,7 @@ from tierfleet.controllers import metrics, preflight
 from tierfleet.controllers.devices import MOVE_AFTER
 from tierfleet.controllers.kinds import Kinds
 from tierfleet.controllers.operator import Operator
+from tierfleet.controllers.prometheus import Settings
 from tierfleet.controllers.replicas import Asks, Replicas
 from tierfleet.kube.client import (
     CONNECT_SECONDS,
@@ -46,6 +47,7 @@ class Options:
         namespaces: to serve; None serves all, empty that of the connection.
         metrics_port, health_port: 0 is off.
         move_after: how long there must be room where replicas are preferred before they move.
+        prometheus: where capacity is measured; None is off.
     """
 
     kubeconfig: Path | None = None
@@ -55,6 +57,7 @@ class Options:
     metrics_port: int = 0
     health_port: int = 0
     move_after: timedelta = MOVE_AFTER
+    prometheus: Settings | None = None
 
 
 class LeadershipLostError(Exception):
@@ -70,12 +73,14 @@ async def serve(
 
     Raises:
         ConnectError: there are no usable credentials.
-        PreflightError: the operator cannot work in that cluster, or a port is taken.
+        PreflightError: the operator cannot work in that cluster, a port is taken, or Prometheus
+            cannot be asked so.
         LeadershipLostError: the Lease could not be renewed.
     """
     preflight.check_ports(
         {"--metrics-port": options.metrics_port, "--health-port": options.health_port}
     )
+    preflight.check_prometheus(options.prometheus)
     connection = await connect(options.kubeconfig, options.context)
     client, asks = Client(connection.configuration), asks or Replicas()
     try:
@@ -111,7 +116,12 @@ class _Process:
         self.lease = self._lease_key() if options.leader_elect else None
         self._leadership = Leadership(client, self.lease, self._identity) if self.lease else None
         self._operator = Operator(
-            client, self.namespaces, self._identity, asks, move_after=options.move_after
+            client,
+            self.namespaces,
+            self._identity,
+            asks,
+            move_after=options.move_after,
+            prometheus=options.prometheus,
         )
         self._kinds = Kinds(client, self._operator.store, self.namespaces)
         self._stop = asyncio.Event()

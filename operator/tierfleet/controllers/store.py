@@ -38,6 +38,7 @@ from tierfleet.kube.served import WhileServed
 from tierfleet.manifests import labels, names
 from tierfleet.plan.parts import INDEX
 from tierfleet.planning import record
+from tierfleet.planning.measured import NOT_MEASURED, Measurement
 from tierfleet.planning.published import NOTHING_RECORDED, Published, Recorded, Report, taken_in
 from tierfleet.planning.snapshot import Node, Pod, Snapshot, TenantSecret
 
@@ -93,8 +94,13 @@ class Store:
         namespaces: Collection[str] | None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        """`namespaces` is where our kinds are served, None everywhere; nodes are shared by all."""
+        """`namespaces` is where our kinds are served, None everywhere; nodes are shared by all.
+
+        `measured` says what measuring knows of a pool: nothing, until somebody who measures puts
+        himself there.
+        """
         self.clock = clock
+        self.measured: Callable[[Key], Measurement] = lambda _: NOT_MEASURED
         self._edges = edges
         self.pools = Cache(own.projection(InferencePool), edges.pool, own.pool_terms)
         self.policies = Cache(own.projection(TierPolicy), edges.policy)
@@ -249,6 +255,7 @@ class Store:
                 for pool in pools
                 for uid, report in self.reports.get(pool.key, {}).items()
             },
+            measured={pool.key: self.measured(pool.key) for pool in pools},
         )
 
     def _child_changed(self, key: Key, old: Child | None, new: Child | None) -> None:

@@ -20,7 +20,7 @@ def children(pool: InferencePool, pool_plan: PoolPlan, tokens: Tokens) -> tuple[
         secrets.tokens(pool, tokens),
         *secrets.plan(pool, pool_plan.plan),
         service.service(pool),
-        disruption.budget(pool),
+        disruption.budget(pool, pool_plan.placement.wanted),
         *_gateway(pool),
         *(
             deployment.deployment(

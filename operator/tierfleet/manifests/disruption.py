@@ -3,7 +3,7 @@
 One for the whole pool: an eviction fails when two budgets select the same pod. It does not restrain
 rollouts; those are bounded by the Deployments.
 
-It says how many have to stay, of those that the spec asks for. As `maxUnavailable` it would count
+It says how many have to stay, of those that are wanted. As `maxUnavailable` it would count
 from what the Deployments ask for, and these are made smaller when an evicted replica finds no
 device: the drain of a pool's only nodes would then go on to its last replica.
 """
@@ -13,7 +13,7 @@ from tierfleet.manifests import labels, metadata, names
 from tierfleet.manifests.metadata import Raw
 
 
-def budget(pool: InferencePool) -> Raw:
+def budget(pool: InferencePool, wanted: int) -> Raw:
     """All but `disruption.maxUnavailable`; a pod that is not ready anyway may always go."""
     name = pool.metadata.name
     return {
@@ -21,7 +21,7 @@ def budget(pool: InferencePool) -> Raw:
         "kind": "PodDisruptionBudget",
         "metadata": metadata.of(pool, names.disruption_budget(name), "disruption"),
         "spec": {
-            "minAvailable": max(0, pool.spec.replicas - pool.spec.disruption.max_unavailable),
+            "minAvailable": max(0, wanted - pool.spec.disruption.max_unavailable),
             "selector": {"matchLabels": labels.selector(name)},
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
         },

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from fractions import Fraction
 
-from tierfleet.plan.base import Count, Name, Part, Positive
+from tierfleet.plan.base import Count, Name, Part, Positive, Time
 
 
 def most_held_back(seats: int) -> int:
@@ -67,6 +67,8 @@ class Group(Part):
         desired: replicas that share the rates, ready or not: those that are wanted, and those that
             are leaving until they are gone.
         service_tokens_per_second: rate of one replica; 0 while it is neither declared nor measured.
+        measured_since: when it was measured; None: it is as declared. The operator's memory, which
+            sidecars have no use for.
         max_sequences: seats of one replica's engine.
     """
 
@@ -75,6 +77,7 @@ class Group(Part):
     partition: PartitionName = PartitionName.SLICED
     desired: Count
     service_tokens_per_second: Count = 0
+    measured_since: Time | None = None
     max_sequences: Positive = 256
 
 

@@ -65,7 +65,7 @@ class Queue(Part):
 
 
 class Objectives(Part):
-    """Latency promised to a tier, milliseconds at the 99th percentile: reported, not enforced."""
+    """Latency promised to a tier, milliseconds at the 99th percentile: measured, not enforced."""
 
     queue_p99_milliseconds: Positive | None = None
     ttft_p99_milliseconds: Positive | None = None

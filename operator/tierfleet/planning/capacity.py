@@ -6,9 +6,13 @@ know what was promised.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from tierfleet.api import InferencePool
 from tierfleet.api.poolstatus import CapacitySource
+from tierfleet.planning import measured
+from tierfleet.planning.measured import Rate
+from tierfleet.planning.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +20,8 @@ class Capacity:
     """A pool's throughput in service tokens per second.
 
     Attributes:
-        source: where the rates of its replicas come from.
+        source: Measured if the rates of all its replicas are.
+        since: when the newest of them was measured; None unless all are.
         total: of all desired replicas; percents are of it.
         survivable: without the largest `spareReplicas`, of which one replica at least stays.
         sellable: the `sellablePercent` of that; promises must fit into it.
@@ -28,31 +33,52 @@ class Capacity:
     survivable: int
     sellable: int
     unknown: tuple[str, ...] = ()
+    since: datetime | None = None
 
 
 def of(
-    pool: InferencePool, desired: Mapping[str, int], counted: Mapping[str, int] | None = None
+    pool: InferencePool,
+    desired: Mapping[str, int],
+    rates: Mapping[str, Rate],
+    counted: Mapping[str, int] | None = None,
 ) -> Capacity:
-    """The capacity of that many replicas on each accelerator.
+    """The capacity of that many replicas on each accelerator, at these rates of one.
 
     `counted` are those with the ones that are leaving, which serve nothing that may be promised,
     but while they are there their rate should be known as well.
     """
-    rates = declared(pool)
+    used = {name: rates[name] for name, count in desired.items() if count}
     replicas = sorted(
-        (rates[name] for name, count in desired.items() for _ in range(count)), reverse=True
+        (
+            rate.service_tokens_per_second
+            for name, rate in used.items()
+            for _ in range(desired[name])
+        ),
+        reverse=True,
     )
+    times = [rate.since for rate in used.values() if rate.since is not None]
+    all_measured = bool(times) and len(times) == len(used)
     partitioning = pool.spec.partitioning
     spare = min(partitioning.spare_replicas, max(0, len(replicas) - 1))
     survivable = sum(replicas[spare:])
     return Capacity(
-        source=CapacitySource.DECLARED,
+        source=CapacitySource.MEASURED if all_measured else CapacitySource.DECLARED,
         total=sum(replicas),
         survivable=survivable,
         sellable=survivable * partitioning.sellable_percent // 100,
         unknown=tuple(
-            name for name, count in (counted or desired).items() if count and not rates[name]
+            name
+            for name, count in (counted or desired).items()
+            if count and not rates[name].service_tokens_per_second
         ),
+        since=max(times) if all_measured else None,
+    )
+
+
+def rates(snapshot: Snapshot, pool: InferencePool) -> Mapping[str, Rate]:
+    """The rate of one replica on each accelerator: what is measured wins over what is declared."""
+    return measured.rates(
+        declared(pool), snapshot.recorded_of(pool.key).rates, snapshot.measured_of(pool.key)
     )
 
 
@@ -65,8 +91,8 @@ def declared(pool: InferencePool) -> Mapping[str, int]:
 
 
 def preferred(pool: InferencePool) -> Mapping[str, int]:
-    """Replicas by accelerator, if there were devices for all of them."""
-    left = pool.spec.replicas
+    """Replicas by accelerator, if there were devices for as many as it may have."""
+    left = pool.spec.most_replicas
     desired = dict.fromkeys((a.name for a in pool.spec.accelerators), 0)
     for accelerator in pool.spec.accelerators:
         desired[accelerator.name] = min(left, accelerator.min_replicas)

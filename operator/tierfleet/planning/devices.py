@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 from tierfleet.api import InferencePool
 from tierfleet.api.conditions import Status
-from tierfleet.planning import acceptance, capacity, promises
+from tierfleet.api.inferencepool import ScalingMode
+from tierfleet.planning import acceptance, capacity, promises, scaling
 from tierfleet.planning.inventory import Inventory, Offer
 from tierfleet.planning.placement import AcceleratorPlacement, Placement
 from tierfleet.planning.preference import Standing, place
@@ -93,7 +94,8 @@ def _promised(snapshot: Snapshot, pool: InferencePool) -> int:
     Percents are of that ideal and not of what is placed: the order must not depend on its result.
     """
     alive = {reservation.metadata.uid for reservation in snapshot.reservations_of(pool.key)}
-    ideal = capacity.of(pool, capacity.preferred(pool)).total
+    rates = capacity.rates(snapshot, pool)
+    ideal = capacity.of(pool, capacity.preferred(pool), rates).total
     return sum(
         promises.amount(reservation.declared, ideal)
         for reservation in snapshot.recorded_of(pool.key).reservations
@@ -110,15 +112,24 @@ def _placed(
         return _held(pool, replicas, offers)
     live = (p for p in snapshot.pods_of(pool.key) if p.ready and not (p.terminating or p.finished))
     ready = Counter(pod.accelerator for pod in live if pod.accelerator is not None)
-    return place(pool, offers, Standing(replicas, ready, pool.key in settled))
+    rates = capacity.rates(snapshot, pool)
+    wanted = scaling.wanted(snapshot, pool)
+
+    def enough(desired: Mapping[str, int]) -> bool:
+        able = capacity.of(pool, desired, rates)
+        # Of what nobody knows the rate, no number is known to be enough.
+        return bool(able.unknown) or able.sellable >= wanted.floor
+
+    return place(pool, offers, Standing(replicas, ready, pool.key in settled), wanted, enough)
 
 
 def _held(pool: InferencePool, replicas: Mapping[str, int], offers: Iterable[Offer]) -> Placement:
     """A pool that is not accepted keeps what it has, also while one of its pods restarts."""
     for offer in offers:
         offer.take(replicas.get(offer.accelerator.name, 0))
+    automatic = pool.spec.scaling.mode is ScalingMode.AUTOMATIC
     return Placement(
-        pool.spec.replicas,
+        sum(replicas.values()) if automatic else pool.spec.replicas,
         tuple(
             AcceleratorPlacement(accelerator.name, replicas.get(accelerator.name, 0))
             for accelerator in pool.spec.accelerators

@@ -66,7 +66,7 @@ def _home(pool: InferencePool, accelerator: str) -> str:
 
 
 def _nodes(pool: InferencePool) -> Iterator[Node]:
-    replicas = pool.spec.replicas
+    replicas = pool.spec.most_replicas
     for accelerator in pool.spec.accelerators:
         home = _home(pool, accelerator.name)
         most = accelerator.max_replicas

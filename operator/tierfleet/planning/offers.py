@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tierfleet import plan
 from tierfleet.api import InferencePool
+from tierfleet.api.inferencepool import Scaling
 from tierfleet.planning import capacity, promises
 from tierfleet.planning.devices import device_groups, grant
 from tierfleet.planning.placement import Placement, Shortfall
@@ -35,6 +36,10 @@ class Largest(NamedTuple):
     refused: Refusal | None
 
 
+_BY_HAND = Scaling()
+"""So that a number of replicas is what the spec says."""
+
+
 class More(NamedTuple):
     """What one replica more on an accelerator would take and give.
 
@@ -44,6 +49,7 @@ class More(NamedTuple):
         shortfall: why there are no devices for one more; None if there are.
         full: there are `maxReplicas` already.
         asked: the pool asks for more replicas than are placed.
+        wanted: replicas that it asks for.
         first: the accelerator that gets one more, as the spec prefers; None if none does.
     """
 
@@ -53,6 +59,7 @@ class More(NamedTuple):
     shortfall: Shortfall | None
     full: bool
     asked: bool
+    wanted: int
     first: str | None
 
 
@@ -157,7 +164,8 @@ def _largest(bound: int, refused: Callable[[int], Refusal | None]) -> Largest:
 def _more(snapshot: Snapshot, pool: InferencePool, found: PoolPlan) -> Iterator[More]:
     placement = found.placement
     desired = placement.desired
-    larger = _granted(snapshot, _changed(pool, replicas=pool.spec.replicas + 1)).desired
+    asked = _changed(pool, replicas=placement.wanted + 1, scaling=_BY_HAND)
+    larger = _granted(snapshot, asked).desired
     first = next((name for name, count in larger.items() if count > desired[name]), None)
     for accelerator in pool.spec.accelerators:
         name, count = accelerator.name, desired[accelerator.name]
@@ -166,10 +174,11 @@ def _more(snapshot: Snapshot, pool: InferencePool, found: PoolPlan) -> Iterator[
         yield More(
             accelerator=name,
             replicas=count,
-            adds=capacity.of(pool, with_it).sellable - found.capacity.sellable,
+            adds=capacity.of(pool, with_it, found.rates).sellable - found.capacity.sellable,
             shortfall=_lacking(snapshot, pool, name, placement),
             full=most is not None and count >= most,
             asked=placement.total < placement.wanted,
+            wanted=placement.wanted,
             first=first,
         )
 
@@ -187,7 +196,9 @@ def _lacking(
         )
         for a in pool.spec.accelerators
     )
-    asked = _changed(pool, replicas=placement.total + 1, accelerators=accelerators)
+    asked = _changed(
+        pool, replicas=placement.total + 1, scaling=_BY_HAND, accelerators=accelerators
+    )
     found = {a.name: a for a in _granted(snapshot, asked).accelerators}[name]
     return found.shortfall if found.desired < wanted else None
 

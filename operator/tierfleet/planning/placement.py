@@ -17,6 +17,21 @@ class Limit(StrEnum):
     MOVING = "Moving"
 
 
+class Scale(StrEnum):
+    """Why a pool that is scaled by the operator has the number of replicas that it has."""
+
+    AT_TARGET = "AtTarget"
+    """As many as the load asks for."""
+    NO_METRICS = "NoMetrics"
+    """Nobody knows the load: as many as there were."""
+    MIN_REPLICAS = "MinReplicas"
+    """Fewer would do."""
+    PROMISED = "Promised"
+    """Fewer would do for the load, but not for what was promised."""
+    MAX_REPLICAS = "MaxReplicas"
+    """More are needed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shortfall:
     """Why an accelerator has fewer replicas than were wanted on it.
@@ -50,13 +65,16 @@ class Placement:
     """Replicas planned on each accelerator, in the order of preference.
 
     Attributes:
-        wanted: replicas over all accelerators, as the spec asks for.
+        wanted: replicas over all accelerators, as the spec asks for, or with scaling mode Automatic
+            the load.
         movable: of the planned ones, how many would rather be on another accelerator that has room.
+        scale: why so many are wanted; None unless the operator decides about that.
     """
 
     wanted: int
     accelerators: tuple[AcceleratorPlacement, ...]
     movable: int = 0
+    scale: Scale | None = None
 
     @property
     def total(self) -> int:

@@ -17,6 +17,7 @@ from tierfleet.api.engine import EngineType
 from tierfleet.api.poolstatus import PoolReason
 from tierfleet.planning import acceptance, burst, capacity, reservations, shares, tenants, unrated
 from tierfleet.planning.capacity import Capacity
+from tierfleet.planning.measured import Rate
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.refusals import Market
 from tierfleet.planning.reservations import Verdict
@@ -37,6 +38,7 @@ class PoolPlan:
 
     Attributes:
         accepted: the condition `Accepted`.
+        rates: of one replica on each accelerator.
         plan: the plan document. None: the pool is held, and every child, the plan Secrets too,
             stays as it is.
         reservations: verdicts by uid.
@@ -51,6 +53,7 @@ class PoolPlan:
     accepted: Judgement
     placement: Placement
     capacity: Capacity
+    rates: Mapping[str, Rate]
     plan: plan.Plan | None
     reservations: Mapping[str, Verdict]
     promised: int
@@ -97,8 +100,9 @@ def _planned(
         snapshot.pods_of(pool.key),
         snapshot.now,
     )
-    able = capacity.of(pool, placement.desired, counted)
-    groups = _groups(pool, counted)
+    rates = capacity.rates(snapshot, pool)
+    able = capacity.of(pool, placement.desired, rates, counted)
+    groups = _groups(pool, counted, rates)
     percent = 0 if able.unknown else sum(tier.minimum_percent for tier in rules.tiers)
     floors = able.total * percent // 100
     market = Market(
@@ -141,6 +145,7 @@ def _planned(
         accepted=accepted,
         placement=placement,
         capacity=able,
+        rates=rates,
         plan=document,
         reservations=verdicts,
         promised=floors + _granted_now(verdicts, snapshot.now),
@@ -155,11 +160,13 @@ def _held(
     snapshot: Snapshot, pool: InferencePool, placement: Placement, accepted: Judgement
 ) -> PoolPlan:
     verdicts = reservations.held(snapshot, pool.key)
+    rates = capacity.rates(snapshot, pool)
     return PoolPlan(
         key=pool.key,
         accepted=accepted,
         placement=placement,
-        capacity=capacity.of(pool, placement.desired),
+        capacity=capacity.of(pool, placement.desired, rates),
+        rates=rates,
         plan=None,
         reservations=verdicts,
         promised=_granted_now(verdicts, snapshot.now),
@@ -185,15 +192,18 @@ def _rules(policy: TierPolicy) -> _Rules:
     )
 
 
-def _groups(pool: InferencePool, counted: Mapping[str, int]) -> tuple[plan.Group, ...]:
+def _groups(
+    pool: InferencePool, counted: Mapping[str, int], rates: Mapping[str, Rate]
+) -> tuple[plan.Group, ...]:
     """One per accelerator, those without replicas too: their last pods still read the plan."""
-    rates, engine = capacity.declared(pool), pool.spec.engine
+    engine = pool.spec.engine
     return tuple(
         plan.Group(
             name=accelerator.name,
             accelerator=accelerator.name,
             desired=counted[accelerator.name],
-            service_tokens_per_second=rates[accelerator.name],
+            service_tokens_per_second=rates[accelerator.name].service_tokens_per_second,
+            measured_since=rates[accelerator.name].since,
             max_sequences=engine.overridden_by(accelerator.engine).max_sequences,
         )
         for accelerator in pool.spec.accelerators

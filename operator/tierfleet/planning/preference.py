@@ -12,7 +12,14 @@ from typing import NamedTuple
 
 from tierfleet.api import InferencePool
 from tierfleet.planning.inventory import Offer
-from tierfleet.planning.placement import AcceleratorPlacement, Limit, Placement, Shortfall
+from tierfleet.planning.placement import (
+    AcceleratorPlacement,
+    Limit,
+    Placement,
+    Scale,
+    Shortfall,
+)
+from tierfleet.planning.scaling import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +49,51 @@ class _Move(NamedTuple):
     replicas: int
 
 
-def place(pool: InferencePool, offers: Sequence[Offer], standing: Standing) -> Placement:
+def place(
+    pool: InferencePool,
+    offers: Sequence[Offer],
+    standing: Standing,
+    wanted: Wanted,
+    enough: Callable[[Mapping[str, int]], bool],
+) -> Placement:
     """The pool's replicas on the devices on offer, taken from the inventory.
 
-    `offers` are in the order of preference. Replicas that move away leave their devices taken:
-    they are free only once the replica has drained.
+    As many as are `wanted`, and one more at a time until what is placed is `enough`. `offers` are
+    in the order of preference. Replicas that move away leave their devices taken: they are free
+    only once the replica has drained.
     """
     desired = dict.fromkeys((offer.accelerator.name for offer in offers), 0)
-    left = pool.spec.replicas
-    for most in _steps(standing):
-        for offer in offers:
-            name = offer.accelerator.name
-            found = offer.take(max(0, min(left, most(offer) - desired[name])))
-            desired[name] += found
-            left -= found
+    left = _fill(offers, desired, standing, wanted.replicas)
+    count, scale = wanted.replicas, wanted.scale
+    while count < wanted.most and not left and not enough(desired):
+        count, scale = count + 1, Scale.PROMISED
+        left = _fill(offers, desired, standing, 1)
+    if scale is not None and not left and not enough(desired):
+        scale = Scale.MAX_REPLICAS
     moves = list(_wishes(offers, desired))
     if standing.settled:
         _carry_out(moves, desired, standing, pool.spec.disruption.max_unavailable)
-    shortfalls = _shortfalls(pool, offers, desired)
+    shortfalls = _shortfalls(count, offers, desired)
     return Placement(
-        pool.spec.replicas,
+        count,
         tuple(
-            AcceleratorPlacement(name, count, shortfalls.get(name))
-            for name, count in desired.items()
+            AcceleratorPlacement(name, planned, shortfalls.get(name))
+            for name, planned in desired.items()
         ),
         movable=sum(move.replicas for move in moves),
+        scale=scale,
     )
+
+
+def _fill(offers: Sequence[Offer], desired: dict[str, int], standing: Standing, count: int) -> int:
+    """Places so many more; how many found no room."""
+    for most in _steps(standing):
+        for offer in offers:
+            name = offer.accelerator.name
+            found = offer.take(max(0, min(count, most(offer) - desired[name])))
+            desired[name] += found
+            count -= found
+    return count
 
 
 def _steps(standing: Standing) -> Iterator[Callable[[Offer], int]]:
@@ -131,16 +157,16 @@ def _carry_out(
 
 
 def _shortfalls(
-    pool: InferencePool, offers: Sequence[Offer], desired: Mapping[str, int]
+    count: int, offers: Sequence[Offer], desired: Mapping[str, int]
 ) -> Mapping[str, Shortfall]:
-    """Why accelerators have fewer replicas than the pool would like to have there."""
-    left = pool.spec.replicas
+    """Why accelerators have fewer replicas than a pool of so many would like to have there."""
+    left = count
     least: dict[str, int] = {}
     for offer in offers:
         least[offer.accelerator.name] = min(left, _least(offer))
         left -= least[offer.accelerator.name]
-    found = {name: min(count, desired[name]) for name, count in least.items()}
-    left = pool.spec.replicas - sum(found.values())
+    found = {name: min(few, desired[name]) for name, few in least.items()}
+    left = count - sum(found.values())
     shortfalls = {}
     for offer in offers:
         name = offer.accelerator.name

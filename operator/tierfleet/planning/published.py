@@ -4,12 +4,14 @@ A kubelet brings a new plan to its pods within `PATIENCE`; until then each repli
 one of those before it. What it reports narrows that down. It must not know what a plan says.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
 from tierfleet import plan
+from tierfleet.planning import measured
+from tierfleet.planning.measured import Rate
 
 PATIENCE = timedelta(seconds=120)
 """A kubelet looks at the volumes of a pod every 60 to 90 s."""
@@ -32,6 +34,11 @@ class Recorded:
     groups: tuple[plan.Group, ...] = ()
     shadow: bool = False
     policy: str = ""
+
+    @property
+    def rates(self) -> Mapping[str, Rate]:
+        """Of one replica by accelerator, where it was measured."""
+        return measured.recorded(self.groups)
 
     def share(self, group: str) -> Fraction | None:
         """See `plan.share`; None if the plan has no such group."""

@@ -1,7 +1,8 @@
-"""The memory of promises: what the plan in force says was accepted and granted.
+"""The memory of planning: what the plan in force says was accepted, granted and measured.
 
-Acceptance is recorded in the plan itself (its reservations with rank and time), because the plan
-is what is enforced; `status` only mirrors it. It must not know how the plan is stored.
+It is recorded in the plan itself (reservations with rank and time, groups with the time of their
+rate), because the plan is what is enforced; `status` only mirrors it. It must not know how the plan
+is stored.
 """
 
 import json

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from tierfleet import plan
 from tierfleet.api import InferencePool
 from tierfleet.api.capacityreservation import ReservationReason
+from tierfleet.api.inferencepool import ScalingMode
 from tierfleet.planning import burst, contracts, promises
 from tierfleet.planning.capacity import Capacity
 from tierfleet.planning.promises import Promise
@@ -148,11 +149,12 @@ def _spillover(wanted: plan.Reservation, market: Market) -> Refusal | None:
 
 
 def _ledger_required(wanted: plan.Reservation, market: Market) -> Refusal | None:
-    if wanted.declared.prepaid is None or market.pool.spec.replicas <= 1:
+    if wanted.declared.prepaid is None or market.pool.spec.most_replicas <= 1:
         return None
+    most = market.pool.spec.most_replicas
     return Refusal(
         ReservationReason.LEDGER_REQUIRED,
-        f"Each of the pool's {market.pool.spec.replicas} replicas would count a prepaid balance "
+        f"Each of the pool's {most} replicas would count a prepaid balance "
         "for itself: more than one needs a ledger, which there is not yet. Use "
         "serviceTokensPerSecond or percent, or a pool of one replica.",
     )
@@ -184,11 +186,14 @@ def _insufficient_capacity(
         return None
     size = asked if wanted.declared.percent is None else f"{asked}, {amount} {UNIT},"
     kept = f" ({market.floors} of them to floors, minimumPercent)" if market.floors else ""
+    more = "add replicas to the pool"
+    if market.pool.spec.scaling.mode is ScalingMode.AUTOMATIC:
+        more = "raise scaling.minReplicas of the pool"
     return Refusal(
         ReservationReason.INSUFFICIENT_CAPACITY,
         f"{size} is asked for; of {sellable} {UNIT} that can be sold {promised} are promised "
         f"already within its term{kept}: short by {short_by}. Ask for less, choose another term, "
-        "or add replicas to the pool.",
+        f"or {more}.",
         short_by,
     )
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from tierfleet.api import CapacityReservation, InferencePool, Key, TierPolicy
+from tierfleet.planning.measured import AS_REMEMBERED, Measurement
 from tierfleet.planning.published import NOTHING_RECORDED, Published, Recorded, Report
 
 PoolKey = Key
@@ -119,6 +120,7 @@ class Snapshot:
         replicas: wanted replicas of the pool's Deployments as they are, by accelerator.
         published: the plans that replicas of the pool may run, the one in force last.
         reports: what each replica said last, by the pod's uid.
+        measured: what measuring says of each pool; left out, what the plan remembers is in force.
     """
 
     now: datetime
@@ -132,6 +134,7 @@ class Snapshot:
     replicas: Mapping[PoolKey, Mapping[str, int]] = field(default_factory=dict)
     published: Mapping[PoolKey, tuple[Published, ...]] = field(default_factory=dict)
     reports: Mapping[str, Report] = field(default_factory=dict)
+    measured: Mapping[PoolKey, Measurement] = field(default_factory=dict)
 
     _pods_by_node: Mapping[str, list[Pod]] = field(init=False, repr=False, compare=False)
     _pods_by_pool: Mapping[PoolKey, list[Pod]] = field(init=False, repr=False, compare=False)
@@ -183,6 +186,10 @@ class Snapshot:
     def recorded_of(self, pool: PoolKey) -> Recorded:
         """What the pool's plan in force says; nothing if it has none."""
         return self.recorded.get(pool, NOTHING_RECORDED)
+
+    def measured_of(self, pool: PoolKey) -> Measurement:
+        """What measuring says of the pool."""
+        return self.measured.get(pool, AS_REMEMBERED)
 
 
 def _grouped(items: Iterable[_V], key: Callable[[_V], _K | None]) -> Mapping[_K, list[_V]]:

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final, Protocol
 
 from tierfleet.admission.interface import Admission
@@ -29,11 +30,16 @@ from tierfleet.admission.types import (
     WakeAt,
 )
 from tierfleet.plan import Plan
+from tierfleet.sidecar.pace import Pace
 
 # How often tokens are reported to the core while requests run.
 _PROGRESS_SECONDS: Final = 0.2
 # The core is told the time of day at least so often: contracts' terms go by it, and it may be set.
 _CALENDAR_SECONDS: Final = 60.0
+# What a request waits for while the engine has no room for it.
+_NO_ROOM: Final = frozenset({WaitReason.NO_SEAT, WaitReason.KV_CACHE, WaitReason.HELD_BACK})
+# So many of those that wait are asked, the oldest: the rest may wait for bounds of their own.
+_ASKED: Final = 64
 
 
 class Ticket(Protocol):
@@ -87,6 +93,7 @@ class Gate:
         self._clock = clock
         self._wall = wall
         self._loop = asyncio.get_running_loop()
+        self._pace = Pace(plan)
         self._last_id = 0
         self._tickets: dict[int, Ticket] = {}
         # Output tokens already reported, of each ticket that has a seat.
@@ -129,13 +136,13 @@ class Gate:
         """
         self._last_progress(number, prompt_tokens, cached_tokens)
         ticket = self._tickets.pop(number, None)
-        self._carry_out(_settle(ticket, self._core.finish(self._clock(), number, outcome)))
+        self._carry_out(self._settle(ticket, self._core.finish(self._clock(), number, outcome)))
 
     def abort(self, number: int) -> None:
         """Its client is gone, and the engine has been told if it had it."""
         self._last_progress(number)
         ticket = self._tickets.pop(number, None)
-        self._carry_out(_settle(ticket, self._core.abort(self._clock(), number)))
+        self._carry_out(self._settle(ticket, self._core.abort(self._clock(), number)))
 
     # From the process
 
@@ -148,6 +155,7 @@ class Gate:
         decisions = self._core.replan(self._clock(), plan, limits)
         self.plan = plan
         self.limits = limits
+        self._pace.change(plan)
         self._carry_out(decisions)
 
     def engine(self, reading: EngineReading) -> None:
@@ -174,6 +182,14 @@ class Gate:
     def waiting(self) -> Sequence[Ticket]:
         """Tickets without a seat, in the order in which they came."""
         return [ticket for number, ticket in self._tickets.items() if number not in self._reported]
+
+    def served(self) -> float:
+        """Service tokens since the start, of what is over and of what runs."""
+        return self._pace.served(sum(self._reported.values()))
+
+    def saturated(self) -> float:
+        """Seconds since the start in which the engine had no room for another request."""
+        return self._pace.saturated
 
     def close(self) -> None:
         """Stop the timers."""
@@ -222,7 +238,16 @@ class Gate:
         ticket.evicted(requeued=decision.requeued)
         # The connection is closed; the engine lets go at its next step, which nothing tells us of.
         decisions = self._core.finish(self._clock(), number, Outcome.ABORTED)
-        self._carry_out(_settle(ticket, decisions))
+        self._carry_out(self._settle(ticket, decisions))
+
+    def _settle(self, ticket: Ticket | None, decisions: Sequence[Decision]) -> Sequence[Decision]:
+        """Tells the ticket what it has cost before anything else that follows from its end."""
+        for decision in decisions:
+            if isinstance(decision, Settled):
+                self._pace.settled(decision.cost)
+                if ticket is not None:
+                    ticket.settled(decision)
+        return decisions
 
     # Time
 
@@ -267,6 +292,7 @@ class Gate:
 
     def _report(self) -> None:
         self._progress_timer = None
+        self._pace.look(self._clock(), full=self._is_full())
         batch: list[Progress] = []
         for number, reported in self._reported.items():
             produced = self._tickets[number].output_tokens
@@ -278,6 +304,13 @@ class Gate:
         if batch:
             self._carry_out(self._core.progress(self._clock(), batch))
 
+    def _is_full(self) -> bool:
+        """All seats are taken, or something that might run now finds no room in the engine."""
+        if len(self._reported) >= self.limits.seats:
+            return True
+        waiting = (number for number in self._tickets if number not in self._reported)
+        return any(self._core.why(number) in _NO_ROOM for number in islice(waiting, _ASKED))
+
     def _last_progress(self, number: int, prompt_tokens: int = 0, cached_tokens: int = 0) -> None:
         reported = self._reported.pop(number, None)
         if reported is None:
@@ -286,12 +319,3 @@ class Gate:
         if produced or prompt_tokens or cached_tokens:
             last = Progress(number, prompt_tokens, cached_tokens, produced)
             self._carry_out(self._core.progress(self._clock(), (last,)))
-
-
-def _settle(ticket: Ticket | None, decisions: Sequence[Decision]) -> Sequence[Decision]:
-    """Tells the ticket what it has cost before anything else that follows from its end."""
-    if ticket is not None:
-        for decision in decisions:
-            if isinstance(decision, Settled):
-                ticket.settled(decision)
-    return decisions

@@ -25,6 +25,8 @@ class Metrics(Collector):
         registry: what a scrape reads; nothing else is in it.
         tallies: what requests change.
         load: queued and running requests by tier, asked for at each scrape.
+        served: service tokens since the start, likewise.
+        saturated: seconds since the start in which the engine had no room, likewise.
         connections: open connections of clients, asked for at each scrape.
         dropped_lines: access log lines lost, asked for at each scrape.
         dropped_spans: likewise.
@@ -37,6 +39,8 @@ class Metrics(Collector):
         self.registry.register(self)
         self.tallies = Tallies()
         self.load: Callable[[], Sequence[TierLoad]] = tuple
+        self.served: Callable[[], float] = lambda: 0.0
+        self.saturated: Callable[[], float] = lambda: 0.0
         self.connections: Callable[[], int] = lambda: 0
         self.dropped_lines: Callable[[], int] = lambda: 0
         self.dropped_spans: Callable[[], int] = lambda: 0
@@ -68,6 +72,16 @@ class Metrics(Collector):
             "time_to_first_token_seconds",
             "From the whole request to the first byte of the answer's body.",
             self.tallies.first_bytes.items(),
+        )
+        yield CounterMetricFamily(
+            _PREFIX + "served_service_tokens",
+            "Service tokens, at the scheduling rates, of what is over and of the output that runs.",
+            value=self.served(),
+        )
+        yield CounterMetricFamily(
+            _PREFIX + "saturated_seconds",
+            "Time in which the engine had no room for another request.",
+            value=self.saturated(),
         )
         yield GaugeMetricFamily(
             _PREFIX + "connections", "Connections of clients, open now.", value=self.connections()

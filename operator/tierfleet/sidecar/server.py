@@ -286,6 +286,8 @@ class Server:
                 self._gate, self._pool, self._metrics.tallies, Retries(), self._data.remember
             )
             self._metrics.load = self._gate.load
+            self._metrics.served = self._gate.served
+            self._metrics.saturated = self._gate.saturated
         else:
             self._gate.replan(plan, replace(self._gate.limits, seats=seats))
         self._data.rules = rules

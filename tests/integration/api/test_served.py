@@ -158,7 +158,7 @@ def test_kubectl_get_answers_what_a_person_asks(cluster: Cluster, namespace: str
         "ENFORCED": "Unknown",
     }
     (wide,) = table(cluster, "tpool", "-n", namespace, "-o", "wide")
-    assert wide.keys() - pool.keys() == {"AGE", "POLICY", "ACCEPTED", "PLACED"}
+    assert wide.keys() - pool.keys() == {"AGE", "POLICY", "ACCEPTED", "PLACED", "SCALED"}
     assert (wide["POLICY"], wide["PLACED"]) == ("minimal", "Placed")
     (policy,) = table(cluster, "tpol", "-n", namespace)
     assert [*policy] == ["NAME", "ENFORCEMENT", "TENANTS", "POOLS", "ACCEPTED", "AGE"]

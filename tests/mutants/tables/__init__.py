@@ -4,6 +4,7 @@ from tests.mutants.tables import (
     accounts,
     devices,
     guarantees,
+    measured,
     order,
     promises,
     reclaim,
@@ -24,4 +25,5 @@ MUTANTS = (
     *promises.MUTANTS,
     *shares.MUTANTS,
     *reports.MUTANTS,
+    *measured.MUTANTS,
 )

@@ -17,8 +17,8 @@ MUTANTS = (
     _wrong(
         "the smallest replica is the spare",
         "capacity.py",
-        "for _ in range(count)), reverse=True",
-        "for _ in range(count)), reverse=False",
+        "reverse=True",
+        "reverse=False",
         "test_capacity.py::test_total_is_over_desired_replicas_and_sellable_survives_the_largest",
     ),
     _wrong(

@@ -27,7 +27,6 @@ REACHED: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("InferencePool", {"engine.type": "TensorRTLLM"}, "spec.engine.type"),
     ("InferencePool", {"engine.type": "SGLang"}, "spec.engine.type"),
-    ("InferencePool", {"scaling": {"mode": "Automatic", "maxReplicas": 2}}, "spec.scaling.mode"),
     ("InferencePool", {"partitioning.mode": "Dedicated"}, "spec.partitioning.mode"),
 ]
 

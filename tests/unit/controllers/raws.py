@@ -124,6 +124,13 @@ def deployment(pool: str, replicas: int, **status: Any) -> Raw:
     }
 
 
+def pod(pool: str, name: str, *, ready: bool = True) -> Raw:
+    """A replica of the pool on `gpu`."""
+    own = metadata(name, labels={labels.POOL: pool, labels.ACCELERATOR: "gpu"})
+    conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
+    return {"metadata": own, "spec": {"nodeName": "n"}, "status": {"conditions": conditions}}
+
+
 def as_applied(raw: Raw, fields: Raw, manager: str = child.MANAGER) -> Raw:
     """The object with managedFields that give `fields` to a manager."""
     entry = {"manager": manager, "operation": "Apply", "fieldsV1": fields}

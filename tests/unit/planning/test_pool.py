@@ -230,11 +230,6 @@ def test_a_damaged_record_is_read_as_none(damage: bytes) -> None:
             "TierPolicy 'gateway' is not accepted: spec.identification.gateway: ",
         ),
         ({"partitioning": {"mode": "Dedicated"}}, "RoutingRequired", "spec.partitioning.mode: "),
-        (
-            {"scaling": {"mode": "Automatic", "maxReplicas": 3}},
-            "NotImplemented",
-            "spec.scaling.mode: ",
-        ),
     ],
 )
 def test_a_pool_that_cannot_be_accepted_is_held_and_says_why(

@@ -10,6 +10,7 @@ from tests.unit.planning.world import (
     B200_THEN_H100,
     H100,
     NAMESPACE,
+    NOTHING_KNOWN,
     NOW,
     accelerator,
     bound,
@@ -31,14 +32,13 @@ from tests.unit.planning.world import (
 from tierfleet.api.conditions import Condition
 from tierfleet.api.poolstatus import PlanStatus
 from tierfleet.planning import enforcement
-from tierfleet.planning.published import NOTHING_RECORDED, Report
+from tierfleet.planning.published import Report
 from tierfleet.planning.snapshot import Snapshot
 from tierfleet.planning.status import summarise_policy, summarise_pool, summarise_reservation
 
 POOL = (NAMESPACE, "pool")
 POLICY = (NAMESPACE, "standard")
 FLEET = nodes(B200, 2) | nodes(H100, 2)
-NOTHING_KNOWN = enforcement.Enforcement(NOTHING_RECORDED)
 
 
 def of_pool(snapshot: Snapshot) -> Any:
@@ -93,9 +93,15 @@ def test_a_pool_that_runs_as_declared_is_ready() -> None:
                 "name": "b200",
                 "desired": 4,
                 "ready": 4,
+                "capacity": {"source": "Declared", "serviceTokensPerSecond": 24000},
                 "message": "maxReplicas is 4; 6 were wanted.",
             },
-            {"name": "h100", "desired": 2, "ready": 2},
+            {
+                "name": "h100",
+                "desired": 2,
+                "ready": 2,
+                "capacity": {"source": "Declared", "serviceTokensPerSecond": 14000},
+            },
         ],
         "capacity": {
             "source": "Declared",

@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tierfleet.api import CapacityReservation, InferencePool, TierPolicy
-from tierfleet.plan import Plan, sha256_hex, split
+from tierfleet.plan import Group, Plan, sha256_hex, split
 from tierfleet.plan.parts import INDEX
+from tierfleet.planning import enforcement, record
 from tierfleet.planning import nodes as rules
-from tierfleet.planning import record
 from tierfleet.planning.devices import device_groups, grant
+from tierfleet.planning.measured import Rate
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.pool import PoolPlan, TokenHashes, plan_pool
-from tierfleet.planning.published import Published, Recorded, Report
+from tierfleet.planning.published import NOTHING_RECORDED, Published, Recorded, Report
 from tierfleet.planning.snapshot import Node, Pod, PoolKey, Snapshot, TenantSecret
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -22,6 +23,7 @@ GPU = "nvidia.com/gpu"
 PRODUCT = "nvidia.com/gpu.product"
 B200 = "NVIDIA-B200"
 H100 = "NVIDIA-H100-80GB-HBM3"
+NOTHING_KNOWN = enforcement.Enforcement(NOTHING_RECORDED)
 TOKENS = TokenHashes(sha256_hex("admin"), sha256_hex("hook"))
 
 
@@ -202,6 +204,24 @@ def recorded(document: Plan) -> Recorded:
     read = record.read(split(document)[INDEX])
     assert read == record.of(document)
     return read
+
+
+def remembered(**rates: Rate) -> Recorded:
+    """The record of a plan whose groups have these rates, as measured since then."""
+    return Recorded(
+        "v",
+        groups=tuple(
+            Group(
+                name=name,
+                accelerator=name,
+                desired=1,
+                service_tokens_per_second=rate.service_tokens_per_second,
+                measured_since=rate.since,
+                max_sequences=1,
+            )
+            for name, rate in rates.items()
+        ),
+    )
 
 
 def given(snapshot: Snapshot, *plans: Plan, ago: int = 3600, name: str = "pool") -> Snapshot:

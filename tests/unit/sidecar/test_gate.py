@@ -21,6 +21,7 @@ from tierfleet.admission.types import (
     Settled,
     Shed,
     ShedReason,
+    WaitReason,
     WakeAt,
 )
 from tierfleet.plan import MICRO, Plan
@@ -227,4 +228,68 @@ async def test_what_the_core_aborts_is_taken_out_and_reported_as_aborted(requeue
         caller.output_tokens = 2
         one.finish(number, Outcome.COMPLETED)
         assert ("progress", Progress(number, output_tokens=2)) in core.heard
+    one.close()
+
+
+async def test_what_runs_counts_as_served_as_it_comes_and_no_scrape_sees_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gates, "_PROGRESS_SECONDS", 0.001)
+    one, _ = gate()
+    first, ended = submit(one)
+    second, lost = submit(one)
+    ended.output_tokens = lost.output_tokens = 5
+    await until(lambda: one.served() == 2 * 4 * 5)
+    one.finish(first, Outcome.COMPLETED)
+    assert one.served() == (10 + 4 * 5) + 4 * 5
+    one.finish(second, Outcome.UNSENT)
+    assert one.served() == 50, "it costs nothing in the end, but a counter cannot go down"
+    one.close()
+
+
+async def test_an_engine_is_saturated_while_all_seats_are_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gates, "_PROGRESS_SECONDS", 0.001)
+    one, _ = gate()
+    first, _ = submit(one)
+    await asyncio.sleep(0.01)
+    assert one.saturated() == 0, "one of two seats is taken"
+    submit(one)
+    await until(lambda: one.saturated() > 0)
+    one.finish(first, Outcome.COMPLETED)
+    await asyncio.sleep(0.01)
+    before = one.saturated()
+    await asyncio.sleep(0.01)
+    assert one.saturated() == before
+    one.close()
+
+
+async def test_one_that_waits_for_its_own_bound_does_not_saturate_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gates, "_PROGRESS_SECONDS", 0.001)
+    tiers = [
+        {"name": "enterprise", "priority": 100},
+        {"name": "retail", "priority": 0, "limits": {"maxConcurrentRequests": 1}},
+    ]
+    one, core = gate(plan(tiers=tiers, reservations=[]))
+    submit(one)
+    waits, _ = submit(one)
+    assert core.why(waits) is WaitReason.CONCURRENCY_LIMIT
+    await asyncio.sleep(0.01)
+    assert one.saturated() == 0
+    one.close()
+
+
+async def test_one_that_finds_no_room_in_the_kv_cache_saturates_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gates, "_PROGRESS_SECONDS", 0.001)
+    one, core = gate(plan(reservations=[]))
+    one.replan(one.plan, EngineLimits("h100", 8, kv_tokens=1000))
+    submit(one, tokens=800)
+    waits, _ = submit(one, tokens=800)
+    assert core.why(waits) is WaitReason.KV_CACHE
+    await until(lambda: one.saturated() > 0)
     one.close()

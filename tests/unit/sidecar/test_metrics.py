@@ -80,3 +80,12 @@ def test_a_scrape_sees_the_queue_and_the_plan_of_that_moment() -> None:
     assert found[key("plan_info", "abc", "h100")] == 1
     assert found[key("plan_reloads_total", "failed")] == 1
     assert found[key("plan_reloads_total", "ok")] == 0
+
+
+def test_a_scrape_sees_what_was_served_and_for_how_long_there_was_no_room() -> None:
+    metrics = Metrics()
+    metrics.served = lambda: 1500.25
+    metrics.saturated = lambda: 42.5
+    found = samples(metrics)
+    assert found[key("served_service_tokens_total")] == 1500.25
+    assert found[key("saturated_seconds_total")] == 42.5

@@ -93,15 +93,15 @@ def _missing(pool: InferencePool, placement: Placement) -> Judgement:
         Status.FALSE,
         reason,
         f"{placement.total} of {_replicas(placement.wanted)} placed: {placement.summary}. {details}"
-        f" {_NEXT_STEP[reason]}".rstrip(),
+        f" {_next_step(reason, placement)}".rstrip(),
     )
 
 
-_NEXT_STEP = {
-    PoolReason.INSUFFICIENT_DEVICES: "Free devices, add nodes, or lower spec.replicas.",
-    PoolReason.NO_SUCH_ACCELERATOR: "",
-    PoolReason.MAX_REPLICAS: "Raise maxReplicas, or lower spec.replicas.",
-}
+def _next_step(reason: PoolReason, placement: Placement) -> str:
+    fewer = "lower spec.replicas" if placement.scale is None else "lower scaling.maxReplicas"
+    if reason is PoolReason.INSUFFICIENT_DEVICES:
+        return f"Free devices, add nodes, or {fewer}."
+    return f"Raise maxReplicas, or {fewer}." if reason is PoolReason.MAX_REPLICAS else ""
 
 
 def _refused(placement: Placement, pods: Sequence[Pod]) -> Pod | None:

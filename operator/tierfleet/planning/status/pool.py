@@ -30,7 +30,9 @@ from tierfleet.planning.placement import Placement
 from tierfleet.planning.pool import PoolPlan
 from tierfleet.planning.snapshot import Pod, Snapshot
 from tierfleet.planning.status import enforced
+from tierfleet.planning.status.known import capacity_known, of_replica
 from tierfleet.planning.status.placed import placed, why_not_more
+from tierfleet.planning.status.scaled import scaled
 
 _FOR_A_PERSON = {PoolReason.INVALID, PoolReason.NOT_IMPLEMENTED, PoolReason.ROUTING_REQUIRED}
 """Reasons that do not heal by themselves: the spec has to change."""
@@ -56,23 +58,21 @@ def summarise_pool(
         observed_generation=generation,
         conditions=judged(
             pool.status.conditions,
-            _judgements(
-                pool, pool_plan, enforcement, list(snapshot.pods_of(pool.key)), ready, outdated
-            ),
+            _judgements(snapshot, pool_plan, enforcement, ready, outdated),
             generation=generation,
             now=snapshot.now,
         ),
         replicas=len(pods),
         ready_replicas=len(ready),
         selector=labels.selector_text(labels.selector(pool.metadata.name)),
-        ready_summary=f"{len(ready)}/{pool.spec.replicas}",
+        ready_summary=f"{len(ready)}/{placement.wanted}",
         placement_summary=placement.summary,
         endpoints=(
             Endpoint(
                 partition=PartitionName.SLICED, url=names.url(pool.key, pool.spec.sidecar.port)
             ),
         ),
-        accelerators=_accelerators(pool, placement, ready),
+        accelerators=_accelerators(pool, pool_plan, ready),
         capacity=_capacity(pool_plan),
         partitions=_partitions(pool_plan),
         plan=_plan(pool.status.plan, version, enforcement),
@@ -80,21 +80,27 @@ def summarise_pool(
 
 
 def _judgements(
-    pool: InferencePool,
+    snapshot: Snapshot,
     pool_plan: PoolPlan,
     enforcement: Enforcement,
-    pods: Sequence[Pod],
     ready: Sequence[Pod],
     outdated: int,
 ) -> dict[str, Judgement]:
+    pool = snapshot.pools[pool_plan.key]
+    pods = list(snapshot.pods_of(pool.key))
     judgements: dict[str, Judgement] = {
         PoolCondition.ACCEPTED: pool_plan.accepted,
         PoolCondition.PLACED: placed(pool, pool_plan.placement, pods),
-        PoolCondition.CAPACITY_KNOWN: _capacity_known(pool_plan),
+        PoolCondition.CAPACITY_KNOWN: capacity_known(
+            pool_plan, snapshot.measured_of(pool.key).sight
+        ),
         PoolCondition.ENFORCED: enforced.of_pool(
             enforcement, find(pool.status.conditions, PoolCondition.ENFORCED)
         ),
     }
+    of_scale = scaled(pool, pool_plan.placement, snapshot.measured_of(pool.key).sight)
+    if of_scale is not None:
+        judgements[PoolCondition.SCALED] = of_scale
     all_ready = _rolling_out(pool, pool_plan.placement, outdated)
     all_ready = all_ready or _all_ready(pool_plan.placement, ready)
     whole = summary(judgements, (PoolCondition.ACCEPTED, PoolCondition.PLACED), all_ready)
@@ -136,31 +142,6 @@ def _all_ready(placement: Placement, pods: Sequence[Pod]) -> Judgement:
     )
 
 
-def _capacity_known(pool_plan: PoolPlan) -> Judgement:
-    capacity, floors = pool_plan.capacity, pool_plan.floors
-    if capacity.unknown:
-        parts = ", ".join(pool_plan.suspended)
-        suspended = f", and a part of a rate is not in force: {parts}" if parts else ""
-        return Judgement(
-            Status.FALSE,
-            PoolReason.NOT_DECLARED,
-            f"The capacity of {', '.join(capacity.unknown)} is not known, so those replicas count "
-            f"nothing towards promises{suspended}. Declare capacity.serviceTokensPerSecond of the "
-            "accelerator.",
-        )
-    told = (
-        f"{capacity.total} service tokens/s as declared, of which {capacity.sellable} can be sold."
-    )
-    if floors > capacity.sellable:
-        told += (
-            f" Floors take {floors}, so nothing is left to reserve: lower minimumPercent of the "
-            "tiers, or add replicas."
-        )
-    elif floors:
-        told += f" Floors (minimumPercent) take {floors} of that."
-    return Judgement(Status.TRUE, PoolReason.DECLARED, told)
-
-
 def _plan(before: PlanStatus | None, version: str, enforcement: Enforcement) -> PlanStatus | None:
     if not version:
         return None
@@ -170,16 +151,18 @@ def _plan(before: PlanStatus | None, version: str, enforcement: Enforcement) -> 
 
 
 def _accelerators(
-    pool: InferencePool, placement: Placement, ready: Sequence[Pod]
+    pool: InferencePool, pool_plan: PoolPlan, ready: Sequence[Pod]
 ) -> tuple[AcceleratorStatus, ...]:
+    placed_on = pool_plan.placement.accelerators
     return tuple(
         AcceleratorStatus(
             name=spec.name,
             desired=planned.desired,
             ready=sum(pod.accelerator == spec.name for pod in ready),
+            capacity=of_replica(pool_plan.rates[spec.name]),
             message=why_not_more(spec, planned.shortfall),
         )
-        for spec, planned in zip(pool.spec.accelerators, placement.accelerators, strict=True)
+        for spec, planned in zip(pool.spec.accelerators, placed_on, strict=True)
     )
 
 
@@ -187,6 +170,7 @@ def _capacity(pool_plan: PoolPlan) -> CapacityStatus:
     capacity = pool_plan.capacity
     return CapacityStatus(
         source=capacity.source,
+        since=capacity.since,
         total=capacity.total,
         survivable=capacity.survivable,
         sellable=capacity.sellable,

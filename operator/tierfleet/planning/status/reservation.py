@@ -22,6 +22,7 @@ from tierfleet.api.conditions import (
     stalled,
     summary,
 )
+from tierfleet.api.poolstatus import CapacitySource
 from tierfleet.planning import contracts
 from tierfleet.planning.enforcement import Enforcement
 from tierfleet.planning.pool import PoolPlan
@@ -120,13 +121,15 @@ def _degraded(verdict: Verdict, pool_plan: PoolPlan | None) -> Judgement:
     if contract.granted < verdict.owed:
         kept = f"{contract.granted} of {verdict.owed} service tokens/s are guaranteed"
         floors = pool_plan.floors
+        measured = pool_plan.capacity.source is CapacitySource.MEASURED
+        lost = "lost capacity or was measured to have less" if measured else "lost capacity"
         return Judgement(
             Status.TRUE,
             ReservationReason.CAPACITY_LOST,
-            f"The pool has lost capacity, or floors have taken it: {kept}. Of "
+            f"The pool has {lost}, or floors have taken it: {kept}. Of "
             f"{pool_plan.capacity.sellable} that can be sold floors (minimumPercent) take {floors}."
             if floors
-            else f"The pool has lost capacity: {kept} until it is back.",
+            else f"The pool has {lost}: {kept} until it is back.",
         )
     if contract.declared.percent is not None and placement.total < placement.wanted:
         return Judgement(
