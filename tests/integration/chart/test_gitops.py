@@ -25,7 +25,13 @@ def test_all_the_yaml_can_be_read() -> None:
         for document in yaml.safe_load_all(block)
         if "kind" in document
     ]
-    assert kinds == ["Application", "GitRepository", "HelmRelease", "Kustomization"]
+    assert kinds == [
+        "NetworkPolicy",
+        "Application",
+        "GitRepository",
+        "HelmRelease",
+        "Kustomization",
+    ]
 
 
 @pytest.mark.parametrize(
