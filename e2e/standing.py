@@ -55,7 +55,11 @@ Run a fleet, the operator and a simulated engine in its pods:
     --set image.tag={version} --wait
   kubectl apply -f examples/10-policy.yaml -f examples/20-tenants.yaml \\
     -f examples/simulated/
-  kubectl get tpool,pods --namespace inference
+  kubectl get tpool,pods --namespace inference   # until the pool is ready
+  curl http://$(kubectl get service simulated --namespace inference \\
+    --output=jsonpath={{.spec.clusterIP}}):8080/v1/chat/completions \\
+    --header "Authorization: Bearer demo-acme" \\
+    --data '{{"model":"llama-3.1-8b","messages":[{{"role":"user","content":"hello"}}]}}'
 """
 
 

@@ -17,7 +17,10 @@ def replicas(service: str, port: int) -> list[str]:
     """The addresses behind the Service; none as long as no replica is ready."""
     try:
         found = socket.getaddrinfo(service, port, type=socket.SOCK_STREAM)
-    except socket.gaierror:
+    except socket.gaierror as error:
+        # A name without a ready replica is not known; this is another failure.
+        if error.errno == socket.EAI_AGAIN:
+            print(f"{service} cannot be looked up: is there DNS in this cluster?", flush=True)
         return []
     return sorted({str(address[0]) for *_, address in found})
 

@@ -19,7 +19,7 @@ from tierfleet.api.common import (
     Resource,
     ServiceTokensPerSecond,
     TenantName,
-    Timestamp,
+    WrittenTime,
 )
 from tierfleet.api.conditions import PENDING, READY, Conditions
 from tierfleet.api.schema import (
@@ -145,9 +145,9 @@ class Term(Model):
         )
     )
 
-    start: Timestamp | None = None
+    start: WrittenTime | None = None
     """First moment, RFC 3339 with a zone, such as 2026-12-01T00:00:00Z. Left out: at once."""
-    end: Timestamp | None = None
+    end: WrittenTime | None = None
     """First moment after the contract. Left out: until the reservation is deleted."""
 
 

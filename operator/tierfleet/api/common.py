@@ -34,6 +34,10 @@ WEIGHT_ANNOTATION = f"{GROUP}/weight"
 
 DECIMAL_PATTERN = r"^(0|[1-9][0-9]{0,5})(\.[0-9]{1,6})?$"
 LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+_TIME_PATTERN = (
+    r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
+    r"([Zz]|[+-](0[0-9]|1[0-4]):[0-5][0-9])$"
+)
 _QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?$"
 
 
@@ -43,7 +47,10 @@ def to_rfc3339(value: datetime) -> str:
 
 
 def _to_whole_seconds(value: datetime) -> datetime:
-    return value.astimezone(UTC).replace(microsecond=0)
+    try:
+        return value.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        raise ValueError("must be a time whose year has four digits in UTC") from None
 
 
 Timestamp = Annotated[
@@ -52,6 +59,10 @@ Timestamp = Annotated[
     PlainSerializer(to_rfc3339, return_type=str, when_used="json"),
 ]
 """A time with a zone, in UTC and whole seconds as metav1.Time has it."""
+
+WrittenTime = Annotated[Timestamp, Field(json_schema_extra={"pattern": _TIME_PATTERN})]
+"""A time that people write. The API server takes more for a date-time than can be read, such as one
+in the year 0, and an object that cannot be read would be none."""
 
 DnsLabel = Annotated[
     str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")

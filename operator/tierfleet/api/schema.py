@@ -10,6 +10,7 @@ Extra = dict[str, Any]
 """Keywords for `json_schema_extra`; several are joined with `|`."""
 
 RULES = "x-kubernetes-validations"
+MAP_KEYS = "x-kubernetes-list-map-keys"
 
 
 class Rule(NamedTuple):
@@ -48,7 +49,7 @@ IMMUTABLE = cel(Rule("self == oldSelf", "must not be changed after creation"))
 
 def keyed_by(*keys: str) -> Extra:
     """A list whose entries are told apart by a field: unique, and merged one by one on apply."""
-    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
+    return {"x-kubernetes-list-type": "map", MAP_KEYS: list(keys)}
 
 
 SET: Extra = {"x-kubernetes-list-type": "set"}

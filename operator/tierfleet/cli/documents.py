@@ -93,7 +93,11 @@ def _of(name: str, namespace: str, served: bool) -> Iterator[Document]:
         where = f"{shown}, document {number}"
         if content is None:
             continue
-        for below, raw in _apart(content, where):
+        try:
+            objects = list(_apart(content, where))
+        except RecursionError:
+            raise sentences.mistake(f"{where}: it is a List that is in itself.") from None
+        for below, raw in objects:
             whole = _checked(raw, f"{where}{below}", namespace, served)
             spaces = {k: v for k, v in whole["metadata"].items() if k == "namespace"}
             bare = raw | {"metadata": raw["metadata"] | spaces}
@@ -168,7 +172,7 @@ def _checked(raw: Raw, where: str, namespace: str, served: bool) -> Raw:
         raw = _encoded(raw, where)
     try:
         {NODES: project.node, PODS: project.pod}.get(type_, lambda _: None)(raw)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
         raise sentences.mistake(
             f"{where}: it is no {type_.kind} as `kubectl get -o yaml` writes one."
         ) from None
@@ -182,7 +186,12 @@ def _encoded(secret: Raw, where: str) -> Raw:
             raise sentences.mistake(f"{where}: {field}: must be a mapping of words.")
     data = dict(secret.get("data") or {})
     for entry, text in (secret.get("stringData") or {}).items():
-        data[entry] = base64.b64encode(text.encode()).decode()
+        try:
+            data[entry] = base64.b64encode(text.encode()).decode()
+        except UnicodeEncodeError:
+            raise sentences.mistake(
+                f"{where}: stringData.{entry}: it has a character that no text has."
+            ) from None
     return {key: value for key, value in secret.items() if key != "stringData"} | {"data": data}
 
 

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from tierfleet import plan
 from tierfleet.api import InferencePool, Key
+from tierfleet.api.inferencepool import ScalingMode
 from tierfleet.controllers import metrics
 from tierfleet.controllers.prometheus import PrometheusError
 from tierfleet.controllers.scaling import Scaling
@@ -64,6 +65,7 @@ class Measuring:
         self._interval = interval
         self._wake = wake
         self._told: dict[Key, Measurement] = {}
+        self._uids: dict[Key, str] = {}
         self._samples: dict[tuple[Key, str], dict[tuple[str, datetime], float]] = {}
         self._last = 0
         self._failures = 0
@@ -72,8 +74,10 @@ class Measuring:
         self._scaling = Scaling(store)
 
     def of(self, pool: Key) -> Measurement:
-        """What is known of the pool."""
-        return self._told.get(pool, _CLEAR)
+        """What is known of the pool; nothing of one that had the name before."""
+        own = self._store.pools.get(pool)
+        same = own is not None and own.object.metadata.uid == self._uids.get(pool)
+        return self._told.get(pool, _CLEAR) if same else _CLEAR
 
     async def run(self) -> None:
         """Poll for ever, as each sub-window ends."""
@@ -86,6 +90,8 @@ class Measuring:
         """Ask for what has ended since the last answer."""
         now = int(self._store.clock().timestamp())
         end = now - now % self._interval
+        if self._last > end:
+            self._last = 0  # the clock was wrong, and has been set back
         start = max(self._last + self._interval, end - (CATCH_UP - 1) * self._interval)
         if start > end:
             return
@@ -126,18 +132,25 @@ class Measuring:
                     last.append((pod.accelerator, sample))
                 if counts(sample, tiers.of(pool)):
                     kept[sample.replica, sample.end] = sample.served
-        self._forget(end - WINDOW * timedelta(seconds=self._interval))
+        self._forget(end - WINDOW * timedelta(seconds=self._interval), end)
         for key, own in self._store.pools.items():
             ready = any(pod.ready for pod in self._store.pods.where(("pool", key)))
             self._unseen[key] = self._unseen[key] + 1 if ready and key not in loads else 0
             self._scaling.take(own.object, tiers.of(own.object), loads.get(key, ()), end)
 
-    def _forget(self, oldest: datetime) -> None:
-        """Samples that are too old, or of replicas that are gone: of another engine, it may be."""
+    def _forget(self, oldest: datetime, latest: datetime) -> None:
+        """Samples that are too old, or of replicas that are gone: of another engine, it may be.
+
+        Or of a time that has not come: the clock was wrong then.
+        """
         for (pool, accelerator), kept in list(self._samples.items()):
             pods = self._store.pods.where(("pool", pool))
             names = {pod.name for pod in pods if pod.accelerator == accelerator}
-            left = {one: rate for one, rate in kept.items() if one[0] in names and one[1] > oldest}
+            left = {
+                one: rate
+                for one, rate in kept.items()
+                if one[0] in names and oldest < one[1] <= latest
+            }
             if left:
                 self._samples[pool, accelerator] = left
             else:
@@ -145,10 +158,16 @@ class Measuring:
 
     def _tell(self) -> None:
         pools = {key: own.object for key, own in self._store.pools.items()}
-        for gone in self._told.keys() - pools.keys():
-            del self._told[gone], self._unseen[gone]
+        uids = {key: pool.metadata.uid for key, pool in pools.items()}
+        for gone in [key for key, uid in self._uids.items() if uids.get(key) != uid]:
+            # Also one that was made anew under the name: nothing was measured of that.
+            self._told.pop(gone, None)
+            self._unseen.pop(gone, None)
             self._scaling.forget(gone)
+        self._uids = uids
         for key, pool in pools.items():
+            if pool.spec.scaling.mode is not ScalingMode.AUTOMATIC:
+                self._scaling.forget(key)
             found = Measurement(self._sight(key), self._rates(pool), self._scaling.of(key))
             if found != self.of(key):
                 self._told[key] = found

@@ -43,7 +43,6 @@ class Scaling:
         """Take in what the pool did in the last sub-window, by accelerator."""
         key = pool.key
         if pool.spec.scaling.mode is not ScalingMode.AUTOMATIC:
-            self.forget(key)
             return
         replicas = self._store.replicas_of(pool)
         rates = capacity.rates(self._store.of_pool(pool), pool)

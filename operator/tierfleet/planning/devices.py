@@ -108,6 +108,9 @@ def _placed(
 ) -> Placement:
     offers = [inventory.offer(pool, accelerator) for accelerator in pool.spec.accelerators]
     replicas = snapshot.replicas.get(pool.key, {})
+    if pool.metadata.deletion_timestamp is not None:
+        # Nothing is made of a pool that is going: what it has it keeps until it is gone.
+        return _held(pool, replicas, offers)
     if acceptance.of_pool(snapshot, pool).status is not Status.TRUE:
         return _held(pool, replicas, offers)
     live = (p for p in snapshot.pods_of(pool.key) if p.ready and not (p.terminating or p.finished))

@@ -77,14 +77,32 @@ def held(snapshot: Snapshot, pool: PoolKey) -> Mapping[str, Verdict]:
         "Its condition Accepted says what to do.",
     )
     return {
-        uid: Verdict(
-            accepted=_accepted(None if uid in agreed else waiting, agreed.get(uid)),
-            contract=agreed.get(uid),
-            requested=agreed[uid].granted if uid in agreed else 0,
-            owed=agreed[uid].granted if uid in agreed else 0,
-        )
-        for uid in (r.metadata.uid for r in snapshot.reservations_of(pool))
+        reservation.metadata.uid: _kept(reservation, agreed, waiting, snapshot.now)
+        for reservation in snapshot.reservations_of(pool)
     }
+
+
+def _kept(
+    reservation: CapacityReservation,
+    agreed: Mapping[str, plan.Reservation],
+    waiting: Refusal,
+    now: datetime,
+) -> Verdict:
+    """What was agreed stays as it was; a change of it waits."""
+    contract = agreed.get(reservation.metadata.uid)
+    if contract is None:
+        return Verdict(accepted=_accepted(waiting, None))
+    try:
+        wanted = contracts.of(reservation, contract, contract.rank, now)
+    except ValidationError:
+        wanted = None
+    changed = wanted is None or wanted.model_copy(update={"granted": contract.granted}) != contract
+    return Verdict(
+        accepted=_accepted(waiting if changed else None, contract),
+        contract=contract,
+        requested=contract.granted,
+        owed=contract.granted,
+    )
 
 
 def _agreed(snapshot: Snapshot, pool: PoolKey) -> dict[str, plan.Reservation]:

@@ -97,6 +97,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_SEVERAL = (
+    "it has several documents, and a plan is one. If these are Kubernetes manifests, make the plan "
+    "of them with `tierfleet plan render -f FILE -o yaml`."
+)
+
+
 def _document(path: Path) -> object:
     """A file as JSON or YAML. JSON first: it is what large plans come as, and much faster."""
     text = path.read_bytes()
@@ -111,6 +117,8 @@ def _document(path: Path) -> object:
             f"{error.key!r} stands twice in one mapping, again at line {error.line}; keep one."
         ) from None
     except yaml.YAMLError as error:
+        if "single document" in (getattr(error, "context", None) or ""):
+            raise PlanError(_SEVERAL) from None
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         # Not the error's own text: it quotes the file.

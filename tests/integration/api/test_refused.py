@@ -98,6 +98,11 @@ REFUSED: list[Row] = [
         "must be after start",
     ),
     (RESERVATION, {"term.start": "tomorrow"}, "spec.term.start", "must be of type date-time"),
+    # The server takes these for a date-time; nobody can read them.
+    (RESERVATION, {"term.end": "2099-12-31T23:59:59x5Z"}, "spec.term.end", "should match"),
+    (RESERVATION, {"term.end": "2099-12-31T23:59:59+99:99"}, "spec.term.end", "should match"),
+    (RESERVATION, {"term.start": "0000-01-01T00:00:00Z"}, "spec.term.start", "should match"),
+    (RESERVATION, {"term.end": "9999-12-31T23:59:59-05:00"}, "spec.term.end", "should match"),
     (
         RESERVATION,
         {"spillover": {"action": "Reject", "tier": "retail"}},

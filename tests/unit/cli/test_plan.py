@@ -65,6 +65,7 @@ def test_two_tenants_with_one_key_are_named(tmp_path: Path) -> None:
     ("text", "sentence"),
     [
         ("tiers: [", "it is neither JSON nor YAML at line 1, column 9."),
+        ("a: 1\n---\nb: 2", "it has several documents, and a plan is one."),
         ("a: 2026-13-01", "a value that YAML cannot read, such as an odd date"),
         ("[" * 5000 + "]" * 5000, "a value that YAML cannot read"),
         ("[]", "must be a mapping with the fields of docs/plan-v1.md"),

@@ -18,6 +18,10 @@ EXAMPLES = str(ROOT / "examples")
 TIGHT = str(GOLDEN / "tight.yaml")
 NOON = ("--at", "2026-12-01T12:00:00Z")
 
+HUGE = (
+    "{apiVersion: v1, kind: Node, metadata: {name: a}, "
+    "status: {allocatable: {nvidia.com/gpu: 1e99999999}}}"
+)
 POLICY = """
 apiVersion: tierfleet.dev/v1alpha1
 kind: TierPolicy
@@ -124,6 +128,24 @@ def test_without_nodes_no_pool_takes_what_was_imagined_for_another(tmp_path: Pat
         (f"{POLICY}kind: Pod", "document 1: 'kind' stands twice in one mapping, again at"),
         ("{apiVersion: v1, kind: Pod}", "document 1: metadata.name: must be given"),
         (f"{POLICY}---{POLICY}", "document 2: TierPolicy default/standard stands in"),
+        (
+            POLICY.replace(
+                "tiers: [", "tiers: [{name: retail, priority: 1}, {name: retail, priority: 2}, "
+            ),
+            "document 1: spec.tiers.1.name: 'retail' is there already",
+        ),
+        (
+            "&l {apiVersion: v1, kind: List, items: [*l]}",
+            "document 1: it is a List that is in itself.",
+        ),
+        (
+            '{apiVersion: v1, kind: Secret, metadata: {name: a}, stringData: {key: "\\ud800"}}',
+            "document 1: stringData.key: it has a character that no text has.",
+        ),
+        (
+            HUGE,
+            "document 1: it is no Node as",
+        ),
         (
             POLICY.replace("priority", "prio"),
             "document 1: spec.tiers.0.priority: field required; spec.tiers.0.prio: there is no",

@@ -210,6 +210,44 @@ async def test_a_pool_that_is_gone_is_forgotten() -> None:
     assert world.rate() is None
 
 
+async def test_a_pool_that_is_made_anew_inherits_nothing() -> None:
+    world = await measured()
+    raw = raws.pool("llama", 2)
+    raw["metadata"] |= {"uid": "another", "resourceVersion": "99"}
+    world.store.pools.put(raw)
+    assert world.rate() is None, "not even before the next poll"
+    for name in ("a", "b"):
+        world.store.pods.remove((raws.NAMESPACE, name), 10**9)
+    await world.polls(5)
+    assert world.rate() is None
+
+
+async def test_a_clock_that_was_ahead_for_a_moment_costs_a_moment() -> None:
+    world = await measured()
+    good, asked = world.now, len(world.source.asked)
+    world.now += timedelta(days=30)
+    await world.polls()
+    world.now = good
+    world.source.rates = {"a": 500.0, "b": 500.0}
+    await world.polls(WINDOW)
+    assert len(world.source.asked) == asked + 1 + WINDOW
+    assert world.rate() == 500
+
+
+async def test_what_load_asked_for_before_somebody_else_scaled_the_pool_is_forgotten() -> None:
+    world = World()
+    world.scaled()
+    world.source.full, world.source.rates = 0.5, {"a": 950.0, "b": 950.0}
+    await world.polls()
+    assert world.asks() == 3
+    world.source.fault = Sight.UNAVAILABLE
+    world.store.pools.put(raws.pool("llama", 1))
+    await world.polls()
+    world.scaled()
+    await world.polls()
+    assert world.asks() is None
+
+
 async def test_a_pool_grows_at_once_and_shrinks_after_five_minutes() -> None:
     world = World()
     world.scaled()

@@ -305,6 +305,16 @@ def test_a_node_that_is_gone_gives_no_seat_to_the_pods_that_are_still_listed_the
     assert summaries(world(pool(), pods=(ghost,))) == {"pool": "none"}
 
 
+def test_a_pool_that_is_being_deleted_keeps_what_it_has_and_gets_no_more() -> None:
+    old, new = pool("old", age=20, replicas=8), pool("new", age=1, replicas=8)
+    going = old.metadata.model_copy(update={"deletion_timestamp": NOW})
+    old = old.model_copy(update={"metadata": going})
+    fleet = world(old, new, nodes=nodes(H100, 1))
+    assert summaries(fleet) == {"old": "none", "new": "h100:8"}
+    half = changed(fleet, replicas={old.key: {"h100": 4}})
+    assert summaries(half) == {"old": "h100:4", "new": "h100:4"}
+
+
 def test_pools_are_grouped_by_the_products_that_they_share() -> None:
     b200, h100 = accelerator("b200", B200), accelerator("h100", H100)
     other = accelerator("other", B200, productLabel="example.com/product")

@@ -359,6 +359,16 @@ def test_while_the_pool_is_not_accepted_contracts_stay_and_none_is_added() -> No
     assert granted(gone) == {"a": 3000}
 
 
+def test_a_change_is_not_agreed_while_the_pool_is_not_accepted() -> None:
+    fleet_ = written(fleet(reservation("acme", "30%")))
+    gone = edited(changed(fleet_, policies={}), reservation("acme", "95%"))
+    assert reason(gone, "acme") == "PoolNotAccepted"
+    message = verdicts(gone)["acme"].accepted.message
+    assert "What was agreed before stays in force: 30%" in message
+    assert granted(gone) == granted(fleet_)
+    assert reason(edited(gone, reservation("acme", "30%")), "acme") == "Fits"
+
+
 def test_a_lost_record_is_rebuilt_in_the_order_of_creation() -> None:
     full = written(fleet(reservation("a", 5000, age=1), reservation("b", 3000, age=2)))
     lost = changed(full, recorded={(NAMESPACE, "pool"): Recorded()})

@@ -88,7 +88,9 @@ def _no_pool(reservation: CapacityReservation) -> Verdict:
     )
 
 
-def _active(verdict: Verdict, term: Term, now: datetime) -> Judgement:
+def _active(verdict: Verdict, asked: Term, now: datetime) -> Judgement:
+    """About the contract in force, which is not the one in the spec while a change is refused."""
+    term = verdict.contract.term if verdict.contract else asked
     if term.end is not None and term.end <= now:
         return Judgement(
             Status.FALSE, ReservationReason.EXPIRED, f"Its term ended at {to_rfc3339(term.end)}."
