@@ -115,3 +115,24 @@ def test_a_changed_secret_reaches_the_sidecar_without_a_restart(fleet: Fleet) ->
     assert after["metadata"]["uid"] == pod["metadata"]["uid"]
     (sidecar,) = after["status"]["initContainerStatuses"]
     assert sidecar["restartCount"] == 0
+
+
+def test_a_pod_that_cannot_start_says_why_where_the_person_looks(fleet: Fleet) -> None:
+    # A registry that is nowhere: the node's own images are not asked for it.
+    fleet.world.apply(
+        pool("no-image", 1, {"image": "localhost:1/engine:none"}),
+        pool("crashes", 1, {"args": ["--no-such-option"]}),
+    )
+    for name, told in (
+        ("no-image", "the image localhost:1/engine:none of container engine cannot be pulled"),
+        ("crashes", "container engine ends with status 2 again and again"),
+    ):
+        wait_until(
+            lambda n=name: (
+                fleet.world.condition("tpool", n, "Ready").get("reason") == "CannotStart"
+            ),  # type: ignore[misc]
+            timeout=START_SECONDS,
+            why=f"{name} to say what is wrong: {fleet.describe(name)}",
+        )
+        assert told in fleet.world.condition("tpool", name, "Ready")["message"]
+    fleet.remove("no-image", "crashes")

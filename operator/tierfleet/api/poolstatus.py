@@ -70,6 +70,7 @@ class PoolReason(StrEnum):
     READY = "Ready"
     STARTING = "Starting"
     REPLICAS_NOT_READY = "ReplicasNotReady"
+    CANNOT_START = "CannotStart"
 
 
 class CapacitySource(StrEnum):

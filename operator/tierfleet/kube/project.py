@@ -16,7 +16,7 @@ from tierfleet.api.common import POLICY_LABEL, TENANT_LABEL, TIER_LABEL, WEIGHT_
 from tierfleet.kube.resources import Raw, key_of
 from tierfleet.manifests import labels, sidecar
 from tierfleet.plan import sha256_hex
-from tierfleet.planning.snapshot import Node, Pod, Taint, TenantSecret
+from tierfleet.planning.snapshot import Fault, Node, Pod, Taint, TenantSecret, Trouble
 
 NOT_FINISHED = "status.phase!=Succeeded,status.phase!=Failed"
 """Field selector: a pod that has ended holds no devices."""
@@ -69,8 +69,29 @@ def pod(raw: Raw) -> Pod | None:
         address=status.get("podIP", "") if pool is not None else "",
         admin_port=_admin_port(spec) if pool is not None else 0,
         starts=_starts(status) if pool is not None else 0,
+        trouble=_trouble(status) if pool is not None else None,
         gone_by=_time(metadata.get("deletionTimestamp")),
     )
+
+
+_NO_IMAGE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
+_NOT_MADE = {"CreateContainerConfigError", "CreateContainerError"}
+_CRASHES = 2
+"""Restarts after which a container that is not ready counts as one that crashes."""
+
+
+def _trouble(status: Raw) -> Trouble | None:
+    """The same from one attempt to the next, although the kubelet's reasons alternate."""
+    for one in [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]:
+        waiting = one.get("state", {}).get("waiting") or {}
+        ended = one.get("lastState", {}).get("terminated")
+        if waiting.get("reason") in _NO_IMAGE:
+            return Trouble(Fault.IMAGE, one["name"], one.get("image", ""))
+        if waiting.get("reason") in _NOT_MADE:
+            return Trouble(Fault.CONFIGURATION, one["name"], waiting.get("message", ""))
+        if ended and not one.get("ready") and one.get("restartCount", 0) >= _CRASHES:
+            return Trouble(Fault.CRASH, one["name"], str(ended.get("exitCode", "")))
+    return None
 
 
 def tenant(raw: Raw) -> TenantSecret:

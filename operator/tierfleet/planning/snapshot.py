@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from enum import StrEnum
+from typing import NamedTuple, TypeVar
 
 from tierfleet.api import CapacityReservation, InferencePool, Key, TierPolicy
 from tierfleet.planning.measured import AS_REMEMBERED, Measurement
@@ -49,6 +50,27 @@ class Node:
     allocatable: Mapping[str, int] = field(default_factory=dict)
 
 
+class Fault(StrEnum):
+    """What keeps a container from running."""
+
+    IMAGE = "Image"
+    CONFIGURATION = "Configuration"
+    CRASH = "Crash"
+
+
+class Trouble(NamedTuple):
+    """Why a container does not run, as the kubelet says.
+
+    Attributes:
+        container: its name.
+        detail: the image, what is missing, or the exit status.
+    """
+
+    fault: Fault
+    container: str
+    detail: str
+
+
 @dataclass(frozen=True, slots=True)
 class Pod:
     """A pod of ours, or any other that uses devices.
@@ -59,6 +81,7 @@ class Pod:
         accelerator: the accelerator in that pool (label `tierfleet.dev/accelerator`).
         requests: devices by extended resource name, as the scheduler counts them.
         terminating: it has a deletion timestamp; it holds its devices until it is gone.
+        trouble: why one of its containers does not run; None if nothing is wrong.
         gone_by: that timestamp: when its grace period ends.
         finished: phase Succeeded or Failed; it holds no devices.
         unschedulable: the scheduler found no node for it (PodScheduled False, Unschedulable).
@@ -83,6 +106,7 @@ class Pod:
     address: str = ""
     admin_port: int = 0
     starts: int = 0
+    trouble: Trouble | None = None
     gone_by: datetime | None = None
 
 

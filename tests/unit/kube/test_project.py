@@ -1,12 +1,13 @@
 import base64
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from tierfleet.kube import project
 from tierfleet.kube.resources import Raw
 from tierfleet.plan import sha256_hex
-from tierfleet.planning.snapshot import Taint
+from tierfleet.planning.snapshot import Fault, Taint, Trouble
 
 GPU = "nvidia.com/gpu"
 
@@ -74,6 +75,31 @@ def test_our_own_pods_count_in_any_case() -> None:
     assert found is not None
     assert (found.pool, found.accelerator) == (("n", "llama"), "h100")
     assert (found.unschedulable, found.message, found.ready) == (True, "no", False)
+
+
+def test_what_keeps_a_container_from_running_reads_the_same_from_try_to_try() -> None:
+    own = {"tierfleet.dev/pool": "llama", "tierfleet.dev/accelerator": "h100"}
+
+    def trouble(**status: Any) -> Trouble | None:
+        named = {"name": "engine", "image": "vllm:9", "ready": False, **status}
+        found = project.pod(pod({"containers": [{}]}, own, status={"containerStatuses": [named]}))
+        assert found is not None
+        return found.trouble
+
+    def waiting(reason: str, message: str = "") -> dict[str, Any]:
+        return {"state": {"waiting": {"reason": reason, "message": message}}}
+
+    image = Trouble(Fault.IMAGE, "engine", "vllm:9")
+    assert trouble(**waiting("ErrImagePull")) == trouble(**waiting("ImagePullBackOff")) == image
+    missing = trouble(**waiting("CreateContainerConfigError", "no Secret"))
+    assert missing == Trouble(Fault.CONFIGURATION, "engine", "no Secret")
+    ended = {"lastState": {"terminated": {"exitCode": 2}}}
+    crash = Trouble(Fault.CRASH, "engine", "2")
+    assert trouble(**waiting("CrashLoopBackOff"), **ended, restartCount=2) == crash
+    assert trouble(state={"running": {}}, **ended, restartCount=3) == crash
+    assert trouble(state={"running": {}}, **ended, restartCount=1) is None, "once is no trouble"
+    assert trouble(state={"running": {}}, **ended, restartCount=9, ready=True) is None
+    assert trouble(**waiting("ContainerCreating")) is None
 
 
 def test_where_a_replica_is_asked_and_when_it_is_gone() -> None:

@@ -1,5 +1,6 @@
 """What people are told: conditions, numbers, and the next step."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -33,7 +34,7 @@ from tierfleet.api.conditions import Condition
 from tierfleet.api.poolstatus import PlanStatus
 from tierfleet.planning import enforcement
 from tierfleet.planning.published import Report
-from tierfleet.planning.snapshot import Snapshot
+from tierfleet.planning.snapshot import Fault, Snapshot, Trouble
 from tierfleet.planning.status import summarise_policy, summarise_pool, summarise_reservation
 
 POOL = (NAMESPACE, "pool")
@@ -140,6 +141,38 @@ def test_a_pool_is_not_ready_before_every_replica_runs_what_the_spec_says() -> N
     missing = changed(snapshot, pods=snapshot.pods[1:])
     still = summarise_pool(missing, plan_of(missing), NOTHING_KNOWN, outdated=3)
     assert said(still.conditions)["Ready"] == ("False", "RollingOut"), "it does not flip"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [
+        (
+            Trouble(Fault.IMAGE, "engine", "vllm:9"),
+            "the image vllm:9 of container engine cannot be",
+        ),
+        (Trouble(Fault.CONFIGURATION, "engine", 'secret "x" not found'), 'secret "x" not found.'),
+        (
+            Trouble(Fault.CRASH, "engine", "2"),
+            "ends with status 2 again and again. `kubectl logs",
+        ),
+    ],
+)
+def test_what_keeps_replicas_from_starting_is_told(trouble: Trouble, told: str) -> None:
+    snapshot = running(preferring_b200())
+    stuck = changed(
+        snapshot, pods=tuple(replace(p, ready=False, trouble=trouble) for p in snapshot.pods)
+    )
+    status = of_pool(stuck)
+    assert said(status.conditions)["Ready"] == ("False", "CannotStart")
+    assert said(status.conditions)["Reconciling"] == ("True", "CannotStart")
+    sentence = message(status.conditions, "Ready")
+    assert sentence.startswith("0 of 6 replicas are ready. Pod pool-")
+    assert told in sentence
+    assert "5 more have such trouble." in sentence
+    rolling = summarise_pool(stuck, plan_of(stuck), NOTHING_KNOWN, outdated=4)
+    assert said(rolling.conditions)["Ready"] == ("False", "CannotStart"), "also of a new template"
+    served = changed(snapshot, pods=tuple(replace(p, trouble=trouble) for p in snapshot.pods))
+    assert said(of_pool(served).conditions)["Ready"] == ("True", "Ready")
 
 
 def test_replicas_that_are_going_are_not_counted() -> None:

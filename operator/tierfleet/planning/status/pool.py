@@ -1,6 +1,5 @@
 """The status of an InferencePool."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from tierfleet.api import InferencePool
@@ -26,13 +25,13 @@ from tierfleet.api.poolstatus import (
 from tierfleet.manifests import labels, names
 from tierfleet.plan import PartitionName
 from tierfleet.planning.enforcement import Enforcement
-from tierfleet.planning.placement import Placement
 from tierfleet.planning.pool import PoolPlan
 from tierfleet.planning.snapshot import Pod, Snapshot
 from tierfleet.planning.status import enforced
 from tierfleet.planning.status.known import capacity_known, of_replica
 from tierfleet.planning.status.placed import placed, why_not_more
 from tierfleet.planning.status.scaled import scaled
+from tierfleet.planning.status.serving import serving
 
 _FOR_A_PERSON = {PoolReason.INVALID, PoolReason.NOT_IMPLEMENTED, PoolReason.ROUTING_REQUIRED}
 """Reasons that do not heal by themselves: the spec has to change."""
@@ -58,7 +57,7 @@ def summarise_pool(
         observed_generation=generation,
         conditions=judged(
             pool.status.conditions,
-            _judgements(snapshot, pool_plan, enforcement, ready, outdated),
+            _judgements(snapshot, pool_plan, enforcement, outdated),
             generation=generation,
             now=snapshot.now,
         ),
@@ -83,7 +82,6 @@ def _judgements(
     snapshot: Snapshot,
     pool_plan: PoolPlan,
     enforcement: Enforcement,
-    ready: Sequence[Pod],
     outdated: int,
 ) -> dict[str, Judgement]:
     pool = snapshot.pools[pool_plan.key]
@@ -101,8 +99,7 @@ def _judgements(
     of_scale = scaled(pool, pool_plan.placement, snapshot.measured_of(pool.key).sight)
     if of_scale is not None:
         judgements[PoolCondition.SCALED] = of_scale
-    all_ready = _rolling_out(pool, pool_plan.placement, outdated)
-    all_ready = all_ready or _all_ready(pool_plan.placement, ready)
+    all_ready = serving(pool, pool_plan.placement, pods, outdated)
     whole = summary(judgements, (PoolCondition.ACCEPTED, PoolCondition.PLACED), all_ready)
     judgements[PoolCondition.READY] = whole
     if PoolReason(whole.reason) in _FOR_A_PERSON:
@@ -110,36 +107,6 @@ def _judgements(
     if whole is all_ready and whole.status is not Status.TRUE:
         return {**judgements, **reconciling(whole.reason, whole.message)}
     return judgements
-
-
-def _rolling_out(pool: InferencePool, placement: Placement, outdated: int) -> Judgement | None:
-    if not outdated:
-        return None
-    return Judgement(
-        Status.FALSE,
-        PoolReason.ROLLING_OUT,
-        f"{outdated} replicas, of {placement.total} planned, are still to be brought up to date "
-        f"with the spec: at most {pool.spec.disruption.max_unavailable} at a time, one accelerator "
-        "after the other.",
-    )
-
-
-def _all_ready(placement: Placement, pods: Sequence[Pod]) -> Judgement:
-    on = Counter(pod.accelerator for pod in pods)
-    ready = sum(min(desired, on[name]) for name, desired in placement.desired.items())
-    counted = f"{ready} of {placement.total} replicas are ready"
-    if ready == placement.total:
-        return Judgement(Status.TRUE, PoolReason.READY, f"{counted}.")
-    if ready:
-        return Judgement(
-            Status.FALSE,
-            PoolReason.REPLICAS_NOT_READY,
-            f"{counted}; the others are starting, loading the model, draining, or wait until those "
-            "that serve have taken smaller shares.",
-        )
-    return Judgement(
-        Status.FALSE, PoolReason.STARTING, f"{counted}; each is once it has loaded the model."
-    )
 
 
 def _plan(before: PlanStatus | None, version: str, enforcement: Enforcement) -> PlanStatus | None:
