@@ -6,7 +6,9 @@ finalizer, no Event. Timers and daemons would.
 
 import asyncio
 import logging
+import os
 import socket
+import threading
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -35,6 +37,8 @@ from tierfleet.kube.connect import Connection, connect
 from tierfleet.kube.lease import Leadership
 
 LEASE = "tierfleet-operator"
+END_SECONDS = 15.0
+"""Within Kubernetes' default grace period; an end takes two."""
 
 logger = logging.getLogger(__name__)
 
@@ -182,6 +186,7 @@ class _Process:
             await self._leadership.release()
         # kopf waits for the flag to the end, and five seconds longer if nobody raises it.
         self._stop.set()
+        _give_up_later()
 
     async def _leads(self, **_: object) -> bool:
         return self._leading
@@ -229,6 +234,18 @@ class _Process:
         if self._connection.in_cluster or self.namespaces is None:
             return (self._connection.namespace, LEASE)
         return (min(self.namespaces), LEASE)
+
+
+def _give_up_later() -> None:
+    """End the process for certain: kopf may hang when one of its own watches has failed."""
+
+    def give_up() -> None:
+        logger.error("It did not come to its end within %g s.", END_SECONDS)
+        os._exit(1)
+
+    last = threading.Timer(END_SECONDS, give_up)
+    last.daemon = True
+    last.start()
 
 
 def _settings() -> kopf.OperatorSettings:
