@@ -17,6 +17,8 @@ from e2e.scenarios.fleet import Fleet, policy
 from e2e.world import Document, World, tenant
 
 NAMESPACE = "inference"
+_UNABLE = pytest.StashKey[str]()
+"""Why no real node can run here, where that was found out while preparing."""
 TENANTS = {"acme": "enterprise", "globex": "pro", "initech": "retail", "hooli": "retail"}
 
 
@@ -31,14 +33,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         console = Console(stderr=True)
         try:
             (kind.prepare if kind.asked_for() else prepare)(console)
+        except machine.UnableError as error:
+            session.config.stash[_UNABLE] = str(error)
         except RuntimeError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
 
 
 @pytest.fixture(scope="session")
-def able() -> None:
+def able(request: pytest.FixtureRequest) -> None:
     """Skips where no real node can run; whatever else is missing is an error, not a skip."""
-    why = machine.why_unable()
+    why = request.config.stash.get(_UNABLE, None) or machine.why_unable()
     if why is not None and not kind.asked_for():
         pytest.skip(why)
 
