@@ -32,7 +32,7 @@ class Found:
         warm_seconds: from the start of the process until every object was looked at.
         warm_writes: that it made meanwhile; 0 if all was as it should be.
         warm_cpu: processor seconds of that.
-        changes: seconds from the answer to a change of a spec to the child that has it.
+        changes: seconds from the request that changes a spec to the child that has it.
         change_cpu: processor seconds of the operator for each of them.
         idle_requests: other than watches and renewals of the Lease.
         idle_seconds: in which these came.
@@ -102,8 +102,14 @@ async def _change(on: Stage, count: int, console: Console) -> list[float]:
             for turn in range(count):
                 pool = chooser.randrange(on.size.pools)
                 change = (_change_budget, _change_contract)[turn % 2]
-                async with asyncio.timeout(CHANGE_SECONDS):
-                    seconds.append(await change(api, pool))
+                try:
+                    async with asyncio.timeout(CHANGE_SECONDS):
+                        seconds.append(await change(api, pool))
+                except TimeoutError:
+                    raise RuntimeError(
+                        f"A change of {scenario.pool_name(pool)} had not arrived after "
+                        f"{CHANGE_SECONDS:g} s; see measured.log."
+                    ) from None
                 step.advance(scenario.pool_name(pool))
     return seconds
 
@@ -156,8 +162,8 @@ async def _until_applied(
     applied: Callable[[Raw], bool],
 ) -> float:
     async with _watching(api, where, applied) as seen:
-        await change()
         start = time.monotonic()
+        await change()
         await seen.wait()
         return time.monotonic() - start
 

@@ -47,9 +47,8 @@ def limits(per_minute: int) -> Document:
     return made
 
 
-def test_it_is_true_once_every_ready_replica_reports_the_plan_and_then_nobody_is_asked(
-    fleet: World, operator: Operator, said: Answers
-) -> None:
+def promised(fleet: World) -> None:
+    """Two replicas serve, and 30 percent of them are promised."""
     fleet.apply(
         policy(),
         tenant("acme"),
@@ -57,6 +56,12 @@ def test_it_is_true_once_every_ready_replica_reports_the_plan_and_then_nobody_is
         reservation("acme", "llama", ["acme"], {"percent": 30}),
     )
     fleet.wait_ready("llama", "h100:2")
+
+
+def test_it_is_true_once_every_ready_replica_reports_the_plan_and_then_nobody_is_asked(
+    fleet: World, operator: Operator, said: Answers
+) -> None:
+    promised(fleet)
     condition = enforced(fleet, "True", "Enforced")
     wait_until(
         lambda: fleet.status("tpool", "llama")["plan"]["enforcedReplicas"] == 2,
@@ -87,13 +92,7 @@ def test_it_is_true_once_every_ready_replica_reports_the_plan_and_then_nobody_is
 def test_a_replica_that_refuses_the_plan_is_named_with_what_it_says(
     fleet: World, operator: Operator, said: Answers
 ) -> None:
-    fleet.apply(
-        policy(),
-        tenant("acme"),
-        pool("llama", 2, H100),
-        reservation("acme", "llama", ["acme"], {"percent": 30}),
-    )
-    fleet.wait_ready("llama", "h100:2")
+    promised(fleet)
     fleet.wait_for_condition("capres", "acme", "Enforced", "True")
     stubborn, old = names(fleet)[1], version(fleet)
     said.refuses(fleet.namespace, stubborn, old, "tier 'retail': it does not know the field nice.")
