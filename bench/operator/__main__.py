@@ -9,6 +9,7 @@ import argparse
 import json
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -37,16 +38,7 @@ def main() -> int:
 
     A goal that is missed is only said: the machine is shared.
     """
-    options = argparse.ArgumentParser(prog="make bench-operator", description=__doc__)
-    options.add_argument("--pools", type=int, nargs="+", default=[500, 1000], help="one or more")
-    options.add_argument("--changes", type=int, default=200)
-    options.add_argument("--idle-seconds", type=float, default=300.0)
-    options.add_argument("--build", type=Path, default=_BUILD, help="folder of what is written")
-    given = options.parse_args()
-    if any(pools < _STEP or pools % _STEP for pools in given.pools):
-        options.error(f"--pools: give multiples of {_STEP}.")
-    if given.changes < _FEWEST_CHANGES:
-        options.error(f"--changes: give {_FEWEST_CHANGES} at least; fewer say nothing of a p99.")
+    given = parsed()
     given.build.mkdir(parents=True, exist_ok=True)
     found = []
     try:
@@ -71,6 +63,25 @@ def main() -> int:
         return 130
     _report(found, given.build)
     return 0
+
+
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options.
+
+    Raises:
+        SystemExit: one of them cannot be used; it has been told.
+    """
+    options = argparse.ArgumentParser(prog="make bench-operator", description=__doc__)
+    options.add_argument("--pools", type=int, nargs="+", default=[480, 1000], help="one or more")
+    options.add_argument("--changes", type=int, default=200)
+    options.add_argument("--idle-seconds", type=float, default=300.0)
+    options.add_argument("--build", type=Path, default=_BUILD, help="folder of what is written")
+    given = options.parse_args(arguments)
+    if any(pools < _STEP or pools % _STEP for pools in given.pools):
+        options.error(f"--pools: give multiples of {_STEP}.")
+    if given.changes < _FEWEST_CHANGES:
+        options.error(f"--changes: give {_FEWEST_CHANGES} at least; fewer say nothing of a p99.")
+    return given
 
 
 def _p99(seconds: tuple[float, ...]) -> float:
