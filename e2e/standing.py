@@ -44,7 +44,8 @@ Look around:
 RUN_A_FLEET = """\
 Run a fleet:
   kubectl apply -f examples/
-  tierfleet operator --namespace inference       # in a second terminal; Ctrl-C ends it
+  tierfleet operator --namespace inference       # in a second terminal with the same exports;
+                                                 # Ctrl-C ends it
   kubectl get tpool,tpol,capres --namespace inference
 """
 RUN_A_REAL_FLEET = """\

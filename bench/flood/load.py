@@ -12,6 +12,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import aiohttp
@@ -40,17 +41,18 @@ class Load:
         self._seconds, self._warm_up = seconds, warm_up
         self._seed = seed
         self.seen: dict[str, dict[str, Any]] = {}
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     async def run(self, groups: list[Clients]) -> None:
         """Send, then cut."""
-        # Engines close what has been idle for 5 s, and a request that is sent just then is lost.
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2.0)
-        timeout = aiohttp.ClientTimeout(total=None)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as self._session:
+        async with AsyncExitStack() as sessions:
             self._start = time.perf_counter()
             async with asyncio.TaskGroup() as tasks:
                 started = []
                 for clients in groups:
+                    # Nobody sends on another's connections: behind a Service those that are free
+                    # soonest are to the replica that refuses most.
+                    self._sessions[clients.tier] = await sessions.enter_async_context(_session())
                     self.seen[clients.tier] = {
                         "ttft": {},
                         "served": 0,
@@ -115,7 +117,8 @@ class Load:
     async def _send(self, clients: Clients, request: dict[str, Any], due: float, url: str) -> None:
         first, status = None, _CUT
         try:
-            async with self._session.post(f"{url}/v1/completions", **request) as response:
+            session = self._sessions[clients.tier]
+            async with session.post(f"{url}/v1/completions", **request) as response:
                 async for piece in response.content.iter_any():
                     if first is None and clients.stream and b'"text":' in piece:
                         first = self._now()
@@ -140,6 +143,12 @@ class Load:
 
     def _now(self) -> float:
         return time.perf_counter() - self._start
+
+
+def _session() -> aiohttp.ClientSession:
+    # Engines close what has been idle for 5 s, and a request that is sent just then is lost.
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2.0)
+    return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
-"""`python -m e2e.images`: build the three images with the builder at hand."""
+"""`python -m e2e.images [BASE]`: build the three images with the builder at hand."""
 
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -8,9 +9,15 @@ from rich.table import Table
 from e2e.images import wheels
 from e2e.images.build import Builder, at_hand, tag
 
+NO_BASE = """\
+If the base cannot be pulled here, name an image with Python 3.11 that can: make images BASE=IMAGE
+(as the builder names it, such as REGISTRY/python:3.11-slim, or oci-archive:FILE with podman and
+buildah)."""
 
-def main() -> int:
-    """Build all; print what they are called and how large they are."""
+
+def main(arguments: Sequence[str]) -> int:
+    """Build all, on another base than the Dockerfile's if one is given; print names and sizes."""
+    base = {"BASE": arguments[0]} if arguments else {}
     console = Console()
     builder = at_hand()
     if builder is None:
@@ -22,11 +29,15 @@ def main() -> int:
     table = Table("image", "size")
     try:
         wheels.collect(console)
-        for target in wheels.TARGETS:
-            builder.build(target, {})
-            table.add_row(tag(target), size(builder, tag(target)))
     except (RuntimeError, OSError) as error:
         console.print(str(error), markup=False, highlight=False)
+        return 1
+    try:
+        for target in wheels.TARGETS:
+            builder.build(target, base)
+            table.add_row(tag(target), size(builder, tag(target)))
+    except (RuntimeError, OSError) as error:
+        console.print(f"{error}\n{NO_BASE}", markup=False, highlight=False)
         return 1
     console.print(table)
     return 0
@@ -38,4 +49,4 @@ def size(builder: Builder, name: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from tierfleet.admission.entitlements import Entitlement
 from tierfleet.admission.periods import end_of
-from tierfleet.plan import MICRO, Plan, Reclaim, Reservation
+from tierfleet.plan import MICRO, Plan, Reclaim, Reservation, burst_window
 
 _REMEMBERED = 1024
 """Guarantees that are gone, of which the oldest are forgotten."""
@@ -70,7 +70,7 @@ class Contracts:
             now,
             reservation.granted,
             self._share,
-            reservation.burst_window_milliseconds,
+            burst_window(reservation.burst_window_milliseconds, self._share),
             reservation.max_wait_milliseconds,
         )
         prepaid = reservation.declared.prepaid

@@ -19,6 +19,7 @@ from tierfleet.api.common import (
     Resource,
     ServiceTokensPerSecond,
     TenantName,
+    Timestamp,
     WrittenTime,
 )
 from tierfleet.api.conditions import PENDING, READY, Conditions
@@ -129,7 +130,8 @@ class Burst(Model):
     """How far the tenants may run ahead of their rate."""
 
     window_milliseconds: Annotated[int, Field(ge=1, le=60_000)] = 500
-    """Unused guarantee of this many milliseconds is kept and may be used at once."""
+    """Unused guarantee of this many milliseconds is kept and may be used at once; each of K
+    replicas keeps 1/√K of it."""
 
 
 class Term(Model):
@@ -217,7 +219,9 @@ class CapacityReservationStatus(Model):
     they run it, and the policy does not say Shadow. Degraded: the pool has lost capacity that it
     needs. Ready: the summary, True while it is Accepted."""
     guarantee: str | None = None
-    """The guarantee as text, such as 30%."""
+    """The guarantee in force as text, such as 30%; the one that is asked for while none is."""
+    term_end: Timestamp | None = None
+    """End of the term in force; of the one that is asked for while none is."""
     granted: int | None = None
     """What is guaranteed now, in service tokens per second over the whole pool."""
     requested: int | None = None
@@ -235,11 +239,15 @@ class CapacityReservation(Resource):
         short_name="capres",
         columns=(
             Column("Pool", ".spec.poolRef.name", "Pool whose throughput is reserved."),
-            Column("Guarantee", ".status.guarantee", "What was asked for."),
+            Column(
+                "Guarantee",
+                ".status.guarantee",
+                "What is promised, or else asked for.",
+            ),
             Column("Granted", ".status.granted", "Service tokens per second.", type="integer"),
             condition_column(ReservationCondition.ACCEPTED, "Whether the promise is made."),
             condition_column(ReservationCondition.ACTIVE, "Whether its term is running."),
-            Column("Ends", ".spec.term.end", "End of its term."),
+            Column("Ends", ".status.termEnd", "End of the term that is promised."),
             reason_column("Reason", ReservationCondition.ACCEPTED, "Why accepted or not."),
             condition_column(ReservationCondition.ENFORCED, "Whether pods run it.", wide=True),
             AGE,

@@ -41,6 +41,7 @@ def capacity(
     where, found, notes = asking.ask(kubeconfig, context, look)
     # Not at the top: --help must work where the extra is not installed.
     from tierfleet.cli import offered  # noqa: PLC0415
+    from tierfleet.cli.unseen import unseen  # noqa: PLC0415
     from tierfleet.planning.offers import offer  # noqa: PLC0415
 
     keys = [
@@ -52,6 +53,7 @@ def capacity(
         raise sentences.failure(
             f"There is no {what}{place}. `kubectl get tpool -A` lists the pools."
         )
+    notes += unseen(found.snapshot, keys)
     offers = {key: offer(found, key) for key in keys}
     if output == "json":
         typer.echo(json.dumps(offered.document(found, offers), indent=1))

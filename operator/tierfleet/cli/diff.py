@@ -52,6 +52,7 @@ async def _compared(
     """Whether anything becomes different, and what to show."""
     from tierfleet.api.common import POLICY_LABEL  # noqa: PLC0415
     from tierfleet.cli.differences import shown  # noqa: PLC0415
+    from tierfleet.cli.unseen import unseen  # noqa: PLC0415
     from tierfleet.controllers import facts, live  # noqa: PLC0415
     from tierfleet.kube.resources import OURS, POOLS, SECRETS, key_of  # noqa: PLC0415
     from tierfleet.planning import imagined  # noqa: PLC0415
@@ -86,4 +87,7 @@ async def _compared(
     )
     found = difference(before, after)
     pools = {key_of(raw) for raw in changed if facts.type_of(raw) == POOLS}
-    return bool(found), shown(found, before, after, pools, now.notes)
+    touched = {key_of(raw)[0] for raw in changed}
+    there = [key for key in before.snapshot.pools if key[0] in touched]
+    notes = [*now.notes, *unseen(before.snapshot, there)]
+    return bool(found), shown(found, before, after, pools, notes)

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from tierfleet.api import GROUP, VERSION
 from tierfleet.api.check import wrong
 from tierfleet.cli import sentences
 from tierfleet.controllers.facts import model_of, type_of
 from tierfleet.kube import project
-from tierfleet.kube.resources import NODES, PODS, SECRETS, Raw, key_of
+from tierfleet.kube.resources import NODES, OURS, PODS, SECRETS, Raw, key_of
 from tierfleet.sidecar.plansource import TwiceError, UniqueKeys
 
 STDIN = "-"
@@ -156,6 +157,13 @@ def _checked(raw: Raw, where: str, namespace: str, served: bool) -> Raw:
             raise sentences.mistake(f"{where}: metadata.{field}: must be a mapping of words.")
     type_ = type_of(raw)
     if type_ is None:
+        if raw["apiVersion"].partition("/")[0] == GROUP:
+            kinds = ", ".join(type_.kind for type_ in OURS)
+            raise sentences.mistake(
+                f"{where}: there is no {raw['kind']} of {raw['apiVersion']} in this version of "
+                f"tierfleet, which knows {kinds} of {GROUP}/{VERSION}. Correct apiVersion and kind,"
+                " or install another version."
+            )
         return raw
     given = {key: value for key, value in metadata.items() if value is not None}
     if type_.namespaced:

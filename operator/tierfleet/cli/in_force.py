@@ -56,6 +56,6 @@ async def _parts(client: "Client", where: str, pool: str) -> dict[str, bytes]:
         raise sentences.failure(
             f"There is no plan for a pool {pool} in namespace {where}."
             " `kubectl get tpool -A` lists the pools; the condition Accepted says why one has"
-            " none."
+            " none, and without any condition no operator watches its namespace."
         )
     return parts

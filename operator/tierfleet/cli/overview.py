@@ -1,6 +1,6 @@
 """A whole preview as tables and sentences for people; there is no key in them, not even a hash."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Group
@@ -61,18 +61,23 @@ def _reservations(found: Preview) -> Iterator[tuple[object, ...]]:
 
 def amiss(found: Preview) -> Iterator[str]:
     """What keeps pools and policies from being as they are written, in their own words."""
-    kinds = (
-        ("InferencePool", found.pools, ("Accepted", "Placed", "CapacityKnown")),
-        ("TierPolicy", found.policies, ("Accepted",)),
-    )
-    for kind, statuses, types in kinds:
-        for key, status in statuses.items():
-            for condition in status.conditions:
-                if condition.type in types and condition.status is not Status.TRUE:
-                    yield (
-                        f"{kind} {_name(key)}: {condition.type} is {condition.status} "
-                        f"({condition.reason}). {condition.message}"
-                    )
+    yield from _unmet("InferencePool", found.pools, "Accepted", "Placed", "CapacityKnown")
+    yield from _unmet("TierPolicy", found.policies, "Accepted")
+
+
+def refused(found: Preview) -> Iterator[str]:
+    """The reservations that are not accepted as they are written, and why."""
+    return _unmet("CapacityReservation", found.reservations, "Accepted")
+
+
+def _unmet(kind: str, statuses: Mapping[Key, Any], *types: str) -> Iterator[str]:
+    for key, status in statuses.items():
+        for condition in status.conditions:
+            if condition.type in types and condition.status is not Status.TRUE:
+                yield (
+                    f"{kind} {_name(key)}: {condition.type} is {condition.status} "
+                    f"({condition.reason}). {condition.message}"
+                )
 
 
 def _name(key: Key) -> str:

@@ -18,6 +18,12 @@ def render(
     output: Annotated[
         str, typer.Option("--output", "-o", help="table, yaml or json: the plan documents.")
     ] = "table",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Exit with 1 if anything is refused or cannot be as it is written."
+        ),
+    ] = False,
 ) -> None:
     """Show the plan of manifests, without a cluster: who is placed where and granted what.
 
@@ -29,7 +35,7 @@ def render(
     now = given.instant(at)
     # Not at the top: a sidecar, which has no use for the kinds, starts through the same program.
     from tierfleet.cli import documents  # noqa: PLC0415
-    from tierfleet.cli.overview import amiss, document, overview  # noqa: PLC0415
+    from tierfleet.cli.overview import amiss, document, overview, refused  # noqa: PLC0415
     from tierfleet.controllers import facts  # noqa: PLC0415
     from tierfleet.planning import imagined  # noqa: PLC0415
     from tierfleet.planning.preview import preview  # noqa: PLC0415
@@ -50,13 +56,14 @@ def render(
         granting = imagined.with_devices(snapshot)
         notes.append("The input has no Nodes: planned as if every device wanted were there.")
     found = preview(snapshot, granting)
+    wrong = [*amiss(found), *refused(found)]
     if output == "table":
         outputs.show(overview(found, notes))
-        return
-    plans = [document(own.plan) for own in found.plans.values() if own.plan is not None]
-    if output == "json":
-        typer.echo(json.dumps(plans, indent=1))
     else:
-        typer.echo(yaml.safe_dump_all(plans, sort_keys=False).rstrip())
-    for line in (*notes, *amiss(found)):
-        typer.echo(f"Note: {line}", err=True)
+        plans = [document(own.plan) for own in found.plans.values() if own.plan is not None]
+        as_yaml = yaml.safe_dump_all(plans, sort_keys=False).rstrip()
+        typer.echo(json.dumps(plans, indent=1) if output == "json" else as_yaml)
+        for line in (*notes, *wrong):
+            typer.echo(f"Note: {line}", err=True)
+    if strict and wrong:
+        raise typer.Exit(sentences.FAILURE)

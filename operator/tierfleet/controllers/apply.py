@@ -81,7 +81,7 @@ class Applier:
                 )
             raise NotOursError(_not_ours(type_, key, pool))
         missing = ownership.missing(wanted, live.fields)
-        stamp = child.stamp(manifest)
+        stamp = wanted["metadata"]["annotations"][APPLIED]
         if live.applied == stamp and not missing and not live.foreign:
             return
         version = live.version

@@ -32,6 +32,7 @@ from tierfleet.plan.fleet import (
     Model,
     PartitionName,
     PoolIdentity,
+    burst_window,
     most_held_back,
     share,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "Term",
     "Tier",
     "TierLongContext",
+    "burst_window",
     "explain",
     "join",
     "json_schema",

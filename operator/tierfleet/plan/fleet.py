@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 from fractions import Fraction
+from math import isqrt
 
 from tierfleet.plan.base import Count, Name, Part, Positive, Time
 
@@ -15,6 +16,21 @@ def most_held_back(seats: int) -> int:
     of an engine for long.
     """
     return seats // 4
+
+
+def burst_window(milliseconds: int, share: Fraction) -> int:
+    """For how many milliseconds of its own part of a rate a replica may run ahead.
+
+    Requests are spread over K equal replicas by chance, and chance adds up with the root of K: each
+    is given rβ/√K of a burst of rβ, which is β·√K at its rate r/K. Of rβ/K, much that conforms as a
+    whole would not where it comes to. The price is a burst of √K·rβ if all come at once. The
+    operator promises no burst that seats cannot start at this rate (`planning/burst.py`).
+
+    Args:
+        milliseconds: β, of the whole rate.
+        share: of the whole rate, in (0, 1].
+    """
+    return isqrt(milliseconds**2 * share.denominator // share.numerator)
 
 
 class PartitionName(StrEnum):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from tierfleet.plan import MICRO, Plan
+from tierfleet.plan import MICRO, Plan, burst_window
 from tierfleet.simulator.log import Label
 from tierfleet.simulator.service import Price
 from tierfleet.simulator.trace import SECOND, TraceRequest
@@ -39,7 +39,8 @@ def conforming(
         for number in in_force.of(request):
             reservation = plan.reservations[number]
             now = request.arrival
-            tag = max(ends[number], now - reservation.burst_window_milliseconds * _MILLISECOND)
+            burst = burst_window(reservation.burst_window_milliseconds, part)
+            tag = max(ends[number], now - burst * _MILLISECOND)
             if tag <= now + reservation.max_wait_milliseconds * _MILLISECOND // 2:
                 rate = reservation.granted * MICRO * part
                 cost = price.of(request)

@@ -172,11 +172,16 @@ def test_kubectl_get_answers_what_a_person_asks(cluster: Cluster, namespace: str
     assert len(listed) == len(KINDS)
 
 
-def test_an_end_in_the_future_is_shown_as_it_is_written(cluster: Cluster, namespace: str) -> None:
-    document = placed(full()["CapacityReservation"], namespace)
-    cluster.apply(document)
+def test_the_end_that_is_promised_is_shown_and_not_the_one_that_is_asked_for(
+    cluster: Cluster, namespace: str
+) -> None:
+    cluster.apply(placed(full()["CapacityReservation"], namespace))
+    (asked,) = table(cluster, "capres", "-n", namespace)
+    assert asked["ENDS"] == ""
+    promised = "2031-02-03T04:05:06Z"
+    write_status(cluster, "capres", namespace, {"termEnd": promised})
     (row,) = table(cluster, "capres", "-n", namespace)
-    assert row["ENDS"] == document["spec"]["term"]["end"]
+    assert row["ENDS"] == promised
 
 
 def test_status_and_spec_are_written_apart(cluster: Cluster, namespace: str) -> None:

@@ -100,6 +100,13 @@ MUTANTS = (
         "::test_what_comes_back_to_a_reservation_counts_though_its_tenant_has_left_it",
     ),
     wrong(
+        "a replica saves its share of the burst and not the root of it",
+        "contracts.py",
+        "burst_window(reservation.burst_window_milliseconds, self._share)",
+        "reservation.burst_window_milliseconds",
+        "test_guarantees.py::test_one_of_four_replicas_saves_half_of_the_burst",
+    ),
+    wrong(
         "a prepaid period that began in the future believed",
         "contracts.py",
         "not wall < entitlement.period_end <= latest",

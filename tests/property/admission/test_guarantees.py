@@ -23,7 +23,7 @@ from tests.property.admission.world import (
     lateness,
     sizes,
 )
-from tierfleet.plan import MICRO, Plan
+from tierfleet.plan import MICRO, Plan, burst_window
 
 TIERS = [
     {"name": "gold", "priority": 100, "queue": PATIENT},
@@ -163,8 +163,10 @@ def test_4_no_window_serves_a_reservation_more_than_its_cap(
         # One event may dispatch several, so cm is the largest charge of one request at any time.
         largest = max([largest, *(cost for _, cost in known.values())])
     for reservation in plan.reservations:
-        rate = reservation.granted * plan.share("h100") * MICRO
-        slack = 2 * reservation.burst_window_milliseconds + reservation.max_wait_milliseconds
+        share = plan.share("h100")
+        rate = reservation.granted * share * MICRO
+        burst = burst_window(reservation.burst_window_milliseconds, share)
+        slack = 2 * burst + reservation.max_wait_milliseconds
         changes, then = [], 0
         for now, change in charged.get(reservation.name, ()):
             changes += [-int((now - then) * rate / SECOND), change]

@@ -45,6 +45,21 @@ def test_a_request_conforms_if_it_can_start_within_the_wait_that_is_promised() -
     )
 
 
+def test_one_of_four_replicas_saves_half_of_the_burst() -> None:
+    """It earns 300 of 1,200 a second; 300 of 600 are saved, and 15 more come in half of 100 ms."""
+    four = {"name": "h100", "accelerator": "h100", "desired": 4, "serviceTokensPerSecond": 1000}
+    replica = Replica(1, groups=[four], reservations=[reservation(granted=1200)])
+    replica.send("gold-0")
+    replica.send("bronze-0", 315)
+    within = replica.send("bronze-0")
+    beyond = replica.send("bronze-0")
+    replica.drain(3)
+    assert (replica.dispatch[within].conforming, replica.dispatch[beyond].conforming) == (
+        True,
+        False,
+    )
+
+
 def test_what_exceeds_a_guarantee_is_served_under_it_from_what_would_be_lost() -> None:
     """At 0 ms 300 of 150 are drawn, so at 1,000 ms the balance is full again."""
     replica = reserved()

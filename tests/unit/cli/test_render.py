@@ -71,6 +71,19 @@ def test_no_key_in_clear_is_shown_and_no_hash_in_the_table(output: str) -> None:
     assert (sha256_hex("sk-in-the-clear") in everything) == (output != "table")
 
 
+@pytest.mark.parametrize("output", ["table", "yaml", "json"])
+def test_what_is_refused_fails_a_strict_run_and_is_told_in_every_format(output: str) -> None:
+    assert render("-f", EXAMPLES, "-n", "inference", "--strict", "-o", output).exit_code == 0
+    refused = render("-f", TIGHT, "--strict", "-o", output)
+    assert refused.exit_code == 1
+    said = refused.stdout + refused.stderr
+    assert "short by" in said
+    assert (refused.stdout, refused.stderr) == (
+        (same := render("-f", TIGHT, "-o", output)).stdout,
+        same.stderr,
+    )
+
+
 def test_one_input_may_be_a_list_from_kubectl_on_standard_input() -> None:
     documents = [d for d in yaml.safe_load_all(Path(TIGHT).read_text()) if d["kind"] != "List"]
     (listed,) = [d for d in yaml.safe_load_all(Path(TIGHT).read_text()) if d["kind"] == "List"]
@@ -163,6 +176,14 @@ def test_without_nodes_no_pool_takes_what_was_imagined_for_another(tmp_path: Pat
         (
             "{apiVersion: v1, kind: Secret, metadata: {name: a}, stringData: {key: [sk-clear]}}",
             "document 1: stringData: must be a mapping of words.",
+        ),
+        (
+            POLICY.replace("v1alpha1", "v1beta7"),
+            "document 1: there is no TierPolicy of tierfleet.dev/v1beta7 in this version of",
+        ),
+        (
+            POLICY.replace("TierPolicy", "TeirPolicy"),
+            "which knows TierPolicy, InferencePool, CapacityReservation of tierfleet.dev/v1alpha1.",
         ),
         (POLICY, "There is no InferencePool of tierfleet.dev in the input"),
         ("", "There is no InferencePool"),

@@ -411,6 +411,16 @@ def test_a_reservation_that_does_not_fit_is_not_ready_and_promises_nothing() -> 
     assert (status.guarantee, status.granted, status.short_by) == ("9000/s", 0, 900)
 
 
+def test_while_a_change_is_refused_what_is_promised_is_told_and_not_what_is_asked() -> None:
+    term = {"end": NOW + timedelta(days=1)}
+    fleet = world(pool(replicas=10), reservation("acme", 2000, term=term), nodes=nodes(H100, 2))
+    asked = reservation("acme", 9000, term={"end": NOW + timedelta(days=9)})
+    status = of_reservation(changed(written(fleet), reservations={asked.key: asked}))
+    assert said(status.conditions)["Accepted"] == ("False", "InsufficientCapacity")
+    assert (status.guarantee, status.granted, status.requested) == ("2000/s", 2000, 9000)
+    assert status.term_end == term["end"]
+
+
 def test_a_reservation_before_and_after_its_term_is_ready_and_not_active() -> None:
     term = {"start": NOW + timedelta(days=1), "end": NOW + timedelta(days=2)}
     fleet = world(pool(replicas=10), reservation("acme", 900, term=term), nodes=nodes(H100, 2))

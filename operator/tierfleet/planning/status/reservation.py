@@ -48,7 +48,7 @@ def summarise_reservation(
     accepted = verdict.accepted
     judgements: dict[str, Judgement] = {
         ReservationCondition.ACCEPTED: accepted,
-        ReservationCondition.ACTIVE: _active(verdict, reservation.spec.term, snapshot.now),
+        ReservationCondition.ACTIVE: _active(verdict, _term(verdict, reservation), snapshot.now),
         ReservationCondition.ENFORCED: _enforced(
             verdict,
             enforcement,
@@ -69,7 +69,8 @@ def summarise_reservation(
         conditions=judged(
             reservation.status.conditions, judgements, generation=generation, now=snapshot.now
         ),
-        guarantee=_guarantee(reservation),
+        guarantee=_guarantee(verdict, reservation),
+        term_end=_term(verdict, reservation).end,
         granted=verdict.contract.granted if verdict.contract else 0,
         requested=verdict.requested,
         short_by=verdict.short_by,
@@ -88,9 +89,7 @@ def _no_pool(reservation: CapacityReservation) -> Verdict:
     )
 
 
-def _active(verdict: Verdict, asked: Term, now: datetime) -> Judgement:
-    """About the contract in force, which is not the one in the spec while a change is refused."""
-    term = verdict.contract.term if verdict.contract else asked
+def _active(verdict: Verdict, term: plan.Term | Term, now: datetime) -> Judgement:
     if term.end is not None and term.end <= now:
         return Judgement(
             Status.FALSE, ReservationReason.EXPIRED, f"Its term ended at {to_rfc3339(term.end)}."
@@ -154,8 +153,15 @@ def _nothing_promised(verdict: Verdict) -> Judgement:
     return Judgement(Status.FALSE, ReservationReason.NOT_ACCEPTED, "Nothing is promised.")
 
 
-def _guarantee(reservation: CapacityReservation) -> str | None:
-    """As text; None for a guarantee that is none, which only an object of another version has."""
+def _term(verdict: Verdict, reservation: CapacityReservation) -> plan.Term | Term:
+    """Of the contract in force, which is not the one in the spec while a change is refused."""
+    return verdict.contract.term if verdict.contract else reservation.spec.term
+
+
+def _guarantee(verdict: Verdict, reservation: CapacityReservation) -> str | None:
+    """Of the same, as text; None for one that is none, which only another version's object has."""
+    if verdict.contract is not None:
+        return contracts.text(verdict.contract.declared)
     try:
         guarantee = to_plan(reservation.spec.guarantee, plan.Guarantee)
     except ValidationError:
