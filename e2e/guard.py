@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,20 +76,42 @@ def sweep(base: Path) -> None:
     for workdir in base.iterdir():
         if not workdir.is_dir():
             continue
-        with (workdir / OWNER_LOCK).open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
+        try:
+            # Not made if it is not there: a guard that is removing the folder would find it anew.
+            lock = os.open(workdir / OWNER_LOCK, os.O_RDWR)
+        except FileNotFoundError:
+            _remove_if_empty(workdir)
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             tear_down(workdir)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(lock)
 
 
 def tear_down(workdir: Path) -> None:
     """Kill the processes that are marked for `workdir`, then remove it and its cgroup."""
     kill_all(workdir)
     cgroups.remove(workdir)
-    if workdir.exists():
-        shutil.rmtree(workdir)
+    if not workdir.exists():
+        return
+    for path in workdir.iterdir():
+        if path.name == OWNER_LOCK:
+            continue  # the last, because who finds it free removes the folder too
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    (workdir / OWNER_LOCK).unlink(missing_ok=True)
+    _remove_if_empty(workdir)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Another may do so at the same time."""
+    with suppress(FileNotFoundError):
+        folder.rmdir()
 
 
 def _base_folder() -> Path:

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from e2e import nodes
 from e2e.cluster import Cluster
 from e2e.wait import wait_until
 from e2e.world import B200, H100, PATIENCE_SECONDS, World, policy, pool, reservation, tenant
 from tests.integration.operator import answers
+from tests.integration.operator.oversold import promised, sellable
 from tests.integration.operator.process import Operator, running
+from tests.integration.operator.recorder import recording
 
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 NEW = {"image": "vllm/vllm-openai:v0.33.0"}
@@ -163,6 +166,65 @@ def test_of_two_operators_one_acts_and_the_other_takes_over(
         first.start()
         fleet.kubectl("scale", "tpool", "llama", "--replicas=1")
         fleet.wait_ready("llama", "h100:1")
+    finally:
+        for operator in (first, second):
+            if operator.running:
+                assert operator.stop() == 0, operator.log
+
+
+def test_a_leader_that_loses_its_lease_in_the_middle_of_a_change_leaves_the_rest_to_the_next(
+    cluster: Cluster, world: World, tmp_path: Path
+) -> None:
+    cluster.add_nodes([nodes.h100(f"h100-{number}", devices=4) for number in range(3)])
+    first, second = (
+        Operator(cluster, tmp_path / name, f"--namespace={world.namespace}")
+        for name in ("first", "second")
+    )
+    first.start()
+    second.launch()
+    try:
+        world.apply(
+            policy(),
+            tenant("acme"),
+            tenant("globex"),
+            pool("llama", 2, H100, load="1s"),
+            reservation("acme", "llama", ["acme"], {"percent": 30}),
+            reservation("globex", "llama", ["globex"], {"serviceTokensPerSecond": 4_000}),
+        )
+        world.wait_ready("llama", "h100:2")
+        wait_until(
+            lambda: "Waiting to lead" in second.log,
+            timeout=PATIENCE_SECONDS,
+            why="the second operator to wait",
+        )
+        with recording(world, tmp_path) as recorder:
+            # A replica more, one contract smaller, and one larger than the two replicas can do.
+            world.apply(
+                pool("llama", 3, H100, load="1s"),
+                reservation("acme", "llama", ["acme"], {"percent": 20}),
+                reservation("globex", "llama", ["globex"], {"serviceTokensPerSecond": 16_000}),
+            )
+            wait_until(
+                lambda: len(list(recorder.plans("llama"))) > 1,
+                timeout=PATIENCE_SECONDS,
+                why="the first to have begun",
+            )
+            world.kubectl(
+                *("patch", "lease", "tierfleet-operator", "--type=merge"),
+                '-p={"spec":{"holderIdentity":"another"}}',
+            )
+            second.wait_ready()
+            assert not first.running
+            world.wait_ready("llama", "h100:3")
+            for name, granted in (("acme", 8_400), ("globex", 16_000)):
+                wait_until(
+                    lambda n=name, g=granted: world.status("capres", n).get("granted") == g,  # type: ignore[misc]
+                    timeout=PATIENCE_SECONDS,
+                    why=f"{name} to be granted {granted}",
+                )
+            plans = list(recorder.plans("llama"))
+            assert [plan for plan in plans if promised(plan) > sellable(plan)] == []
+            assert recorder.most_devices({"llama-h100": 4}) <= 12
     finally:
         for operator in (first, second):
             if operator.running:

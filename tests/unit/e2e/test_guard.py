@@ -109,6 +109,30 @@ def test_a_claim_whose_owner_lives_is_not_swept_even_if_its_guard_is_dead(
     kill_all(workdir)
 
 
+def test_a_folder_that_a_guard_has_all_but_removed_is_not_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "ending").mkdir()
+    guard.sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_is_the_last_that_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who sweeps meanwhile finds it held and leaves the folder to its guard."""
+    workdir = tmp_path / "unit"
+    (workdir / "a").mkdir(parents=True)
+    (workdir / guard.OWNER_LOCK).touch()
+    (workdir / "z").symlink_to(tmp_path / "elsewhere")
+    there, unlink = [], Path.unlink
+
+    def watched(path: Path, missing_ok: bool = False) -> None:
+        there.append((path.name, len(list(workdir.iterdir()))))
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", watched)
+    guard.tear_down(workdir)
+    assert there[-1] == (guard.OWNER_LOCK, 1)
+    assert not workdir.exists()
+
+
 def test_processes_without_the_marker_are_never_killed(tmp_path: Path) -> None:
     for name in ("mine", "other"):
         (tmp_path / name).mkdir()
