@@ -53,8 +53,8 @@ class Claim:
 
 def claim(name: str) -> Claim:
     """Make a folder for the cluster `name` and have it guarded. Sweeps what the dead left."""
-    base = _base_folder()
-    with _locked(base / ".lock"):
+    base = base_folder()
+    with locked(base / ".lock"):
         sweep(base)
         workdir = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base))
         lock = os.open(workdir / OWNER_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
@@ -114,7 +114,12 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _base_folder() -> Path:
+def base_folder() -> Path:
+    """Where the folders of all clusters of this user are, whatever their home.
+
+    Raises:
+        RuntimeError: it is not this user's.
+    """
     base = Path(tempfile.gettempdir()) / f"tierfleet-{os.getuid()}"
     base.mkdir(mode=0o700, exist_ok=True)
     if base.is_symlink() or base.stat().st_uid != os.getuid():
@@ -123,7 +128,8 @@ def _base_folder() -> Path:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """One at a time, of all processes that name the same file."""
     with path.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -13,6 +13,7 @@ from rich.console import Console
 from e2e import crds, toolchain
 from e2e.cluster import Cluster, start
 from e2e.controlplane import Reach
+from e2e.guard import base_folder, locked
 from e2e.images import archives
 from e2e.images.wheels import TARGETS
 from e2e.node import machine, node
@@ -92,12 +93,18 @@ def start_real(
     """
     console = console or Console(stderr=True)
     _, made = prepare(console)
-    slot = machine.free_slot(machine.taken())
-    reach = Reach(str(slot.machine), str(slot.services))
-    cluster = start(name, standing=standing, console=console, reach=reach)
+    # Addresses are free until the link is there, so one starts after the other.
+    with locked(base_folder() / ".node.lock"):
+        slot = machine.free_slot(machine.taken())
+        reach = Reach(str(slot.machine), str(slot.services))
+        cluster = start(name, standing=standing, console=console, reach=reach)
+        try:
+            crds.install(cluster)
+            real = node.start(cluster, slot, made["pause"], devices=devices)
+        except BaseException:
+            cluster.stop()
+            raise
     try:
-        crds.install(cluster)
-        real = node.start(cluster, slot, made["pause"], devices=devices)
         real.load(made[image] for image in images)
     except BaseException:
         cluster.stop()
