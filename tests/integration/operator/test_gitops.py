@@ -1,0 +1,92 @@
+"""What tools that apply the same files again and again see, and what they wait for."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import yaml
+
+from e2e.world import B200, H100, Document, World, policy, pool, reservation, tenant
+from tests.integration.operator.process import Operator
+
+KINDS = ("tpol", "tpool", "capres")
+ENDS = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+FLEET = (
+    policy(),
+    tenant("acme"),
+    tenant("globex"),
+    pool("llama", 2, H100, disruption={"maxUnavailable": 1}),
+    # Its replicas are the operator's to choose: what is written in the spec stays as it is.
+    pool("grows", 3, B200, scaling={"mode": "Automatic", "minReplicas": 2, "maxReplicas": 4}),
+    reservation("acme", "llama", ["acme"], {"percent": 20}, term={"end": ENDS}),
+    reservation("globex", "llama", ["globex"], {"serviceTokensPerSecond": 1_000_000}),
+)
+
+
+def apply(world: World) -> list[str]:
+    """As `kubectl apply` does on its own side; what it said of each object."""
+    namespace = {"namespace": world.namespace}
+    text = yaml.safe_dump_all([d | {"metadata": d["metadata"] | namespace} for d in FLEET])
+    return world.cluster.kubectl("apply", "--filename=-", stdin=text).stdout.splitlines()
+
+
+def specs(world: World) -> dict[str, Document]:
+    return {
+        f"{kind}/{found['metadata']['name']}": found["spec"]
+        for kind in KINDS
+        for found in world.all(kind)
+    }
+
+
+def kstatus(found: Document) -> str:
+    """As tools read it that know nothing of us (cli-utils, pkg/kstatus/status, generic rules)."""
+    status: dict[str, Any] = found.get("status", {})
+    conditions = {c["type"]: c["status"] for c in status.get("conditions", [])}
+    if status.get("observedGeneration") != found["metadata"]["generation"]:
+        return "InProgress"
+    if conditions.get("Stalled") == "True":
+        return "Failed"
+    if conditions.get("Reconciling") == "True" or conditions.get("Ready") != "True":
+        return "InProgress"
+    return "Current"
+
+
+def is_waited_for(world: World, kind: str, name: str) -> bool:
+    """Whether `kubectl wait` would go on waiting."""
+    command = ("wait", kind, name, "--for=condition=Ready", "--timeout=0s")
+    return "condition met" not in world.kubectl(*command, check=False)
+
+
+def test_applied_again_nothing_differs_and_all_who_wait_agree(
+    operator: Operator, fleet: World
+) -> None:
+    assert all(line.endswith(" created") for line in apply(fleet))
+    fleet.wait_ready("llama", "h100:2")
+    fleet.wait_ready("grows", "b200:2")
+    fleet.wait_for_condition("capres", "acme", "Ready", "True")
+    fleet.wait_for_condition("capres", "globex", "Ready", "False", "InsufficientCapacity")
+    fleet.wait_for_condition("tpol", "standard", "Ready", "True")
+
+    said = {
+        (kind, found["metadata"]["name"]): (
+            kstatus(found),
+            is_waited_for(fleet, kind, found["metadata"]["name"]),
+        )
+        for kind in KINDS
+        for found in fleet.all(kind)
+    }
+    assert said == {
+        ("tpol", "standard"): ("Current", False),
+        ("tpool", "llama"): ("Current", False),
+        ("tpool", "grows"): ("Current", False),
+        ("capres", "acme"): ("Current", False),
+        # It may fit tomorrow: nobody has to change it.
+        ("capres", "globex"): ("InProgress", True),
+    }
+
+    before = specs(fleet)
+    assert all(line.endswith(" unchanged") for line in apply(fleet))
+    # By another manager and on the server's side, as Argo CD and Flux apply.
+    fleet.apply(*FLEET)
+    assert specs(fleet) == before
+    generations = {o["metadata"]["generation"] for kind in KINDS for o in fleet.all(kind)}
+    assert generations == {1}
