@@ -7,7 +7,8 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from tierfleet.api import CapacityReservation, InferencePool, Key, TierPolicy
 from tierfleet.api.common import Resource
@@ -32,6 +33,7 @@ from tierfleet.controllers.worker import Controller
 from tierfleet.kube.cluster import Cluster
 from tierfleet.kube.resources import DEPLOYMENTS, SECRETS
 from tierfleet.plan.parts import INDEX
+from tierfleet.planning.devices import Product, products
 from tierfleet.planning.snapshot import Node, Pod, TenantSecret
 
 RESYNC_SECONDS = 600.0
@@ -44,6 +46,21 @@ _ASKING = 16
 """Pools whose replicas are asked at a time: one that does not answer takes seconds."""
 
 T = TypeVar("T", bound=Resource)
+P = ParamSpec("P")
+
+
+def _edge(
+    told: Callable[Concatenate["Operator", P], None],
+) -> Callable[Concatenate["Operator", P], None]:
+    """Only one that leads has to know whom a change concerns: it begins by looking at all."""
+
+    @wraps(told)
+    def tell(self: "Operator", /, *args: P.args, **kwargs: P.kwargs) -> None:
+        metrics.noticed()
+        if self.leads:
+            told(self, *args, **kwargs)
+
+    return tell
 
 
 class Operator:
@@ -63,6 +80,9 @@ class Operator:
         measurement    its pool, and the pool's devices (precedence)
 
     A key too many costs a pass without a request; a key too few is a fault.
+
+    Attributes:
+        leads: it acts; until then the caches are kept, and nobody is told of changes.
     """
 
     def __init__(
@@ -80,6 +100,7 @@ class Operator:
         `asks` is who asks the replicas. `move_after` is how long there must be room where
         replicas are preferred before they move. Without `prometheus` nothing is measured.
         """
+        self.leads = False
         self._groups = Controller[Key]("devices")
         self._pools = Controller[Key]("inferencepool")
         self._policies = Controller[Key]("tierpolicy")
@@ -108,6 +129,7 @@ class Operator:
 
     async def lead(self) -> None:
         """Make the cluster as it should be, for ever; once the caches are complete."""
+        self.leads = True
         pools = self._reconciles_pools
         policies = Policies(self.store, self._statuses)
         reservations = Reservations(self.store, pools, self._statuses)
@@ -153,17 +175,18 @@ class Operator:
                 delay = random.uniform(0, within)  # noqa: S311 - a jitter
                 controller.add_after(key, delay)
 
+    @_edge
     def pool(
         self, key: Key, old: Own[InferencePool] | None, new: Own[InferencePool] | None
     ) -> None:
         """A pool has changed."""
-        metrics.noticed()
         self._pools.add(key)
         self._reports.add(key)
         if _same_spec(old, new):
             return
         touched = self._devices.members(key) | {key}
-        self._devices.regroup()
+        if _products(old) != _products(new):
+            self._devices.regroup()
         self._grant({self._devices.group(pool) for pool in touched})
         for own in (old, new):
             if own is not None:
@@ -171,15 +194,16 @@ class Operator:
         for reservation in self.store.reservations.where(("pool", key)):
             self._reservations.add(reservation.object.key)
 
+    @_edge
     def policy(self, key: Key, old: Own[TierPolicy] | None, new: Own[TierPolicy] | None) -> None:
         """A policy has changed."""
-        metrics.noticed()
         self._policies.add(key)
         if not _same_spec(old, new):
             for own in self.store.pools.where(("policy", key)):
                 self._pools.add(own.object.key)
                 self._grant({self._devices.group(own.object.key)})
 
+    @_edge
     def reservation(
         self,
         key: Key,
@@ -187,7 +211,6 @@ class Operator:
         new: Own[CapacityReservation] | None,
     ) -> None:
         """A reservation has changed."""
-        metrics.noticed()
         self._reservations.add(key)
         if _same_spec(old, new):
             return
@@ -197,9 +220,9 @@ class Operator:
                 self._pools.add(pool)
                 self._grant({self._devices.group(pool)})
 
+    @_edge
     def tenant(self, key: Key, old: TenantSecret | None, new: TenantSecret | None) -> None:
         """A tenant's Secret has changed."""
-        metrics.noticed()
         for secret in (old, new):
             if secret is not None:
                 policy = (key[0], secret.policy)
@@ -207,9 +230,9 @@ class Operator:
                 for own in self.store.pools.where(("policy", policy)):
                     self._pools.add(own.object.key)
 
+    @_edge
     def child(self, key: Key, old: Child | None, new: Child | None) -> None:  # noqa: ARG002
         """An object that we made has changed."""
-        metrics.noticed()
         if old is not None and new is None:
             self._applier.lost(old)
         for found in (old, new):
@@ -221,23 +244,23 @@ class Operator:
                 if found is not None:
                     self._grant({self._devices.group(found.pool)})
 
+    @_edge
     def gateway(self) -> None:
         """The kind that a Gateway routes to has come or gone."""
-        metrics.noticed()
         for key, own in self.store.pools.items():
             if own.object.spec.gateway.inference_pool is GatewayMode.EMIT:
                 self._pools.add(key)
 
+    @_edge
     def node(self, key: Key, old: Node | None, new: Node | None) -> None:  # noqa: ARG002
         """A node has changed."""
-        metrics.noticed()
         for node in (old, new):
             if node is not None:
                 self._grant(self._devices.groups_on(node))
 
+    @_edge
     def pod(self, key: Key, old: Pod | None, new: Pod | None) -> None:  # noqa: ARG002
         """A replica of ours has changed, or a pod that uses devices."""
-        metrics.noticed()
         for pod in (old, new):
             if pod is None:
                 continue
@@ -265,6 +288,11 @@ def _same_spec(old: Own[Any] | None, new: Own[Any] | None) -> bool:
         after.generation,
         after.deletion_timestamp,
     )
+
+
+def _products(own: Own[InferencePool] | None) -> set[Product]:
+    """What a pool may run on, which tells its group."""
+    return set() if own is None else products(own.object)
 
 
 def _of_devices(found: Child | None) -> tuple[object, ...]:

@@ -6,7 +6,7 @@ pods alone: a planned pod that got no device holds none, so it is taken back by 
 what already runs stays where it is. Rules and their reasons: `docs/planning.md`.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
@@ -29,16 +29,25 @@ def device_groups(
     """The pools in groups that want none of each other's devices, in the order of their keys.
 
     Connected components of pools that share a product (label and value), or whose products are
-    labels of the same node.
+    labels of the same node. In nearly linear time (union-find with halved paths, Tarjan and van
+    Leeuwen, JACM 1984), because every new pool asks anew.
     """
     wanted = {pool.key: products(pool) for pool in pools}
-    joined: list[set[Product]] = []
+    parent: dict[Product, Product] = {}
+
+    def root(product: Product) -> Product:
+        while (above := parent.setdefault(product, product)) != product:
+            parent[product] = product = parent[above]
+        return product
+
     for bond in [*wanted.values(), *_on_one_node(set().union(*wanted.values()), nodes)]:
-        touched = [component for component in joined if component & bond]
-        apart = [component for component in joined if not component & bond]
-        joined = [*apart, set(bond).union(*touched)]
-    groups = [{key for key, wants in wanted.items() if wants & component} for component in joined]
-    return tuple(sorted(map(frozenset, groups), key=min))
+        first, *others = map(root, bond)
+        for other in others:
+            parent[other] = first
+    groups: dict[Product, set[PoolKey]] = defaultdict(set)
+    for key, (product, *_) in wanted.items():
+        groups[root(product)].add(key)
+    return tuple(sorted(map(frozenset, groups.values()), key=min))
 
 
 def products(pool: InferencePool) -> set[Product]:
