@@ -7,7 +7,7 @@ import pytest
 
 from e2e.cluster import Cluster
 from tests.integration.api.conftest import ApiServer
-from tests.unit.api.documents import MINIMAL, Document, examples, full, placed
+from tests.unit.api.documents import MINIMAL, Document, changed, examples, full, placed
 from tierfleet.api import KINDS, CapacityReservation, InferencePool, TierPolicy
 from tierfleet.api.conditions import Judgement, Status, judged
 from tierfleet.api.poolstatus import CapacitySource, CapacityStatus, InferencePoolStatus
@@ -175,7 +175,8 @@ def test_kubectl_get_answers_what_a_person_asks(cluster: Cluster, namespace: str
 def test_the_end_that_is_promised_is_shown_and_not_the_one_that_is_asked_for(
     cluster: Cluster, namespace: str
 ) -> None:
-    cluster.apply(placed(full()["CapacityReservation"], namespace))
+    ending = changed(MINIMAL["CapacityReservation"], term={"end": "2032-01-01T00:00:00Z"})
+    cluster.apply(placed(ending, namespace))
     (asked,) = table(cluster, "capres", "-n", namespace)
     assert asked["ENDS"] == ""
     promised = "2031-02-03T04:05:06Z"

@@ -12,7 +12,7 @@ from e2e.world import (
     tenant,
 )
 from tests.integration.operator.process import Operator
-from tests.integration.operator.questions import account, asked, diff
+from tests.integration.operator.questions import account, asked
 
 
 def test_what_is_said_to_be_left_can_be_sold_and_no_more(operator: Operator, fleet: World) -> None:
@@ -41,12 +41,6 @@ def test_what_is_said_to_be_left_can_be_sold_and_no_more(operator: Operator, fle
     fleet.wait_for_condition("capres", "initech", "Accepted", "True")
     table = asked(fleet, "capacity").stdout
     assert f"{fleet.namespace}/llama  37800     0         0" in table
-
-
-def test_it_is_told_when_no_operator_has_answered_for_a_pool(fleet: World) -> None:
-    fleet.apply(policy(), tenant("acme"), pool("llama", 2, H100))
-    for said in (asked(fleet, "capacity"), diff(fleet, pool("llama", 3, H100))):
-        assert "No operator has answered for InferencePool llama in namespace" in said.stdout
 
 
 def test_a_pool_that_is_not_there_is_told_and_a_right_that_is_missing(
