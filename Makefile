@@ -112,10 +112,10 @@ demo-down: $(INSTALLED) ## Remove what the demo has left to look at
 
 # NODE=real: a node that runs containers. Needs root and Debian's packages, which it installs.
 NODE ?= fake
-$(if $(filter fake real,$(NODE)),,$(error NODE=$(NODE): there is fake (nodes that run nothing) and real))
 
 .PHONY: cluster
 cluster: tools ## Start a cluster with H100 and B200 nodes that stays, and say how to use it
+	$(if $(filter fake real,$(NODE)),,$(error NODE=$(NODE): there is fake (nodes that run nothing) and real))
 	@$(RUN) e2e.standing up-$(NODE)
 
 .PHONY: cluster-down
@@ -124,7 +124,7 @@ cluster-down: $(INSTALLED) ## Remove that cluster
 
 .PHONY: images
 images: $(INSTALLED) ## Build the images of operator, sidecar and engine (docker, podman or buildah; BASE=IMAGE)
-	@$(RUN) e2e.images $(BASE)
+	@$(RUN) e2e.images $(if $(filter command line,$(origin BASE)),'$(BASE)')
 
 .PHONY: e2e
 e2e: tools ## Run the scenarios on a real node: flood, scaling, drains, crashes, key rotation (15 minutes)

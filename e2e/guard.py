@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +80,8 @@ def sweep(base: Path) -> None:
             # Not made if it is not there: a guard that is removing the folder would find it anew.
             lock = os.open(workdir / OWNER_LOCK, os.O_RDWR)
         except FileNotFoundError:
-            _remove_if_empty(workdir)
+            # The lock goes last, so it is nobody's, or there is nothing left in it.
+            tear_down(workdir)
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,23 +96,17 @@ def tear_down(workdir: Path) -> None:
     """Kill the processes that are marked for `workdir`, then remove it and its cgroup."""
     kill_all(workdir)
     cgroups.remove(workdir)
-    if not workdir.exists():
-        return
-    for path in workdir.iterdir():
-        if path.name == OWNER_LOCK:
-            continue  # the last, because who finds it free removes the folder too
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    (workdir / OWNER_LOCK).unlink(missing_ok=True)
-    _remove_if_empty(workdir)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    """Another may do so at the same time."""
+    # Somebody else may remove the empty folder at the same time.
     with suppress(FileNotFoundError):
-        folder.rmdir()
+        for path in workdir.iterdir():
+            if path.name == OWNER_LOCK:
+                continue  # the last, because who finds it free removes the folder too
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        (workdir / OWNER_LOCK).unlink(missing_ok=True)
+        workdir.rmdir()
 
 
 def base_folder() -> Path:
@@ -128,10 +123,14 @@ def base_folder() -> Path:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One at a time, of all processes that name the same file."""
+def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """One at a time, of all processes that name the file; `waiting` is called if it is another."""
     with path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -94,7 +94,7 @@ def start_real(
     console = console or Console(stderr=True)
     _, made = prepare(console)
     # Addresses are free until the link is there, so one starts after the other.
-    with locked(base_folder() / ".node.lock"):
+    with locked(base_folder() / ".node.lock", lambda: console.print("Another node is starting.")):
         slot = machine.free_slot(machine.taken())
         reach = Reach(str(slot.machine), str(slot.services))
         cluster = start(name, standing=standing, console=console, reach=reach)

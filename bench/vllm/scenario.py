@@ -6,11 +6,12 @@ for a hundred tokens of them as a GPU does for thousands.
 """
 
 import math
+from fractions import Fraction
 from typing import Any, Final
 
 from bench.flood.scenario import PERCENT, TIMES, Clients, service_tokens
 from e2e.vllm.sidecar import GROUP, TIERS, key, plan
-from tierfleet.planning.burst import Fleet, largest_window_milliseconds
+from tierfleet.planning.burst import Part, Replica, largest_window_milliseconds
 
 SHAPE: Final = "cpu-small"
 SEATS: Final = 16
@@ -81,7 +82,7 @@ def contract(capacity: float) -> dict[str, Any]:
     Its burst is the largest that the operator would accept for requests such as enterprise's.
     """
     granted = int(capacity) * PERCENT // 100
-    fleet = Fleet(1, SEATS, int(capacity), granted, _cost(ENTERPRISE))
+    alone = Replica(Part(Fraction(1), SEATS), int(capacity), granted, _cost(ENTERPRISE))
     return plan(
         SEATS,
         tiers=[
@@ -108,7 +109,7 @@ def contract(capacity: float) -> dict[str, Any]:
                 "tenants": ["enterprise"],
                 "declared": {"percent": PERCENT},
                 "granted": granted,
-                "burstWindowMilliseconds": largest_window_milliseconds(fleet, granted, WAIT),
+                "burstWindowMilliseconds": largest_window_milliseconds(alone, granted, WAIT),
                 "maxWaitMilliseconds": WAIT,
                 "spillover": {"tier": "enterprise"},
             }

@@ -17,8 +17,11 @@ buildah)."""
 
 def main(arguments: Sequence[str]) -> int:
     """Build all, on another base than the Dockerfile's if one is given; print names and sizes."""
-    base = {"BASE": arguments[0]} if arguments else {}
     console = Console()
+    if len(arguments) > 1 or any(argument.startswith("-") for argument in arguments):
+        console.print("usage: python -m e2e.images [BASE]", markup=False)
+        return 2
+    base = dict(zip(("BASE",), arguments, strict=False))
     builder = at_hand()
     if builder is None:
         console.print(

@@ -52,7 +52,8 @@ class Document(NamedTuple):
 def read(names: Iterable[str], namespace: str, *, served: bool = False) -> tuple[Document, ...]:
     """All objects; one that names no namespace is in the given one.
 
-    With `served` what is wrong with one of our kinds is left for an API server to say.
+    With `served` what is wrong with one of our kinds is left for an API server to say, but for a
+    kind of ours that this version does not know.
 
     Raises:
         typer.Exit: a file cannot be read, or something in it is wrong; it has been told.

@@ -12,12 +12,15 @@ _NAMED = 3
 def unseen(snapshot: Snapshot, keys: Iterable[Key]) -> Iterator[str]:
     """A sentence for each namespace in which pools have a status that is older than they are.
 
-    Pools that the snapshot does not have are left out.
+    Pools that the snapshot does not have, or that are being deleted, are left out.
     """
     found: dict[str, list[str]] = defaultdict(list)
     for key in sorted(keys):
         pool = snapshot.pools.get(key)
-        if pool and pool.status.observed_generation < pool.metadata.generation:
+        # One that is being deleted has a new generation that nobody answers.
+        if pool is None or pool.metadata.deletion_timestamp is not None:
+            continue
+        if pool.status.observed_generation < pool.metadata.generation:
             found[key[0]].append(key[1])
     for namespace, pools in found.items():
         others = len(pools) - _NAMED

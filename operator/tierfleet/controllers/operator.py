@@ -130,6 +130,7 @@ class Operator:
     async def lead(self) -> None:
         """Make the cluster as it should be, for ever; once the caches are complete."""
         self.leads = True
+        self.store.forget_gone()
         pools = self._reconciles_pools
         policies = Policies(self.store, self._statuses)
         reservations = Reservations(self.store, pools, self._statuses)

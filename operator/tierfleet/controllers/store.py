@@ -137,7 +137,7 @@ class Store:
             Informer(cluster, NODES, self.nodes),
         ]
         self.reports: dict[Key, Mapping[str, Report]] = {}
-        self._published: dict[Key, tuple[Published, ...]] = {}
+        self._published: dict[tuple[Key, str], tuple[Published, ...]] = {}
         self._numbers = itertools.count()
 
     async def run(self) -> None:
@@ -170,8 +170,15 @@ class Store:
 
     def forget(self, pool: Key) -> None:
         """The pool is gone for good, and with it what was recorded."""
-        self._published.pop(pool, None)
+        for about in [about for about in self._published if about[0] == pool]:
+            del self._published[about]
         self.reports.pop(pool, None)
+
+    def forget_gone(self) -> None:
+        """Forget what was recorded of pools that are not there; nobody was told of their end."""
+        there = {(key, own.object.metadata.uid) for key, own in self.pools.items()}
+        for about in self._published.keys() - there:
+            del self._published[about]
 
     def recorded_of(self, pool: Key) -> Recorded:
         """What the pool's plan in force says; an edited or deleted one counts as it was."""
@@ -179,8 +186,12 @@ class Store:
         return published[-1].plan if published else NOTHING_RECORDED
 
     def published_of(self, pool: Key) -> tuple[Published, ...]:
-        """The plans that replicas of the pool may run, the one in force last."""
-        return self._published.get(pool, ())
+        """The plans that replicas of the pool may run, the one in force last.
+
+        Of this pool: one that had its name before is another.
+        """
+        own = self.pools.get(pool)
+        return self._published.get((pool, own.object.metadata.uid), ()) if own else ()
 
     def replicas_of(self, pool: InferencePool) -> Mapping[str, int]:
         """Replicas that the pool's Deployments ask for, by accelerator."""
@@ -260,8 +271,9 @@ class Store:
 
     def _child_changed(self, key: Key, old: Child | None, new: Child | None) -> None:
         if new is not None and new.key[1] == names.plan_index(new.pool[1]) and _intact(new):
-            self._published[new.pool] = taken_in(
-                self.published_of(new.pool),
+            about = (new.pool, new.owner)
+            self._published[about] = taken_in(
+                self._published.get(about, ()),
                 record.read(new.data.get(INDEX, b"")),
                 next(self._numbers),
                 self.clock(),

@@ -100,6 +100,9 @@ class Controller(Generic[KeyT]):
             finally:
                 self.queue.done(key)
                 self._changed.set()
+            # One that finds all as it should be waits for nothing, and a thousand of those in a row
+            # would keep everybody else: the renewal of the Lease, probes, other controllers.
+            await asyncio.sleep(0)
 
     async def _next(self) -> KeyT:
         while (key := self.queue.take(self._clock())) is None:

@@ -5,11 +5,14 @@ completion rate only. For a burst of n requests admission holds n seats back, an
 steady flow, but a quarter of all W at most (`admission/holdback.py`; the cap is shared with it). Of
 the promised wait w half is for finding a seat, and reserved requests go on arriving meanwhile, so a
 burst is backed if n <= W/4 + (mu - lambda)*w/2: mu completions, lambda reserved arrivals a second.
-Seats that could be emptied by aborting are not counted.
+Seats that could be emptied by aborting are not counted. What of a burst one replica has to start is
+what admission saves there (`plan.burst_window`): the root of its share.
 """
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
 
 from tierfleet import plan
 
@@ -20,20 +23,30 @@ MEAN_OUTPUT_TOKENS = 250
 _MILLI = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """What a burst meets.
+class Part(NamedTuple):
+    """What one replica of an accelerator is of a pool.
 
     Attributes:
-        replicas: desired ones; each gets the same part of a burst.
-        seats: W, of the engine of one replica, of that with the fewest.
-        total: their throughput, service tokens per second.
+        share: of every rate (`plan.share`), in (0, 1].
+        seats: W, of its engine.
+    """
+
+    share: Fraction
+    seats: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """What a burst meets where a part of it comes to.
+
+    Attributes:
+        part: this replica's.
+        total: throughput of all desired replicas, service tokens per second.
         reserved: what all reservations are promised of it, the one in question too.
         mean_cost: of one request, in service tokens.
     """
 
-    replicas: int
-    seats: int
+    part: Part
     total: int
     reserved: int
     mean_cost: float
@@ -44,24 +57,24 @@ def mean_cost(burndown: plan.Burndown) -> float:
     return MEAN_PROMPT_TOKENS * float(burndown.input) + MEAN_OUTPUT_TOKENS * float(burndown.output)
 
 
-def requests(fleet: Fleet, rate: int, window_milliseconds: int) -> int:
-    """Requests that one replica has to start at once; bursts add up with the root of replicas."""
-    tokens = rate * window_milliseconds / _MILLI / math.sqrt(fleet.replicas)
-    return max(1, math.ceil(tokens / fleet.mean_cost))
+def requests(at: Replica, rate: int, window_milliseconds: int) -> int:
+    """Requests that the replica has to start at once."""
+    tokens = rate * window_milliseconds / _MILLI * math.sqrt(at.part.share)
+    return max(1, math.ceil(tokens / at.mean_cost))
 
 
-def startable(fleet: Fleet, wait_milliseconds: int) -> int:
-    """Requests that one replica can start within the wait, at least one."""
+def startable(at: Replica, wait_milliseconds: int) -> int:
+    """Requests that the replica can start within the wait, at least one."""
     half = wait_milliseconds / _MILLI / 2
-    unpromised = max(0, fleet.total - fleet.reserved) / fleet.replicas / fleet.mean_cost
-    return max(1, math.floor(plan.most_held_back(fleet.seats) + unpromised * half))
+    unpromised = max(0, at.total - at.reserved) * float(at.part.share) / at.mean_cost
+    return max(1, math.floor(plan.most_held_back(at.part.seats) + unpromised * half))
 
 
-def largest_window_milliseconds(fleet: Fleet, rate: int, wait_milliseconds: int) -> int:
-    """The largest burst window that is backed, for the message."""
-    most = startable(fleet, wait_milliseconds)
-    tokens = most * fleet.mean_cost * math.sqrt(fleet.replicas)
+def largest_window_milliseconds(at: Replica, rate: int, wait_milliseconds: int) -> int:
+    """The largest burst window that is backed there."""
+    most = startable(at, wait_milliseconds)
+    tokens = most * at.mean_cost / math.sqrt(at.part.share)
     window = math.floor(tokens / rate * _MILLI)
     # Floating point may be off where it should be a whole millisecond.
     near = (window + 1, window, window - 1)
-    return next((each for each in near if requests(fleet, rate, each) <= most), window)
+    return next((each for each in near if requests(at, rate, each) <= most), window)

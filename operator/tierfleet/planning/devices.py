@@ -29,8 +29,8 @@ def device_groups(
     """The pools in groups that want none of each other's devices, in the order of their keys.
 
     Connected components of pools that share a product (label and value), or whose products are
-    labels of the same node. In nearly linear time (union-find with halved paths, Tarjan and van
-    Leeuwen, JACM 1984), because every new pool asks anew.
+    labels of the same node. In O(m log m) of m products (union-find with halved paths, Tarjan and
+    van Leeuwen, JACM 1984), because every new pool asks anew.
     """
     wanted = {pool.key: products(pool) for pool in pools}
     parent: dict[Product, Product] = {}

@@ -3,7 +3,7 @@
 It must not know how the plan is written down or what pods look like.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -108,10 +108,7 @@ def _planned(
     market = Market(
         pool=pool,
         capacity=able,
-        replicas=placement.total,
-        seats=min(
-            (group.max_sequences for group in groups if placement.desired[group.name]), default=0
-        ),
+        parts=_parts(groups, placement),
         floors=floors,
         tiers={tier.name: tier.priority for tier in rules.tiers},
         callers={tenant.name: tenant for tenant in callers},
@@ -207,6 +204,16 @@ def _groups(
             max_sequences=engine.overridden_by(accelerator.engine).max_sequences,
         )
         for accelerator in pool.spec.accelerators
+    )
+
+
+def _parts(groups: Sequence[plan.Group], placement: Placement) -> tuple[burst.Part, ...]:
+    """As the replicas will share the rates once those that leave are gone: then each has most."""
+    wanted = [g.model_copy(update={"desired": placement.desired[g.name]}) for g in groups]
+    return tuple(
+        burst.Part(plan.share(wanted, group), group.max_sequences)
+        for group in wanted
+        if group.desired
     )
 
 

@@ -25,8 +25,7 @@ class Market:
     """What a pool has to sell, and to whom; rates in service tokens per second.
 
     Attributes:
-        replicas: desired over all accelerators.
-        seats: of the engine of that one of them that has the fewest.
+        parts: of one replica of each accelerator that has any.
         floors: what tiers keep for themselves (`minimumPercent`).
         tiers: priorities of the policy's tiers, by name.
         callers: tenants of the policy, by name.
@@ -36,8 +35,7 @@ class Market:
 
     pool: InferencePool
     capacity: Capacity
-    replicas: int
-    seats: int
+    parts: tuple[burst.Part, ...]
     floors: int
     tiers: Mapping[str, int]
     callers: Mapping[str, plan.Tenant]
@@ -204,24 +202,27 @@ def _burst_not_backed(
     market: Market,
 ) -> Refusal | None:
     rate, wait = market.amount(wanted), wanted.max_wait_milliseconds
-    if not rate or not market.mean_cost:
+    if not rate or not market.mean_cost or not market.parts:
         # Requests that cost nothing use up no guarantee, however many come at once.
         return None
-    fleet = burst.Fleet(
-        replicas=market.replicas,
-        seats=market.seats,
-        total=market.capacity.total,
-        reserved=rate + market.promised(others, wanted.term),
-        mean_cost=market.mean_cost,
-    )
-    at_once = burst.requests(fleet, rate, wanted.burst_window_milliseconds)
-    startable = burst.startable(fleet, wait)
+    reserved = rate + market.promised(others, wanted.term)
+    replicas = [
+        burst.Replica(part, market.capacity.total, reserved, market.mean_cost)
+        for part in market.parts
+    ]
+
+    def largest_at(replica: burst.Replica) -> int:
+        return burst.largest_window_milliseconds(replica, rate, wait)
+
+    tightest = min(replicas, key=largest_at)
+    largest = largest_at(tightest)
+    at_once = burst.requests(tightest, rate, wanted.burst_window_milliseconds)
+    startable = burst.startable(tightest, wait)
     if at_once <= startable:
         return None
-    largest = burst.largest_window_milliseconds(fleet, rate, wait)
     return Refusal(
         ReservationReason.BURST_NOT_BACKED,
-        f"A burst of {wanted.burst_window_milliseconds} ms is {at_once} requests at once on each "
+        f"A burst of {wanted.burst_window_milliseconds} ms is {at_once} requests at once on one "
         f"replica, of which {startable} can start within maxWaitMilliseconds, {wait}. Set "
         f"burst.windowMilliseconds to {largest} or less, or wait longer.",
     )

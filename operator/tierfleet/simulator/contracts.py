@@ -5,7 +5,8 @@ beta and the longest wait omega, its start tag is S = max(E, now - beta), it con
 most omega / 2 ahead (the other half is for finding a seat), and then E = S + cost / r. (The
 generic cell rate algorithm of ITU-T I.371 in its virtual-scheduling form, in service tokens.) That
 is what a contract promises. The core has to label at arrival, from estimates; here the true cost is
-known. It must not know how the requests fared.
+known. Of a part of the rate beta is what replicas of that part save (`plan.burst_window`). It must
+not know how the requests fared.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,12 +36,15 @@ def conforming(
     ends = [-SECOND * 10**6] * len(owed)
     in_force = _InForce(plan, start)
     price = Price(plan.burndown)
+    saved = [
+        burst_window(reservation.burst_window_milliseconds, part) * _MILLISECOND
+        for reservation in plan.reservations
+    ]
     for position, request in enumerate(trace):
         for number in in_force.of(request):
             reservation = plan.reservations[number]
             now = request.arrival
-            burst = burst_window(reservation.burst_window_milliseconds, part)
-            tag = max(ends[number], now - burst * _MILLISECOND)
+            tag = max(ends[number], now - saved[number])
             if tag <= now + reservation.max_wait_milliseconds * _MILLISECOND // 2:
                 rate = reservation.granted * MICRO * part
                 cost = price.of(request)

@@ -175,7 +175,7 @@ def test_of_two_operators_one_acts_and_the_other_takes_over(
 def test_a_leader_that_loses_its_lease_in_the_middle_of_a_change_leaves_the_rest_to_the_next(
     cluster: Cluster, world: World, tmp_path: Path
 ) -> None:
-    cluster.add_nodes([nodes.h100(f"h100-{number}", devices=4) for number in range(3)])
+    cluster.add_nodes([nodes.h100(f"h100-{number}", devices=4) for number in range(2)])
     first, second = (
         Operator(cluster, tmp_path / name, f"--namespace={world.namespace}")
         for name in ("first", "second")
@@ -198,7 +198,7 @@ def test_a_leader_that_loses_its_lease_in_the_middle_of_a_change_leaves_the_rest
             why="the second operator to wait",
         )
         with recording(world, tmp_path) as recorder:
-            # A replica more, one contract smaller, and one larger than the two replicas can do.
+            # A replica more, one contract smaller, and one larger than what there is can do.
             world.apply(
                 pool("llama", 3, H100, load="1s"),
                 reservation("acme", "llama", ["acme"], {"percent": 20}),
@@ -215,6 +215,9 @@ def test_a_leader_that_loses_its_lease_in_the_middle_of_a_change_leaves_the_rest
             )
             second.wait_ready()
             assert first.stop() == 1
+            assert world.placement("llama") == "h100:2"
+            # Only now the rest can be done at all.
+            cluster.add_nodes([nodes.h100("h100-2", devices=4)])
             world.wait_ready("llama", "h100:3")
             for name, granted in (("acme", 8_400), ("globex", 16_000)):
                 wait_until(

@@ -129,6 +129,13 @@ MUTANTS = (
         "test_reservations.py::test_a_tenant_has_at_most_one_reservation_in_a_pool_at_a_time",
     ),
     _wrong(
+        "a burst comes to all replicas in equal parts",
+        "burst.py",
+        "tokens = rate * window_milliseconds / _MILLI * math.sqrt(at.part.share)",
+        "tokens = rate * window_milliseconds / _MILLI * float(at.part.share)",
+        "test_burst.py::test_what_a_replica_has_to_start_is_what_admission_saves_there",
+    ),
+    _wrong(
         "the whole wait is for finding a seat",
         "burst.py",
         "half = wait_milliseconds / _MILLI / 2",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.unit.planning.world import NAMESPACE, pool, world
+from tests.unit.planning.world import NAMESPACE, NOW, pool, world
 from tierfleet.cli.unseen import unseen
 
 
@@ -22,6 +22,13 @@ def test_a_status_of_the_latest_generation_is_an_answer() -> None:
 def test_only_the_pools_that_are_asked_about_count() -> None:
     found = world(written("a", 1, 0), written("b", 1, 1))
     assert list(unseen(found, [(NAMESPACE, "b"), (NAMESPACE, "gone")])) == []
+
+
+def test_one_that_is_being_deleted_waits_for_no_answer() -> None:
+    pool = written("leaving", 2, 1)
+    metadata = pool.metadata.model_copy(update={"deletion_timestamp": NOW})
+    found = world(pool.model_copy(update={"metadata": metadata}))
+    assert list(unseen(found, found.pools)) == []
 
 
 def test_many_are_counted() -> None:

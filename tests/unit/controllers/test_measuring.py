@@ -139,7 +139,9 @@ async def test_a_pool_is_told_once_there_are_enough_samples_and_then_only_of_cha
 async def test_the_first_value_is_compared_with_what_the_plan_remembers() -> None:
     world = World()
     before = Rate(1020, raws.NOW)
-    world.store._published[POOL] = (Published(0, remembered(gpu=before), raws.NOW),)
+    world.store._published[POOL, f"uid-{POOL[1]}"] = (
+        Published(0, remembered(gpu=before), raws.NOW),
+    )
     world.source.rates = {"a": 1000.0, "b": 1000.0}
     await world.polls()
     assert world.measuring.of(POOL).rates == {"gpu": before}

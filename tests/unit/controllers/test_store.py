@@ -13,16 +13,21 @@ POOL = (raws.NAMESPACE, "llama")
 OURS: Raw = {"f:data": {"f:index.json": {}}}
 
 
-def index(version: str) -> Raw:
+def index(version: str, owner: str = "uid-llama") -> Raw:
     document = base64.b64encode(json.dumps({"version": version}).encode()).decode()
     return {
-        "metadata": raws.metadata("llama-plan", labels={"tierfleet.dev/pool": "llama"}),
+        "metadata": raws.metadata(
+            "llama-plan",
+            labels={"tierfleet.dev/pool": "llama"},
+            ownerReferences=[{"uid": owner, "controller": True}],
+        ),
         "data": {"index.json": document},
     }
 
 
 def test_the_record_of_promises_outlives_an_edit_and_a_deletion() -> None:
     store = raws.store()
+    store.pools.put(raws.pool("llama", 1))
     assert store.recorded_of(POOL).version == ""
     store.observe(SECRETS, raws.as_applied(index("1"), OURS))
     assert store.recorded_of(POOL).version == "1"
@@ -38,6 +43,7 @@ def test_the_record_of_promises_outlives_an_edit_and_a_deletion() -> None:
 def test_the_plans_that_replicas_may_run_are_kept_with_when_they_were_seen() -> None:
     now = [raws.NOW]
     store = Store(FakeCluster(), raws.Changes(), [raws.NAMESPACE], lambda: now[0])
+    store.pools.put(raws.pool("llama", 1))
     for seconds, version in ((0, "1"), (60, "2"), (90, "2"), (100, "3")):
         now[0] = raws.NOW + timedelta(seconds=seconds)
         store.observe(SECRETS, raws.as_applied(index(version), OURS))
@@ -47,6 +53,23 @@ def test_the_plans_that_replicas_may_run_are_kept_with_when_they_were_seen() -> 
     assert len({one.number for one in kept}) == 3
     store.forget(POOL)
     assert store.published_of(POOL) == ()
+
+
+def test_a_pool_inherits_nothing_from_one_that_had_its_name() -> None:
+    store = raws.store()
+    store.observe(SECRETS, raws.as_applied(index("1", "uid-before"), OURS))
+    assert store.recorded_of(POOL).version == ""
+    store.pools.put(raws.pool("llama", 1))
+    assert store.recorded_of(POOL).version == ""
+    store.observe(SECRETS, raws.as_applied(index("2"), OURS))
+    assert store.recorded_of(POOL).version == "2"
+    # What an end is not told of, as to an operator that stands by.
+    store.forget_gone()
+    assert store.recorded_of(POOL).version == "2"
+    store.pools.remove(POOL, 10**9)
+    store.forget_gone()
+    store.pools.put(raws.pool("llama", 1, resourceVersion=str(10**9 + 1)))
+    assert store.recorded_of(POOL).version == ""
 
 
 def test_a_status_that_no_model_reads_does_not_hide_the_object() -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,9 +110,26 @@ def test_a_claim_whose_owner_lives_is_not_swept_even_if_its_guard_is_dead(
     kill_all(workdir)
 
 
-def test_a_folder_that_a_guard_has_all_but_removed_is_not_made_anew(tmp_path: Path) -> None:
-    (tmp_path / "ending").mkdir()
+@pytest.mark.parametrize("left", [(), ("pki/ca.crt",)], ids=["nothing", "something"])
+def test_a_folder_without_a_lock_is_removed_and_no_lock_is_made_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: tuple[str, ...]
+) -> None:
+    """Nothing is left in one that a guard has all but removed: a new lock would be in its way."""
+    ending = tmp_path / "ending"
+    ending.mkdir()
+    for name in left:
+        (ending / name).parent.mkdir()
+        (ending / name).touch()
+    opened, real = [], os.open
+
+    def watched(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        opened.append((path, flags & os.O_CREAT))
+        return real(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", watched)
     guard.sweep(tmp_path)
+    assert (ending / guard.OWNER_LOCK, 0) in opened
+    assert not any(made for _, made in opened)
     assert list(tmp_path.iterdir()) == []
 
 

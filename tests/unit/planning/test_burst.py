@@ -1,6 +1,7 @@
 """The planner accepts the bursts that the admission core can start, and no larger ones."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 from hypothesis import example, given
@@ -9,23 +10,25 @@ from hypothesis import strategies as st
 from tests.unit.simulator.worlds import GROUP, SECOND, engine, flood, merged
 from tests.unit.simulator.worlds import plan as plan_of
 from tierfleet.admission.core import Core
-from tierfleet.plan import most_held_back
+from tierfleet.plan import burst_window, most_held_back
 from tierfleet.planning import burst
-from tierfleet.planning.burst import Fleet
+from tierfleet.planning.burst import Part, Replica
 from tierfleet.simulator import Setup, simulate
 
 COST = 210
 """Service tokens of a request of `flood`, which takes a second."""
 SEATS = 16
 RATE = SEATS * COST
-FLEET = Fleet(replicas=1, seats=SEATS, total=RATE, reserved=RATE * 3 // 10, mean_cost=COST)
+ALONE = Replica(Part(Fraction(1), SEATS), total=RATE, reserved=RATE * 3 // 10, mean_cost=COST)
+
+SHARES = st.fractions(Fraction(1, 1000), 1, max_denominator=1000)
 
 
 def test_a_quarter_of_the_seats_backs_a_burst_however_much_is_reserved() -> None:
     """Far more seats than the tail of the wait asks for: 6 at 30 %."""
-    large = replace(FLEET, seats=256)
+    large = replace(ALONE, part=Part(Fraction(1), 256))
     assert burst.startable(large, 100) == burst.startable(replace(large, reserved=RATE), 100) == 64
-    assert burst.startable(FLEET, 100) == 4
+    assert burst.startable(ALONE, 100) == 4
 
 
 @pytest.mark.parametrize(("wait", "startable"), [(178, 4), (179, 5), (357, 5), (358, 6)])
@@ -33,15 +36,15 @@ def test_what_comes_free_in_half_of_the_wait_beyond_reserved_arrivals_counts(
     wait: int, startable: int
 ) -> None:
     """16 completions and 4.8 reserved arrivals a second: one seat in 89.3 ms."""
-    assert burst.startable(FLEET, wait) == startable
+    assert burst.startable(ALONE, wait) == startable
 
 
 def test_one_request_can_start_on_the_smallest_engine() -> None:
-    assert burst.startable(replace(FLEET, seats=1), 1) == 1
+    assert burst.startable(replace(ALONE, part=Part(Fraction(1), 1)), 1) == 1
 
 
 def test_nothing_comes_free_for_a_burst_where_all_is_reserved() -> None:
-    assert burst.startable(replace(FLEET, reserved=2 * RATE), 60_000) == 4
+    assert burst.startable(replace(ALONE, reserved=2 * RATE), 60_000) == 4
 
 
 def late(requests: int) -> int:
@@ -50,13 +53,13 @@ def late(requests: int) -> int:
     Some requests before, so that something is held back at all; all state their length, so that
     nothing is estimated.
     """
-    window = -(-requests * COST * 1000 // FLEET.reserved)
+    window = -(-requests * COST * 1000 // ALONE.reserved)
     contract = {
         "uid": "acme-1",
         "name": "acme",
         "tenants": ["acme"],
         "declared": {"percent": 30},
-        "granted": FLEET.reserved,
+        "granted": ALONE.reserved,
         "burstWindowMilliseconds": window,
     }
     group = {"name": GROUP, "accelerator": GROUP, "desired": 1, "serviceTokensPerSecond": RATE}
@@ -82,16 +85,15 @@ def late(requests: int) -> int:
 
 
 def test_the_core_starts_the_largest_burst_that_is_accepted_and_none_that_is_larger() -> None:
-    largest = burst.startable(FLEET, 100)
+    largest = burst.startable(ALONE, 100)
     assert late(largest) == 0
     assert late(largest + 1) == 10
 
 
 @given(
-    fleet=st.builds(
-        Fleet,
-        replicas=st.integers(1, 50),
-        seats=st.integers(1, 2000),
+    at=st.builds(
+        Replica,
+        part=st.builds(Part, SHARES, st.integers(1, 2000)),
         total=st.integers(1, 10**7),
         reserved=st.integers(1, 10**7),
         mean_cost=st.floats(0.5, 10**5),
@@ -99,15 +101,23 @@ def test_the_core_starts_the_largest_burst_that_is_accepted_and_none_that_is_lar
     rate=st.integers(1, 10**7),
     wait=st.integers(1, 10**5),
 )
-@example(fleet=Fleet(replicas=1, seats=1, total=176, reserved=1, mean_cost=0.7), rate=1, wait=312)
+@example(at=Replica(Part(Fraction(1), 1), total=176, reserved=1, mean_cost=0.7), rate=1, wait=312)
 def test_the_largest_window_is_backed_and_a_longer_one_is_not(
-    fleet: Fleet, rate: int, wait: int
+    at: Replica, rate: int, wait: int
 ) -> None:
-    largest = burst.largest_window_milliseconds(fleet, rate, wait)
-    startable = burst.startable(fleet, wait)
-    assert (
-        burst.requests(fleet, rate, largest) <= startable < burst.requests(fleet, rate, largest + 1)
-    )
+    largest = burst.largest_window_milliseconds(at, rate, wait)
+    startable = burst.startable(at, wait)
+    assert burst.requests(at, rate, largest) <= startable < burst.requests(at, rate, largest + 1)
+
+
+@given(share=SHARES, rate=st.integers(1, 10**7), window=st.integers(1, 60_000))
+def test_what_a_replica_has_to_start_is_what_admission_saves_there(
+    share: Fraction, rate: int, window: int
+) -> None:
+    """But for the millisecond that is rounded."""
+    at = Replica(Part(share, 1), total=1, reserved=1, mean_cost=1.0)
+    saved = rate * share * burst_window(window, share) / 1000
+    assert saved <= burst.requests(at, rate, window) <= saved + rate * share / 1000 + 2
 
 
 def test_no_more_is_held_back_than_a_burst_may_need() -> None:

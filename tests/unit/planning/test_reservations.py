@@ -339,6 +339,19 @@ def test_a_burst_is_judged_by_the_replica_with_the_fewest_seats() -> None:
     assert [reason(one, "a") for one in found] == ["Fits", "BurstNotBacked"]
 
 
+def test_a_burst_is_judged_by_the_replica_that_has_the_largest_part_of_it() -> None:
+    fast = accelerator("fast", rate=9000, maxReplicas=1, engine={"maxSequences": 16})
+    slow = accelerator("slow", B200, rate=1000, engine={"maxSequences": 16})
+    found = world(
+        pool("pool", fast, slow, replicas=10),
+        reservation("a", 5000, burst={"windowMilliseconds": 3000}),
+        nodes={**nodes(H100, 1, devices=1), **nodes(B200, 9, devices=1)},
+    )
+    assert reason(found, "a") == "BurstNotBacked"
+    message = verdicts(found)["a"].accepted.message
+    assert "is 6 requests at once on one replica, of which 4 can start" in message
+
+
 def test_a_percent_of_less_than_one_service_token_breaks_nothing() -> None:
     tiny = world(pool("pool", accelerator(rate=50)), reservation("a", "1%"), nodes=nodes(H100, 1))
     assert granted(tiny) == {"a": 0}
