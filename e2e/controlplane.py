@@ -32,6 +32,9 @@ ATTEMPTS = 3
 POD_NETWORK, NODE_ADDRESS = "198.18.0.1/16", "198.19.0.1"
 """The benchmarking range of RFC 2544: addresses that nobody owns, for pods that nobody reaches."""
 
+SERVICES = "198.19.128.0/17"
+"""Of that range too, for Services: Kubernetes' default has room for 254 only."""
+
 LEASE_SECONDS = 200
 
 
@@ -57,7 +60,6 @@ class Reach:
         everywhere = "0.0.0.0"  # noqa: S104 - an API server asks who comes
         told = {
             "advertise-address": self.address,
-            "service-cluster-ip-range": self.services,
             "kubelet-preferred-address-types": "InternalIP",
             "kubelet-client-certificate": str(pki / "admin.crt"),
             "kubelet-client-key": str(pki / "admin.key"),
@@ -252,6 +254,11 @@ class ControlPlane:
                 _extra("etcd", "unsafe-no-fsync", "true"),
                 # One file: a rotated one would hide requests from whoever counts them.
                 _extra("kube-apiserver", "audit-log-maxsize", "100000"),
+                _extra(
+                    "kube-apiserver",
+                    "service-cluster-ip-range",
+                    self.reach.services if self.reach else SERVICES,
+                ),
                 *(self.reach.patches(self.pki) if self.reach else ()),
             ],
         }

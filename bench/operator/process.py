@@ -16,6 +16,7 @@ from bench.machine import cpu_seconds
 from e2e.cluster import Cluster
 from e2e.paths import REPOSITORY
 from e2e.ports import free_ports
+from e2e.processes import marked_environment
 from e2e.wait import wait_until
 
 PATIENCE: Final = 900.0
@@ -116,6 +117,8 @@ def running(cluster: Cluster, log: Path) -> Iterator[Operator]:
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
+            # It ends with the cluster, however we do.
+            env=marked_environment(cluster.workdir),
             start_new_session=True,
         )
         try:

@@ -14,7 +14,7 @@ from tierfleet.controllers.events import DRIFT_REPAIRED, Events
 from tierfleet.controllers.store import CHILD_TYPES, Store
 from tierfleet.kube import ownership
 from tierfleet.kube.cluster import Cluster, ClusterError, ConflictError, NotFoundError
-from tierfleet.kube.resources import POOLS, Raw, ResourceType, key_of
+from tierfleet.kube.resources import DEPLOYMENTS, POOLS, Raw, ResourceType, key_of
 
 _PATHS_NAMED = 3
 
@@ -68,7 +68,8 @@ class Applier:
         wanted = child.stamped(manifest)
         live = self._store.child(type_, key) or await self._read(type_, key)
         if live is None:
-            await self._confirm(pool)
+            if unchanged or type_ == DEPLOYMENTS:
+                await self._confirm(pool)
             await self._apply(type_, wanted)
             if (type_, key) in self._lost.get(pool.key, ()):
                 self._lost[pool.key].discard((type_, key))
@@ -94,10 +95,11 @@ class Applier:
             await self._tell(pool, type_, _repaired(type_, key, missing, live))
 
     async def _confirm(self, pool: InferencePool) -> None:
-        """Asks for the pool itself before anything is made for it.
+        """Asks for the pool itself before a record of promises or a Deployment is made for it.
 
         Watches of different types do not wait for each other: of a pool that is deleted we may hear
         first that its children have gone, and would make them anew, with devices of others by then.
+        Whatever else is made so rules nothing, and goes with its owner.
         """
         try:
             raw = await self._cluster.get(POOLS, pool.key)

@@ -120,8 +120,8 @@ def _smallest(snapshot: Snapshot, key: PoolKey, there: Mapping[str, _Replicas]) 
 
 def _may_run(snapshot: Snapshot, key: PoolKey, pod: Pod) -> Sequence[Recorded | None]:
     published, report = snapshot.published.get(key, ()), snapshot.reports.get(pod.uid)
-    if not pod.address and not pod.terminating:
-        # It reads the plan when it starts.
+    if pod.node is None and not pod.terminating:
+        # It reads the plan when it starts. Once bound its kubelet may have mounted one already.
         return [one.plan for one in published[-1:]]
     known = report if report is not None and report.starts == pod.starts else None
     return may_run(known, published, snapshot.now)

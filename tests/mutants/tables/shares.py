@@ -29,6 +29,13 @@ MUTANTS = (
         "test_shares.py::test_those_that_leave_count_until_they_are_gone_or_their_time_is_over",
     ),
     _wrong(
+        "a pod reads the plan once it has an address",
+        "shares.py",
+        "if pod.node is None and",
+        "if not pod.address and",
+        "test_shares.py::test_one_that_starts_may_be_ready_before_it_has_the_plan",
+    ),
+    _wrong(
         "a successor counts beside its predecessor",
         "shares.py",
         "len(self.ready) + max(len(self.starting), len(self.leaving))",

@@ -140,8 +140,9 @@ class Scaling:
     def start(self, name: str) -> None:
         one = self.replicas[name]
         if one.runs is None and self.plans and not one.pod.terminating:
+            # What is mounted is read at some time after that, when it has an address.
             one.runs = len(self.plans) - 1
-            one.pod = replace(one.pod, address="10.0.0.1")
+            one.pod = replace(one.pod, node="gpu-0")
 
     def become_ready(self, name: str) -> None:
         one = self.replicas[name]
@@ -149,7 +150,7 @@ class Scaling:
         leaving = sum(pod.gone_by is not None and self.now < pod.gone_by for pod in others)
         starting = sum(not pod.terminating and not pod.ready for pod in others)
         if one.runs is not None and not one.pod.terminating and starting > leaving:
-            one.pod = replace(one.pod, ready=True)
+            one.pod = replace(one.pod, address="10.0.0.1", ready=True)
             one.serves = True
 
     def crash(self, name: str) -> None:
