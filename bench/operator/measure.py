@@ -57,7 +57,7 @@ def measure(
 ) -> Found:
     """Start an operator on the fleet and look at it."""
     size = on.size
-    with running(on.cluster, folder / "measured.log") as operator:
+    with running(on.cluster, size, folder / "measured.log") as operator:
         console.print("Warm start.", highlight=False)
         warm = operator.rest(
             inferencepool=size.pools,

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,24 +13,28 @@ from typing import Any, Final
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.machine import cpu_seconds
+from bench.operator.scenario import Size
 from e2e.cluster import Cluster
 from e2e.paths import REPOSITORY
 from e2e.ports import free_ports
 from e2e.processes import marked_environment
 from e2e.wait import wait_until
+from tierfleet.controllers.operator import RESYNC_SECONDS
 
 PATIENCE: Final = 900.0
 """Seconds, for what never comes."""
 QUIET: Final = 2.0
-"""Seconds without work after which it has come to rest."""
+"""Seconds without much work after which it has come to rest."""
 _POLL: Final = 0.1
 
 
 class Operator:
     """A running `tierfleet operator` of all namespaces."""
 
-    def __init__(self, cluster: Cluster, process: subprocess.Popen[bytes], port: int) -> None:
-        self._cluster, self._process, self._port = cluster, process, port
+    def __init__(
+        self, cluster: Cluster, size: Size, process: subprocess.Popen[bytes], port: int
+    ) -> None:
+        self._cluster, self._size, self._process, self._port = cluster, size, process, port
         self.started = time.monotonic()
 
     def figures(self) -> Mapping[str, float]:
@@ -56,25 +60,30 @@ class Operator:
     def rest(self, **at_least: int) -> float:
         """Return once it has nothing left to do, and had done so many reconciles by controller.
 
+        All the while everything is looked at again at random times, of which there is no end: that
+        much work in `QUIET` seconds, and twice that, is rest.
+
         Returns:
             Seconds from its start to the end of its last work.
 
         Raises:
             AssertionError: it never comes to rest.
         """
-        last = [-1.0, 0.0]
+        done: deque[tuple[float, float]] = deque()
 
         def resting() -> float | None:
             now, found = time.monotonic(), self.figures()
-            done = found["controller_runtime_reconcile_total"]
-            busy = found["workqueue_depth"] or found["controller_runtime_active_workers"]
-            if busy or done != last[0]:
-                last[:] = [done, now]
+            done.append((now, found["controller_runtime_reconcile_total"]))
+            while len(done) > 1 and now - done[1][0] >= QUIET:
+                done.popleft()
+            since, before = done[0]
             enough = all(
                 found[f"controller_runtime_reconcile_total {name}"] >= wanted
                 for name, wanted in at_least.items()
             )
-            return last[1] if enough and now - last[1] >= QUIET else None
+            again = 2 * QUIET * self._size.looked_at / RESYNC_SECONDS
+            quiet = now - since >= QUIET and done[-1][1] - before <= again
+            return since if enough and quiet and not found["workqueue_depth"] else None
 
         return (
             wait_until(resting, timeout=PATIENCE, why="the operator to come to rest") - self.started
@@ -103,8 +112,8 @@ class Operator:
 
 
 @contextlib.contextmanager
-def running(cluster: Cluster, log: Path) -> Iterator[Operator]:
-    """Run it, and end it afterwards."""
+def running(cluster: Cluster, size: Size, log: Path) -> Iterator[Operator]:
+    """Run it on a fleet of that size, and end it afterwards."""
     (port,) = free_ports(1)
     command = [
         *(sys.executable, "-m", "bench.operator.answered", "operator", "--all-namespaces"),
@@ -122,7 +131,7 @@ def running(cluster: Cluster, log: Path) -> Iterator[Operator]:
             start_new_session=True,
         )
         try:
-            yield Operator(cluster, process, port)
+            yield Operator(cluster, size, process, port)
         finally:
             process.terminate()
             try:

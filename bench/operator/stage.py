@@ -57,7 +57,7 @@ def standing(size: Size, folder: Path, console: Console) -> Iterator[Stage]:
         crds.install(cluster)
         stage = Stage(cluster, size)
         asyncio.run(_create(stage, console))
-        with process.running(cluster, folder / "first.log") as operator:
+        with process.running(cluster, size, folder / "first.log") as operator:
             _until_ready(stage, console)
             operator.rest()
         yield stage

@@ -5,7 +5,6 @@ is told by a hash in an annotation, and whether it is still there by who owns th
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -125,8 +124,8 @@ def stamped(manifest: Raw) -> Raw:
 
 
 def _digest(content: object) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    text = msgspec.json.encode(content, order="deterministic")
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def _controller(metadata: Raw) -> str:

@@ -29,7 +29,8 @@ from tierfleet.manifests import labels, names
 from tierfleet.plan.parts import INDEX
 from tierfleet.planning import record
 from tierfleet.planning.published import Recorded
-from tierfleet.planning.snapshot import Node, Pod, Snapshot, TenantSecret
+from tierfleet.planning.snapshot import Node, Pod, Snapshot
+from tierfleet.planning.tenancy import TenantSecret
 
 USED = (POLICIES, POOLS, RESERVATIONS, SECRETS, NODES, PODS, DEPLOYMENTS)
 """What a plan is made from."""

@@ -34,7 +34,8 @@ from tierfleet.kube.cluster import Cluster
 from tierfleet.kube.resources import DEPLOYMENTS, SECRETS
 from tierfleet.plan.parts import INDEX
 from tierfleet.planning.devices import Product, products
-from tierfleet.planning.snapshot import Node, Pod, TenantSecret
+from tierfleet.planning.snapshot import Node, Pod
+from tierfleet.planning.tenancy import TenantSecret
 
 RESYNC_SECONDS = 600.0
 """Everything is looked at again this often, in case an edge is missing. It costs no request."""

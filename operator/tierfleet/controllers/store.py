@@ -37,10 +37,11 @@ from tierfleet.kube.resources import (
 from tierfleet.kube.served import WhileServed
 from tierfleet.manifests import labels, names
 from tierfleet.plan.parts import INDEX
-from tierfleet.planning import record
+from tierfleet.planning import record, tenants
 from tierfleet.planning.measured import NOT_MEASURED, Measurement
 from tierfleet.planning.published import NOTHING_RECORDED, Published, Recorded, Report, taken_in
-from tierfleet.planning.snapshot import Node, Pod, Snapshot, TenantSecret
+from tierfleet.planning.snapshot import Node, Pod, Snapshot
+from tierfleet.planning.tenancy import Tenancy, TenantSecret
 
 CHILD_TYPES = (SECRETS, SERVICES, DISRUPTION_BUDGETS, GATEWAY_POOLS, DEPLOYMENTS)
 
@@ -103,7 +104,7 @@ class Store:
         self.measured: Callable[[Key], Measurement] = lambda _: NOT_MEASURED
         self._edges = edges
         self.pools = Cache(own.projection(InferencePool), edges.pool, own.pool_terms)
-        self.policies = Cache(own.projection(TierPolicy), edges.policy)
+        self.policies = Cache(own.projection(TierPolicy), self._policy_changed)
         self.reservations = Cache(
             own.projection(CapacityReservation), edges.reservation, own.reservation_terms
         )
@@ -112,7 +113,7 @@ class Store:
             POLICIES: self.policies,
             RESERVATIONS: self.reservations,
         }
-        self.tenants = Cache(project.tenant, edges.tenant, _tenant_terms)
+        self.tenants = Cache(project.tenant, self._tenant_changed, _tenant_terms)
         self.nodes = Cache(project.node, edges.node)
         self.pods = Cache(project.pod, edges.pod, _pod_terms)
         self._children = {
@@ -138,6 +139,7 @@ class Store:
         ]
         self.reports: dict[Key, Mapping[str, Report]] = {}
         self._published: dict[tuple[Key, str], tuple[Published, ...]] = {}
+        self._tenancies: dict[Key, Tenancy] = {}
         self._numbers = itertools.count()
 
     async def run(self) -> None:
@@ -255,7 +257,7 @@ class Store:
             pools={pool.key: pool for pool in pools},
             policies=used,
             reservations={reservation.key: reservation for reservation in reservations},
-            tenants=tuple(tenant for key in used for tenant in self.tenants.where(key)),
+            tenancies={key: self._tenancy(policy) for key, policy in used.items()},
             nodes={node.name: node for node in nodes},
             pods=tuple(pods),
             recorded={pool.key: self.recorded_of(pool.key) for pool in pools},
@@ -268,6 +270,26 @@ class Store:
             },
             measured={pool.key: self.measured(pool.key) for pool in pools},
         )
+
+    def _tenancy(self, policy: TierPolicy) -> Tenancy:
+        """The tenants of the policy: put together once, for all of its pools."""
+        found = self._tenancies.get(policy.key)
+        if found is None:
+            found = tenants.put_together(self.tenants.where(policy.key), policy)
+            self._tenancies[policy.key] = found
+        return found
+
+    def _policy_changed(
+        self, key: Key, old: Own[TierPolicy] | None, new: Own[TierPolicy] | None
+    ) -> None:
+        self._tenancies.pop(key, None)
+        self._edges.policy(key, old, new)
+
+    def _tenant_changed(self, key: Key, old: TenantSecret | None, new: TenantSecret | None) -> None:
+        for secret in (old, new):
+            if secret is not None:
+                self._tenancies.pop((secret.namespace, secret.policy), None)
+        self._edges.tenant(key, old, new)
 
     def _child_changed(self, key: Key, old: Child | None, new: Child | None) -> None:
         if new is not None and new.key[1] == names.plan_index(new.pool[1]) and _intact(new):

@@ -16,7 +16,8 @@ from tierfleet.api.common import POLICY_LABEL, TENANT_LABEL, TIER_LABEL, WEIGHT_
 from tierfleet.kube.resources import Raw, key_of
 from tierfleet.manifests import labels, sidecar
 from tierfleet.plan import sha256_hex
-from tierfleet.planning.snapshot import Fault, Node, Pod, Taint, TenantSecret, Trouble
+from tierfleet.planning.snapshot import Fault, Node, Pod, Taint, Trouble
+from tierfleet.planning.tenancy import TenantSecret
 
 NOT_FINISHED = "status.phase!=Succeeded,status.phase!=Failed"
 """Field selector: a pod that has ended holds no devices."""

@@ -12,6 +12,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from tierfleet.plan.base import sha256_hex
 from tierfleet.plan.document import Plan, PlanError, parse, render
 
@@ -87,7 +89,7 @@ def _by_shard(tenants: Iterable[Entry]) -> dict[str, list[Entry]]:
 
 def _dump(tenants: list[Entry]) -> bytes:
     """One tenant a line, so that a diff of two versions names the tenants that changed."""
-    return ("[" + ",\n ".join(map(json.dumps, tenants)) + "]\n").encode()
+    return b"[" + b",\n ".join(map(msgspec.json.encode, tenants)) + b"]\n"
 
 
 def _entries(name: str, data: bytes) -> list[Entry]:

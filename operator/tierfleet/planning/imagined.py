@@ -11,7 +11,8 @@ from tierfleet.api import GROUP, InferencePool
 from tierfleet.api.inferencepool import Access
 from tierfleet.api.scheduling import Affinity
 from tierfleet.plan import sha256_hex
-from tierfleet.planning.snapshot import Node, Snapshot, TenantSecret
+from tierfleet.planning.snapshot import Node, Snapshot
+from tierfleet.planning.tenancy import TenantSecret
 
 _HOME = f"{GROUP}/imagined"
 """Label of an imagined node: whose replica it is for."""

@@ -22,6 +22,7 @@ from tierfleet.planning.placement import Placement
 from tierfleet.planning.refusals import Market
 from tierfleet.planning.reservations import Verdict
 from tierfleet.planning.snapshot import PoolKey, Snapshot
+from tierfleet.planning.tenancy import Tenancy
 from tierfleet.planning.translate import to_plan
 
 
@@ -217,7 +218,7 @@ def _parts(groups: Sequence[plan.Group], placement: Placement) -> tuple[burst.Pa
     )
 
 
-def _with_access(pool: InferencePool, tenancy: tenants.Tenancy) -> tuple[plan.Tenant, ...]:
+def _with_access(pool: InferencePool, tenancy: Tenancy) -> tuple[plan.Tenant, ...]:
     """The policy's tenants; those that the pool does not select stay known, without access."""
     selector = pool.spec.access.tenant_selector
     return tuple(

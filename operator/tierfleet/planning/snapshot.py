@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 from tierfleet.api import CapacityReservation, InferencePool, Key, TierPolicy
 from tierfleet.planning.measured import AS_REMEMBERED, Measurement
 from tierfleet.planning.published import NOTHING_RECORDED, Published, Recorded, Report
+from tierfleet.planning.tenancy import Tenancy, TenantSecret
 
 PoolKey = Key
 """Namespace and name of an InferencePool."""
@@ -111,36 +112,12 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True)
-class TenantSecret:
-    """A Secret that makes a tenant known to a policy in its namespace.
-
-    Attributes:
-        policy: value of the label `tierfleet.dev/policy`.
-        tenant: value of the label `tierfleet.dev/tenant`.
-        tier: value of the label `tierfleet.dev/tier`.
-        weight: of the annotation `tierfleet.dev/weight`; None without it, or while it is wrong.
-        keys: SHA-256 of each key, lower-case hex; the clear ones never get here.
-        problems: what is wrong with it, each a phrase such as `has no label tierfleet.dev/tier`;
-            what is right in it counts all the same.
-    """
-
-    namespace: str
-    name: str
-    created: datetime
-    policy: str
-    tenant: str
-    tier: str
-    weight: int | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    keys: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The facts at `now` (a time with a zone).
 
     Attributes:
+        tenancies: of policies whose Secrets have been put together before (`tenants.of`).
+        tenants: the Secrets of other policies.
         replicas: wanted replicas of the pool's Deployments as they are, by accelerator.
         published: the plans that replicas of the pool may run, the one in force last.
         reports: what each replica said last, by the pod's uid.
@@ -151,6 +128,7 @@ class Snapshot:
     pools: Mapping[PoolKey, InferencePool] = field(default_factory=dict)
     policies: Mapping[Key, TierPolicy] = field(default_factory=dict)
     reservations: Mapping[Key, CapacityReservation] = field(default_factory=dict)
+    tenancies: Mapping[Key, Tenancy] = field(default_factory=dict)
     tenants: tuple[TenantSecret, ...] = ()
     nodes: Mapping[str, Node] = field(default_factory=dict)
     pods: tuple[Pod, ...] = ()

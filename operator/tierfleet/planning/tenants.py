@@ -5,45 +5,31 @@ counts all the same. It must not know how the Secrets are found or decoded.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tierfleet import plan
 from tierfleet.api import TierPolicy
 from tierfleet.api.tierpolicy import PolicyReason
-from tierfleet.planning.snapshot import Snapshot, TenantSecret
+from tierfleet.planning.snapshot import Snapshot
+from tierfleet.planning.tenancy import Problem, Tenancy, TenantSecret
 
 SHARD_BYTES = 1_000_000
 """Most bytes of tenants in one part of a plan: a Secret holds 1 MiB (core/v1 MaxSecretSize)."""
 
 
-class Problem(NamedTuple):
-    """Something wrong with tenants, as a sentence with the next step."""
-
-    reason: PolicyReason
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tenancy:
-    """The tenants of a policy.
-
-    Attributes:
-        tenants: by name, each with the keys that are valid.
-        labels: of each tenant's oldest Secret; `access.tenantSelector` of a pool goes by them.
-        problems: what is wrong, with the person's next step.
-    """
-
-    tenants: tuple[plan.Tenant, ...] = ()
-    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
-
-
 def of(snapshot: Snapshot, policy: TierPolicy) -> Tenancy:
-    """The tenants of the policy: the oldest Secret of each decides tier, weight and access."""
+    """The tenants of the policy."""
+    known = snapshot.tenancies.get(policy.key)
+    return put_together(snapshot.tenants_of(policy.key), policy) if known is None else known
+
+
+def put_together(found: Iterable[TenantSecret], policy: TierPolicy) -> Tenancy:
+    """The tenants of the policy that these Secrets name.
+
+    The oldest Secret of each decides tier, weight and access.
+    """
     tiers = {tier.name for tier in policy.spec.tiers}
-    secrets = sorted(snapshot.tenants_of(policy.key), key=lambda s: (s.created, s.name))
+    secrets = sorted(found, key=lambda s: (s.created, s.name))
     problems = [p for secret in secrets for p in _own_problems(secret, tiers)]
     of_tenant: dict[str, list[TenantSecret]] = defaultdict(list)
     for secret in secrets:

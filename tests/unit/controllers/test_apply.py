@@ -12,11 +12,15 @@ from tierfleet.controllers.events import Events
 from tierfleet.kube.cluster import Cluster, ConflictError
 from tierfleet.kube.resources import POOLS, Raw
 
-SECRET: Raw = {
-    "apiVersion": "v1",
-    "kind": "Secret",
-    "metadata": {"namespace": "default", "name": "llama-plan", "uid": "uid-secret"},
-}
+
+def child(api_version: str, kind: str, name: str) -> Raw:
+    metadata = {"namespace": "default", "name": name, "uid": f"uid-{name}"}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+
+
+SHARD = child("v1", "Secret", "llama-tenants-0")
+INDEX = child("v1", "Secret", "llama-plan")
+DEPLOYMENT = child("apps/v1", "Deployment", "llama-h100") | {"spec": {"template": {}}}
 
 
 def applier(**metadata: Any) -> tuple[Applier, InferencePool, FakeCluster]:
@@ -35,17 +39,28 @@ def applier(**metadata: Any) -> tuple[Applier, InferencePool, FakeCluster]:
 @pytest.mark.parametrize(
     "metadata", [{}, {"uid": "uid-next"}, {"deletionTimestamp": "2026-11-01T00:00:00Z"}]
 )
-async def test_nothing_is_made_for_a_pool_whose_end_we_have_not_heard_of(
-    metadata: dict[str, str],
+@pytest.mark.parametrize(("manifest", "unchanged"), [(INDEX, True), (DEPLOYMENT, False)])
+async def test_no_promise_and_no_pod_is_made_for_a_pool_whose_end_we_have_not_heard_of(
+    metadata: dict[str, str], manifest: Raw, unchanged: bool
 ) -> None:
     """Its children may go before it for us: they would be made anew, with devices of others."""
     ours, pool, server = applier(**metadata)
     with pytest.raises(ConflictError):
-        await ours.ensure(pool, SECRET)
+        await ours.ensure(pool, manifest, unchanged=unchanged)
     assert "apply" not in server.requests
 
 
-async def test_what_is_missing_of_a_pool_that_is_there_is_made() -> None:
+async def test_what_nobody_relies_on_is_made_without_asking_for_the_pool() -> None:
+    """Twenty objects a pool: its owner takes them with it."""
+    ours, pool, server = applier()
+    await ours.ensure(pool, SHARD)
+    assert server.requests == ["get", "apply"]
+
+
+@pytest.mark.parametrize(("manifest", "unchanged"), [(INDEX, True), (DEPLOYMENT, False)])
+async def test_what_is_missing_of_a_pool_that_is_there_is_made(
+    manifest: Raw, unchanged: bool
+) -> None:
     ours, pool, server = applier(labels={})
-    await ours.ensure(pool, SECRET)
-    assert server.requests[-1] == "apply"
+    await ours.ensure(pool, manifest, unchanged=unchanged)
+    assert server.requests == ["get", "get", "apply"]

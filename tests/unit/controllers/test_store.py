@@ -8,6 +8,7 @@ from tierfleet.controllers.own import STATUS_MANAGER
 from tierfleet.controllers.store import Store
 from tierfleet.kube.ownership import Foreign
 from tierfleet.kube.resources import SECRETS, Raw
+from tierfleet.planning.tenancy import Tenancy
 
 POOL = (raws.NAMESPACE, "llama")
 OURS: Raw = {"f:data": {"f:index.json": {}}}
@@ -103,3 +104,44 @@ def test_an_object_that_cannot_be_read_is_left_out() -> None:
     del raw["spec"]["model"]
     store.pools.put(raw)
     assert store.pools.get(POOL) is None
+
+
+def tenant(name: str, tier: str) -> Raw:
+    labels = {"policy": "standard", "tenant": name, "tier": tier}
+    return {
+        "metadata": raws.metadata(
+            name,
+            labels={f"tierfleet.dev/{key}": value for key, value in labels.items()},
+        ),
+        "data": {"key": base64.b64encode(f"key-of-{name}".encode()).decode()},
+    }
+
+
+def with_tiers(*names: str) -> Raw:
+    tiers = [{"name": name, "priority": number} for number, name in enumerate(names)]
+    return raws.policy() | {"spec": {"tiers": tiers}}
+
+
+def test_tenants_are_put_together_once_until_a_secret_or_the_policy_changes() -> None:
+    store = raws.store()
+    store.policies.put(with_tiers("pro", "enterprise"))
+    store.pools.put(raws.pool("llama", 1))
+
+    def known() -> Tenancy:
+        (pool,) = (own.object for _, own in store.pools.items())
+        (tenancy,) = store.of_pool(pool).tenancies.values()
+        assert store.of_pool(pool).tenancies[(raws.NAMESPACE, "standard")] is tenancy
+        return tenancy
+
+    def tiers() -> dict[str, str]:
+        return {one.name: one.tier for one in known().tenants}
+
+    assert tiers() == {}
+    store.tenants.put(tenant("acme", "enterprise"))
+    assert tiers() == {"acme": "enterprise"}
+    store.tenants.put(tenant("acme", "pro"))
+    assert tiers() == {"acme": "pro"}
+    store.policies.put(with_tiers("enterprise"))
+    assert [problem.reason for problem in known().problems] == ["UnknownTier"]
+    store.tenants.remove((raws.NAMESPACE, "acme"), 10**9)
+    assert known().problems == ()

@@ -10,7 +10,7 @@ import pytest
 
 from e2e import guard
 from e2e.paths import REPOSITORY
-from e2e.processes import kill_all, marked_environment, running
+from e2e.processes import kill_all, lives, marked_environment, running
 from e2e.wait import wait_until
 
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
@@ -52,6 +52,12 @@ def claimed_by(owner: subprocess.Popen[str]) -> tuple[Path, int]:
     return Path(workdir), int(guard_pid)
 
 
+def killed(pid: int) -> None:
+    """Kill a process that is no child of ours, and return once it holds nothing any more."""
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not lives(pid), timeout=30, why="the process to end")
+
+
 def test_a_released_claim_leaves_neither_process_nor_folder() -> None:
     claimed = guard.claim("unit")
     child = subprocess.Popen(
@@ -87,7 +93,7 @@ def test_a_claim_whose_owner_and_guard_were_killed_is_swept_by_the_next(
     owner: subprocess.Popen[str],
 ) -> None:
     workdir, guard_pid = claimed_by(owner)
-    os.kill(guard_pid, signal.SIGKILL)
+    killed(guard_pid)
     owner.kill()
     owner.wait(10)
     assert running(workdir)
@@ -102,7 +108,7 @@ def test_a_claim_whose_owner_lives_is_not_swept_even_if_its_guard_is_dead(
     owner: subprocess.Popen[str],
 ) -> None:
     workdir, guard_pid = claimed_by(owner)
-    os.kill(guard_pid, signal.SIGKILL)
+    killed(guard_pid)
 
     guard.claim("unit").release()
 

@@ -8,8 +8,7 @@ from tests.unit.planning.world import policy, secret, world
 from tierfleet.plan import Group, Model, Plan, PoolIdentity, Tier, sha256_hex, split
 from tierfleet.plan.parts import INDEX
 from tierfleet.planning import tenants
-from tierfleet.planning.snapshot import TenantSecret
-from tierfleet.planning.tenants import Tenancy
+from tierfleet.planning.tenancy import Tenancy, TenantSecret
 
 
 def of(*secrets: TenantSecret) -> Tenancy:

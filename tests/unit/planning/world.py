@@ -15,7 +15,8 @@ from tierfleet.planning.measured import Rate
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.pool import PoolPlan, TokenHashes, plan_pool
 from tierfleet.planning.published import NOTHING_RECORDED, Published, Recorded, Report
-from tierfleet.planning.snapshot import Node, Pod, PoolKey, Snapshot, TenantSecret
+from tierfleet.planning.snapshot import Node, Pod, PoolKey, Snapshot
+from tierfleet.planning.tenancy import TenantSecret
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NAMESPACE = "inference"

@@ -16,7 +16,7 @@ from tierfleet.api.tierpolicy import (
 )
 from tierfleet.planning import acceptance, tenants
 from tierfleet.planning.snapshot import Snapshot
-from tierfleet.planning.tenants import Problem
+from tierfleet.planning.tenancy import Problem
 
 _MOST_TOLD = 5
 """Problems that are told at once; the rest are counted."""
