@@ -20,8 +20,8 @@ from typing import Final
 from rich.console import Console
 
 from bench import installed
-from bench.flood import picture, scenario
-from bench.flood.figures import percentile, pooled, table
+from bench.flood import scenario
+from bench.flood.figures import percentile, picture, pooled, table
 from bench.flood.measure import Run, run
 
 _PROBE: Final = 21.0
@@ -77,8 +77,8 @@ def _measure() -> int:
     title = "Enterprise under a flood of retail"
     Console(width=110).print(table(title, {name: found[name] for name in _MEANINGS}))
     given.pictures.mkdir(parents=True, exist_ok=True)
-    curves = {_MEANINGS[name]: pooled(found[name]) for name in _MEANINGS}
-    (given.pictures / "ttft.svg").write_text(picture.svg(curves))
+    drawn = {_MEANINGS[name]: found[name] for name in _MEANINGS}
+    (given.pictures / "ttft.svg").write_text(picture(drawn))
     print(f"The distributions are drawn in {given.pictures / 'ttft.svg'}.")
     where = f"Python {platform.python_version()}, {platform.machine()}, engine preset h100"
     print(f"tierfleet {version('tierfleet')}, {where}, {scenario.SEATS} seats")

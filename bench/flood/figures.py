@@ -1,16 +1,23 @@
-"""What the runs come to: percentiles, and the table that shows them."""
+"""What the runs come to: percentiles, and the table and the picture that show them."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.table import Table
 
+from bench import curves
 from bench.flood.measure import Run
 
 
 def pooled(runs: Iterable[Run]) -> list[float]:
     """The times to first token of all of them, in order."""
     return sorted(seconds for one in runs for seconds in one.ttft)
+
+
+def picture(found: Mapping[str, Sequence[Run]]) -> str:
+    """The distributions of their times to first token as SVG, by what each is called."""
+    heading = "Enterprise: part of the requests whose first token came within"
+    return curves.svg(heading, {name: pooled(runs) for name, runs in found.items()})
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float:

@@ -21,8 +21,7 @@ from typing import Final
 
 from rich.console import Console
 
-from bench.flood import picture
-from bench.flood.figures import pooled, table
+from bench.flood.figures import picture, table
 from bench.machine import CORES
 from bench.node import report, scenario
 from bench.node.rounds import Results, measure
@@ -70,8 +69,8 @@ def _report(results: Results, build: Path) -> None:
     console.print(table("Enterprise under a flood of retail, two replicas on a real node", runs))
     console.print(report.contract(results, found))
     build.mkdir(parents=True, exist_ok=True)
-    curves = {meaning: pooled(runs[name]) for name, meaning in report.MEANINGS.items()}
-    (build / "ttft.svg").write_text(picture.svg(curves))
+    drawn = {meaning: runs[name] for name, meaning in report.MEANINGS.items()}
+    (build / "ttft.svg").write_text(picture(drawn))
     (build / "results.json").write_text(
         json.dumps({"figures": asdict(found), "results": asdict(results)}, indent=1)
     )

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
+from bench import curves
 from bench.machine import CORES
 from bench.operator.measure import Found, measure
 from bench.operator.scenario import Size
@@ -98,7 +99,7 @@ def _report(found: list[Found], build: Path) -> None:
         "warm start, s": [f"{one.warm_seconds:.1f}" for one in found],
         "its processor time, s": [f"{one.warm_cpu:.1f}" for one in found],
         "its writes": [f"{one.warm_writes}" for one in found],
-        "change to child, p50, ms": [f"{quantiles(one.changes)[1] * 1e3:.0f}" for one in found],
+        "change to child, p50, ms": [f"{median(one.changes) * 1e3:.0f}" for one in found],
         "change to child, p99, ms": [f"{_p99(one.changes) * 1e3:.0f}" for one in found],
         "processor time of a change, ms": [f"{one.change_cpu * 1e3:.1f}" for one in found],
         "requests while idle": [f"{one.idle_requests}" for one in found],
@@ -113,6 +114,13 @@ def _report(found: list[Found], build: Path) -> None:
         f" {platform.machine()}, {CORES} cores shared with the control plane,"
         f" Linux {platform.release()}; requests while idle within {found[-1].idle_seconds:.0f} s."
     )
+    (build / "changes.svg").write_text(
+        curves.svg(
+            "Part of the changes of a spec that their child had within",
+            {f"{one.pools:,} pools": sorted(one.changes) for one in found},
+        )
+    )
+    print(f"How long changes took is drawn in {build / 'changes.svg'}.")
     if len(found) > 1:
         few, many = found[0], found[-1]
         print(

@@ -20,8 +20,7 @@ from typing import Final
 
 from rich.console import Console
 
-from bench.flood import picture
-from bench.flood.figures import percentile, pooled, table
+from bench.flood.figures import percentile, picture, pooled, table
 from bench.flood.measure import Run, watch
 from bench.flood.scenario import Clients
 from bench.machine import LOAD_CORE
@@ -154,8 +153,8 @@ def _report(found: Mapping[str, list[Run]], pictures: Path) -> None:
     title = "Enterprise under a flood of retail, on a real vLLM"
     Console(width=110).print(table(title, rows))
     pictures.mkdir(parents=True, exist_ok=True)
-    curves = {_MEANINGS[name]: pooled(runs) for name, runs in rows.items()}
-    (pictures / "ttft.svg").write_text(picture.svg(curves))
+    drawn = {_MEANINGS[name]: runs for name, runs in rows.items()}
+    (pictures / "ttft.svg").write_text(picture(drawn))
     print(f"The distributions are drawn in {pictures / 'ttft.svg'}.")
     where = f"Python {platform.python_version()}, {platform.machine()}"
     engine = f"vLLM {install.version()}, model {scenario.SHAPE}, {scenario.SEATS} seats"

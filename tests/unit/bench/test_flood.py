@@ -7,8 +7,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from bench import curves
 from bench.flood import __main__ as command
-from bench.flood import picture, scenario
+from bench.flood import scenario
 from bench.flood.figures import percentile
 from bench.flood.load import Load
 from bench.flood.measure import Run
@@ -65,7 +66,7 @@ def test_percentiles_are_of_the_nearest_rank() -> None:
 
 
 def test_a_curve_without_points_is_drawn_too() -> None:
-    ET.fromstring(picture.svg({"nothing": []}))  # noqa: S314 - our own
+    ET.fromstring(curves.svg("within", {"nothing": []}))  # noqa: S314 - our own
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -1,4 +1,4 @@
-"""The distribution of enterprise's time to first token as SVG, a curve for each run.
+"""Distributions of times as SVG, a curve for each run.
 
 Time is logarithmic: one run waits for milliseconds and another for a minute.
 """
@@ -15,17 +15,15 @@ _FROM, _TO = 0.01, 100.0
 _COLOURS = ("#009E73", "#56B4E9", "#0072B2", "#D55E00")
 
 
-def svg(runs: Mapping[str, Sequence[float]]) -> str:
-    """Seconds in order, by what the curve is called."""
+def svg(heading: str, runs: Mapping[str, Sequence[float]]) -> str:
+    """Seconds in order, by what the curve is called; the heading ends with "within"."""
     bottom = _TOP + _HEIGHT
 
     def x(seconds: float) -> float:
         part = log10(min(max(seconds, _FROM), _TO) / _FROM) / log10(_TO / _FROM)
         return _LEFT + _WIDTH * part
 
-    parts = [
-        text(_LEFT, 22, "Enterprise: part of the requests whose first token came within", size=13)
-    ]
+    parts = [text(_LEFT, 22, heading, size=13)]
     for percent in (0, 25, 50, 75, 99):
         y = bottom - _HEIGHT * percent / 100
         parts += [_line([(_LEFT, y), (_LEFT + _WIDTH, y)], "#ddd", 1)]
