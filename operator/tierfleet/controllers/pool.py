@@ -49,6 +49,8 @@ from tierfleet.planning.pool import PoolPlan, TokenHashes, plan_pool
 from tierfleet.planning.snapshot import Snapshot
 from tierfleet.planning.status import summarise_pool
 
+_SERVER_FAULT = 500
+
 logger = logging.getLogger(__name__)
 
 
@@ -146,7 +148,9 @@ class Pools:
             index = manifest["metadata"]["name"] == names.plan_index(pool.metadata.name)
             try:
                 await self._applier.ensure(pool, manifest, unchanged=index)
-            except (NotOursError, InvalidError, ForbiddenError) as error:
+            except ClusterError as error:
+                if not self._to_tell(manifest, error):
+                    raise
                 refused.setdefault(type_of(manifest), error)
                 if SECRETS in refused:
                     return refused
@@ -156,6 +160,17 @@ class Pools:
                 await self._applier.remove(live)
         self._applier.settled(pool.key)
         return refused
+
+    def _to_tell(self, manifest: Raw, error: ClusterError) -> bool:
+        """Whether a person has to know why the child is not as planned: it may stay so.
+
+        A fault of the server is over soon as a rule, and what is there goes on serving meanwhile;
+        but of a child that has never been made there is nothing.
+        """
+        if isinstance(error, NotOursError | InvalidError | ForbiddenError):
+            return True
+        made = self._store.child(type_of(manifest), key_of(manifest)) is not None
+        return error.status >= _SERVER_FAULT and not made
 
     def _in_order(self, pool: InferencePool, children: Sequence[Raw]) -> Iterator[Raw]:
         yield from (manifest for manifest in children if type_of(manifest) != DEPLOYMENTS)
@@ -216,10 +231,12 @@ def _with_refusal(
         reason, message = PoolReason.NAME_TAKEN, str(why)
     else:
         reason = PoolReason.CHILD_REFUSED
-        message = (
-            f"The API server does not accept a {type_.told} of this pool: {why} Change the "
-            "InferencePool, or the rule that forbids it."
+        mend = (
+            "That is a fault in the cluster; once it is mended this goes on by itself."
+            if why.status >= _SERVER_FAULT
+            else "Change the InferencePool, or the rule that forbids it."
         )
+        message = f"The API server does not accept a {type_.told} of this pool: {why} {mend}"
     return _unready(pool, status, reason, message, now, stalled(reason, message))
 
 

@@ -18,6 +18,48 @@ def test_a_child_that_the_api_server_refuses_is_told_on_the_pool(
     assert fleet.condition("tpool", "llama", "Stalled") == {}
 
 
+def test_a_child_that_a_fault_of_the_cluster_keeps_from_being_made_is_told_on_the_pool(
+    operator: Operator, fleet: World
+) -> None:
+    """The server answers 500, as it does when it has no address left for a Service."""
+    webhook = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "dead"},
+        "webhooks": [
+            {
+                "name": "dead.example.com",
+                "clientConfig": {"url": "https://127.0.0.1:1/"},
+                "failurePolicy": "Fail",
+                "namespaceSelector": {
+                    "matchLabels": {"kubernetes.io/metadata.name": fleet.namespace}
+                },
+                "rules": [
+                    {
+                        "apiGroups": [""],
+                        "apiVersions": ["v1"],
+                        "operations": ["CREATE"],
+                        "resources": ["services"],
+                    }
+                ],
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+            }
+        ],
+    }
+    fleet.apply(webhook)
+    try:
+        fleet.apply(policy(), pool("llama", 2))
+        ready = fleet.wait_for_condition("tpool", "llama", "Ready", "False", "ChildRefused")
+        assert "The API server does not accept a Service of this pool" in ready["message"]
+        assert "dead.example.com" in ready["message"]
+        assert "fault in the cluster" in ready["message"]
+    finally:
+        fleet.kubectl("delete", "validatingwebhookconfiguration", "dead")
+    fleet.wait_ready("llama", "b200:2")
+    assert fleet.condition("tpool", "llama", "Stalled") == {}
+
+
 def test_a_secret_of_somebody_else_with_the_name_of_the_tokens_stops_the_pool(
     operator: Operator, fleet: World
 ) -> None:
