@@ -111,7 +111,7 @@ demo-down: $(INSTALLED) ## Remove what the demo has left to look at
 	@$(RUN) e2e.demo down
 
 # NODE=real: a node that runs containers. Needs root and Debian's packages, which it installs.
-NODE ?= fake
+NODE = fake
 
 .PHONY: cluster
 cluster: tools ## Start a cluster with H100 and B200 nodes that stays, and say how to use it

@@ -12,7 +12,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from bench.operator import scenario, stage
-from bench.operator.process import running
+from bench.operator.process import Rest, running
 from bench.operator.stage import Stage
 from e2e.progress import Step
 from tierfleet.kube.client import Client
@@ -33,7 +33,7 @@ class Found:
         warm_writes: that it made meanwhile; 0 if all was as it should be.
         warm_cpu: processor seconds of that.
         changes: seconds from the request that changes a spec to the child that has it.
-        change_cpu: processor seconds of the operator for each of them.
+        change_cpu: processor seconds of the operator for each of them, without what idleness takes.
         idle_requests: other than watches and renewals of the Lease.
         idle_seconds: in which these came.
         idle_cpu: part of a core that idleness takes.
@@ -65,22 +65,23 @@ def measure(
             capacityreservation=size.reservations,
         )
         writes = int(operator.figures()["tierfleet_operator_writes_total"])
-        warm_cpu = operator.cpu_seconds()
+        begin = Rest(time.monotonic() - operator.started, operator.cpu_seconds())
         seconds = asyncio.run(_change(on, changes, console))
-        operator.rest()
-        change_cpu = operator.cpu_seconds() - warm_cpu
+        end = operator.rest()
         asked, cpu = len(list(operator.asked())), operator.cpu_seconds()
         _sleep(idle_seconds, console)
+        idle_cpu = (operator.cpu_seconds() - cpu) / idle_seconds
+        idle = idle_cpu * (end.seconds - begin.seconds)
         return Found(
             pools=size.pools,
-            warm_seconds=warm,
+            warm_seconds=warm.seconds,
             warm_writes=writes,
-            warm_cpu=warm_cpu,
+            warm_cpu=warm.cpu_seconds,
             changes=tuple(seconds),
-            change_cpu=change_cpu / changes,
+            change_cpu=(end.cpu_seconds - begin.cpu_seconds - idle) / changes,
             idle_requests=len(list(operator.asked())) - asked,
             idle_seconds=idle_seconds,
-            idle_cpu=(operator.cpu_seconds() - cpu) / idle_seconds,
+            idle_cpu=idle_cpu,
             rss_megabytes=operator.peak_megabytes(),
         )
 

@@ -8,12 +8,12 @@ import urllib.request
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.machine import cpu_seconds
-from bench.operator.scenario import Size
+from bench.operator.scenario import POOLS_OF_A_GROUP, Size
 from e2e.cluster import Cluster
 from e2e.paths import REPOSITORY
 from e2e.ports import free_ports
@@ -25,7 +25,18 @@ PATIENCE: Final = 900.0
 """Seconds, for what never comes."""
 QUIET: Final = 2.0
 """Seconds without much work after which it has come to rest."""
-_POLL: Final = 0.1
+
+
+class Rest(NamedTuple):
+    """When an operator came to rest: half a second late at most, as it is looked at so often.
+
+    Attributes:
+        seconds: since its start.
+        cpu_seconds: of processor time until then.
+    """
+
+    seconds: float
+    cpu_seconds: float
 
 
 class Operator:
@@ -57,37 +68,37 @@ class Operator:
                     found[f"{sample.name} {sample.labels['controller']}"] += sample.value
         return found
 
-    def rest(self, **at_least: int) -> float:
+    def rest(self, **at_least: int) -> Rest:
         """Return once it has nothing left to do, and had done so many reconciles by controller.
 
-        All the while everything is looked at again at random times, of which there is no end: that
-        much work in `QUIET` seconds, and twice that, is rest.
+        All the while everything is looked at again at random times, so work never ends: twice as
+        much of it as that in `QUIET` seconds, with nothing waiting, is rest.
 
         Returns:
-            Seconds from its start to the end of its last work.
+            When the rest began.
 
         Raises:
             AssertionError: it never comes to rest.
         """
-        done: deque[tuple[float, float]] = deque()
+        seen: deque[tuple[Rest, float]] = deque()
+        again = 2 * QUIET * _looked_at(self._size) / RESYNC_SECONDS
 
-        def resting() -> float | None:
-            now, found = time.monotonic(), self.figures()
-            done.append((now, found["controller_runtime_reconcile_total"]))
-            while len(done) > 1 and now - done[1][0] >= QUIET:
-                done.popleft()
-            since, before = done[0]
+        def resting() -> Rest | None:
+            found = self.figures()
+            now = Rest(time.monotonic() - self.started, self.cpu_seconds())
+            seen.append((now, found["controller_runtime_reconcile_total"]))
+            while len(seen) > 1 and now.seconds - seen[1][0].seconds >= QUIET:
+                seen.popleft()
+            since, done = seen[0]
+            busy = found["workqueue_depth"] or found["controller_runtime_active_workers"]
             enough = all(
                 found[f"controller_runtime_reconcile_total {name}"] >= wanted
                 for name, wanted in at_least.items()
             )
-            again = 2 * QUIET * self._size.looked_at / RESYNC_SECONDS
-            quiet = now - since >= QUIET and done[-1][1] - before <= again
-            return since if enough and quiet and not found["workqueue_depth"] else None
+            quiet = now.seconds - since.seconds >= QUIET and seen[-1][1] - done <= again
+            return since if enough and quiet and not busy else None
 
-        return (
-            wait_until(resting, timeout=PATIENCE, why="the operator to come to rest") - self.started
-        )
+        return wait_until(resting, timeout=PATIENCE, why="the operator to come to rest")
 
     def cpu_seconds(self) -> float:
         """Processor time so far."""
@@ -111,6 +122,12 @@ class Operator:
                 yield event
 
 
+def _looked_at(size: Size) -> int:
+    """Keys of all controllers: each pool has one of its own, and one of its reports."""
+    groups = size.pools // POOLS_OF_A_GROUP
+    return groups + 2 * size.pools + size.policies + size.reservations
+
+
 @contextlib.contextmanager
 def running(cluster: Cluster, size: Size, log: Path) -> Iterator[Operator]:
     """Run it on a fleet of that size, and end it afterwards."""
@@ -126,7 +143,7 @@ def running(cluster: Cluster, size: Size, log: Path) -> Iterator[Operator]:
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
-            # It ends with the cluster, however we do.
+            # If we are killed it ends with the cluster.
             env=marked_environment(cluster.workdir),
             start_new_session=True,
         )

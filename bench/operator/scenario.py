@@ -52,12 +52,6 @@ class Size:
         """Just as many as the pods fill."""
         return self.pods // DEVICES
 
-    @property
-    def looked_at(self) -> int:
-        """Keys of all controllers: each pool has one of its own, and one of its reports."""
-        groups = self.pools // POOLS_OF_A_GROUP
-        return groups + 2 * self.pools + self.policies + self.reservations
-
     def describe(self) -> str:
         """In words."""
         return (

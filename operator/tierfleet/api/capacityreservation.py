@@ -79,6 +79,7 @@ class ReservationReason(StrEnum):
     # Degraded
     CAPACITY_SUFFICIENT = "CapacitySufficient"
     CAPACITY_LOST = "CapacityLost"
+    REPLICAS_NOT_READY = "ReplicasNotReady"
 
 
 class PrepaidPeriod(StrEnum):
@@ -217,7 +218,7 @@ class CapacityReservationStatus(Model):
     conditions: Conditions = ()
     """Accepted: the promise is made. Active: its term is running. Enforced: sidecars report that
     they run it, and the policy does not say Shadow. Degraded: the pool has lost capacity that it
-    needs. Ready: the summary, True while it is Accepted."""
+    needs, or too few of its replicas are ready. Ready: the summary, True while it is Accepted."""
     guarantee: str | None = None
     """The guarantee in force as text, such as 30%; the one that is asked for while none is."""
     term_end: Timestamp | None = None

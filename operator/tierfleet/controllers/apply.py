@@ -57,7 +57,8 @@ class Applier:
         """Make the child be as the manifest says.
 
         With `unchanged` only if it is still what the cache says it is: for a child whose content
-        was planned from what stands in it.
+        was planned from what stands in it, and which records what was promised. Of one that is not
+        there, like of a Deployment, the pool itself is asked for first.
 
         Raises:
             NotOursError: an object of that name belongs to somebody else.
@@ -99,7 +100,8 @@ class Applier:
 
         Watches of different types do not wait for each other: of a pool that is deleted we may hear
         first that its children have gone, and would make them anew, with devices of others by then.
-        Whatever else is made so rules nothing, and goes with its owner.
+        Whatever else is made so rules nothing, and is garbage of an owner that is gone; until it is
+        collected a new pool of that name waits.
         """
         try:
             raw = await self._cluster.get(POOLS, pool.key)

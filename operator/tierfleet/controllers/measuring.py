@@ -130,7 +130,7 @@ class Measuring:
             for sample in samples:
                 if sample.end == end:
                     last.append((pod.accelerator, sample))
-                if counts(sample, tiers.of(pool)):
+                if counts(sample, tiers.of(pool)) and not pod.terminating:
                     kept[sample.replica, sample.end] = sample.served
         self._forget(end - WINDOW * timedelta(seconds=self._interval), end)
         for key, own in self._store.pools.items():
@@ -139,13 +139,15 @@ class Measuring:
             self._scaling.take(own.object, tiers.of(own.object), loads.get(key, ()), end)
 
     def _forget(self, oldest: datetime, latest: datetime) -> None:
-        """Samples that are too old, or of replicas that are gone: of another engine, it may be.
+        """Samples that are too old, or of replicas that go: of another engine, it may be.
 
         Or of a time that has not come: the clock was wrong then.
         """
         for (pool, accelerator), kept in list(self._samples.items()):
             pods = self._store.pods.where(("pool", pool))
-            names = {pod.name for pod in pods if pod.accelerator == accelerator}
+            names = {
+                pod.name for pod in pods if pod.accelerator == accelerator and not pod.terminating
+            }
             left = {
                 one: rate
                 for one, rate in kept.items()
@@ -161,6 +163,8 @@ class Measuring:
         uids = {key: pool.metadata.uid for key, pool in pools.items()}
         for gone in [key for key, uid in self._uids.items() if uids.get(key) != uid]:
             # Also one that was made anew under the name: nothing was measured of that.
+            for about in [about for about in self._samples if about[0] == gone]:
+                del self._samples[about]
             self._told.pop(gone, None)
             self._unseen.pop(gone, None)
             self._scaling.forget(gone)

@@ -43,7 +43,8 @@ from tierfleet.kube.resources import (
 )
 from tierfleet.manifests import labels, names
 from tierfleet.plan import sha256_hex
-from tierfleet.planning import enforcement, shares
+from tierfleet.planning import backing, enforcement, shares
+from tierfleet.planning.backing import Backing
 from tierfleet.planning.enforcement import Enforcement
 from tierfleet.planning.pool import PoolPlan, TokenHashes, plan_pool
 from tierfleet.planning.snapshot import Snapshot
@@ -61,11 +62,13 @@ class Planned(NamedTuple):
         plan: its last plan.
         seen: which generation of each reservation (by uid) the plan has seen.
         enforcement: what the replicas ran then.
+        backing: what those that were ready could keep.
     """
 
     plan: PoolPlan
     seen: Mapping[str, int]
     enforcement: Enforcement
+    backing: Backing | None
 
 
 class Pools:
@@ -120,7 +123,7 @@ class Pools:
         if SECRETS in refused:
             plan = replace(plan, plan=None)
         else:
-            self._remember(snapshot, plan, running)
+            self._remember(snapshot, plan, running, backing.of(after, plan))
         own = self._store.pools.get(key) or own
         deployments = [manifest for manifest in children if type_of(manifest) == DEPLOYMENTS]
         status = summarise_pool(snapshot, plan, running, outdated(deployments, self._deployment))
@@ -149,7 +152,7 @@ class Pools:
             try:
                 await self._applier.ensure(pool, manifest, unchanged=index)
             except ClusterError as error:
-                if not self._to_tell(manifest, error):
+                if not self._to_tell(pool, error):
                     raise
                 refused.setdefault(type_of(manifest), error)
                 if SECRETS in refused:
@@ -161,16 +164,19 @@ class Pools:
         self._applier.settled(pool.key)
         return refused
 
-    def _to_tell(self, manifest: Raw, error: ClusterError) -> bool:
-        """Whether a person has to know why the child is not as planned: it may stay so.
+    def _to_tell(self, pool: InferencePool, error: ClusterError) -> bool:
+        """Whether a person has to know why a child is not as planned: it may stay so.
 
-        A fault of the server is over soon as a rule, and what is there goes on serving meanwhile;
-        but of a child that has never been made there is nothing.
+        A fault of the server is over soon as a rule, and what serves goes on serving meanwhile; but
+        a pool that nothing has been made of yet says nothing either.
         """
         if isinstance(error, NotOursError | InvalidError | ForbiddenError):
             return True
-        made = self._store.child(type_of(manifest), key_of(manifest)) is not None
-        return error.status >= _SERVER_FAULT and not made
+        serves = any(
+            child.owner == pool.metadata.uid and child.type == DEPLOYMENTS
+            for child in self._store.children_of(pool.key)
+        )
+        return error.status >= _SERVER_FAULT and not serves
 
     def _in_order(self, pool: InferencePool, children: Sequence[Raw]) -> Iterator[Raw]:
         yield from (manifest for manifest in children if type_of(manifest) != DEPLOYMENTS)
@@ -193,10 +199,15 @@ class Pools:
         ceiling = self._devices.ceiling(pool, accelerator)
         return wanted if ceiling is None else min(wanted, ceiling)
 
-    def _remember(self, snapshot: Snapshot, plan: PoolPlan, running: Enforcement) -> None:
+    def _remember(
+        self, snapshot: Snapshot, plan: PoolPlan, running: Enforcement, behind: Backing | None
+    ) -> None:
         reservations = list(snapshot.reservations_of(plan.key))
         seen = {r.metadata.uid: r.metadata.generation for r in reservations}
-        before, after = self._planned.get(plan.key), Planned(_without_tenants(plan), seen, running)
+        before, after = (
+            self._planned.get(plan.key),
+            Planned(_without_tenants(plan), seen, running, behind),
+        )
         self._planned[plan.key] = after
         if before is None or before[:2] != after[:2]:
             version = plan.plan.version if plan.plan else "as it was"
@@ -227,16 +238,20 @@ def _with_refusal(
     why: ClusterError,
     now: datetime,
 ) -> InferencePoolStatus:
+    if why.status >= _SERVER_FAULT:
+        message = (
+            f"The API server cannot make a {type_.told} of this pool: {why} That is a fault in the "
+            "cluster; once it is mended this goes on by itself."
+        )
+        return _unready(pool, status, PoolReason.CHILD_REFUSED, message, now, {})
     if isinstance(why, NotOursError):
         reason, message = PoolReason.NAME_TAKEN, str(why)
     else:
         reason = PoolReason.CHILD_REFUSED
-        mend = (
-            "That is a fault in the cluster; once it is mended this goes on by itself."
-            if why.status >= _SERVER_FAULT
-            else "Change the InferencePool, or the rule that forbids it."
+        message = (
+            f"The API server does not accept a {type_.told} of this pool: {why} Change the "
+            "InferencePool, or the rule that forbids it."
         )
-        message = f"The API server does not accept a {type_.told} of this pool: {why} {mend}"
     return _unready(pool, status, reason, message, now, stalled(reason, message))
 
 

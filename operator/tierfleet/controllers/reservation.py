@@ -24,14 +24,14 @@ class Reservations:
             return DONE
         metadata = own.object.metadata
         pool_key = (key[0], own.object.spec.pool_ref.name)
-        plan = running = None
+        plan = running = behind = None
         if self._store.pools.get(pool_key) is not None:
             planned = self._pools.planned(pool_key)
             if planned is None or planned.seen.get(metadata.uid) != metadata.generation:
                 # The pool has not been planned with it yet; then we are called again.
                 return DONE
-            plan, running = planned.plan, planned.enforcement
+            plan, running, behind = planned.plan, planned.enforcement, planned.backing
         snapshot = self._store.of_reservation(own.object)
-        status = summarise_reservation(snapshot, key, plan, running)
+        status = summarise_reservation(snapshot, key, plan, running, behind)
         await self._statuses.write(RESERVATIONS, own, status)
         return at_next_edge([own.object.spec.term], snapshot.now)

@@ -41,11 +41,11 @@ LEASE = "tierfleet-operator"
 END_SECONDS = 15.0
 """Within Kubernetes' default grace period; an end takes two."""
 
-GARBAGE = 50_000
-"""Objects that are made before the youngest are looked through for cycles (Python: 700).
+GC_THRESHOLD = 50_000
+"""Containers, more made than freed, after which the youngest are looked through (Python: 700).
 
-Lists of objects are decoded into as many dictionaries, and caches only grow meanwhile: with
-Python's own number a third of a start went into looking through them (`make bench-operator`)."""
+Lists of objects are decoded into as many dictionaries, and caches only grow meanwhile: of the
+start on 120 pools Python's own number took a third, 4.4 s of processor time instead of 3.0."""
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ async def serve(
             cannot be asked so.
         LeadershipLostError: the Lease could not be renewed.
     """
-    gc.set_threshold(GARBAGE)
+    gc.set_threshold(GC_THRESHOLD)
     preflight.check_ports(
         {"--metrics-port": options.metrics_port, "--health-port": options.health_port}
     )

@@ -23,6 +23,7 @@
     translate.py     from the words of the kinds to those of the plan
     pool.py          all of it for one pool: the plan document
     shares.py        shrink before grow: how many replicas may be asked for now
+    backing.py       what the replicas that are ready can keep of what is promised
     enforcement.py   whether replicas run the plan that they were given
     status/          what a person is told about each kind
     preview.py       all of it for a whole snapshot, to be looked at

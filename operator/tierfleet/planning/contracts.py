@@ -58,6 +58,14 @@ def _no_larger(wanted: plan.Guarantee, before: plan.Guarantee) -> bool:
     return False
 
 
+def precedence(contract: plan.Reservation) -> tuple[bool, int, str]:
+    """Smaller is served first where there is less than was promised.
+
+    Percents, which shrink with the pool by themselves; then the others as they were accepted.
+    """
+    return (contract.declared.percent is None, contract.rank, contract.uid)
+
+
 def text(guarantee: plan.Guarantee) -> str:
     """The guarantee as a person writes it: `30%`, `9000/s`, `1000000/Month at 3000/s`."""
     if guarantee.percent is not None:

@@ -166,7 +166,7 @@ def _granted(agreed: Iterable[plan.Reservation], market: Market) -> Mapping[str,
     """
     taken = [Promise(market.floors, plan.Term())]
     granted = {}
-    for contract in sorted(agreed, key=lambda c: (c.declared.percent is None, c.rank, c.uid)):
+    for contract in sorted(agreed, key=contracts.precedence):
         room = market.capacity.sellable - promises.peak(taken, contract.term, market.now)
         amount = max(0, min(market.amount(contract), room))
         granted[contract.uid] = contract.model_copy(update={"granted": amount})

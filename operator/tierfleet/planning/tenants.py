@@ -20,7 +20,9 @@ SHARD_BYTES = 1_000_000
 def of(snapshot: Snapshot, policy: TierPolicy) -> Tenancy:
     """The tenants of the policy."""
     known = snapshot.tenancies.get(policy.key)
-    return put_together(snapshot.tenants_of(policy.key), policy) if known is None else known
+    if known is not None:
+        return known
+    return put_together(snapshot.tenants_of(policy.key), policy)
 
 
 def put_together(found: Iterable[TenantSecret], policy: TierPolicy) -> Tenancy:
@@ -135,7 +137,7 @@ def _entry_bytes(tenant: plan.Tenant) -> int:
 
 
 _KEY_BYTES = 68
-"""64 hex digits, two quotes, a comma and a space."""
+"""64 hex digits, two quotes and a comma, and one for good measure."""
 
 
 def _overflow(dropped: Sequence[plan.Tenant]) -> Problem:

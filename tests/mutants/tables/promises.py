@@ -164,6 +164,20 @@ MUTANTS = (
         "test_reservations.py::test_a_percent_and_a_rate_cannot_be_taken_for_each_other",
     ),
     _wrong(
+        "replicas that are not ready keep promises",
+        "backing.py",
+        "if pod.ready and not pod.terminating",
+        "if not pod.terminating",
+        "test_backing.py::test_with_fewer_the_last_accepted_is_short_first",
+    ),
+    _wrong(
+        "what one contract takes is there for the next",
+        "backing.py",
+        "room -= kept[contract.uid]",
+        "room -= 0",
+        "test_backing.py::test_with_fewer_the_last_accepted_is_short_first",
+    ),
+    _wrong(
         "the newest Secret decides",
         "tenants.py",
         "key=lambda s: (s.created, s.name))",

@@ -9,7 +9,7 @@ from tierfleet.api import Key
 from tierfleet.controllers.measuring import CATCH_UP, PATIENCE, WINDOW, Measuring
 from tierfleet.controllers.prometheus import PrometheusError
 from tierfleet.controllers.store import Store
-from tierfleet.kube.resources import DEPLOYMENTS
+from tierfleet.kube.resources import DEPLOYMENTS, Raw
 from tierfleet.planning.measured import FEWEST_SAMPLES, Rate, Sample, Sight
 from tierfleet.planning.published import Published
 
@@ -212,16 +212,24 @@ async def test_a_pool_that_is_gone_is_forgotten() -> None:
     assert world.rate() is None
 
 
+def going(pod: Raw) -> Raw:
+    """The pod, on its way out."""
+    pod["metadata"]["deletionTimestamp"] = "2026-06-01T12:00:00Z"
+    return pod
+
+
 async def test_a_pool_that_is_made_anew_inherits_nothing() -> None:
     world = await measured()
     raw = raws.pool("llama", 2)
     raw["metadata"] |= {"uid": "another", "resourceVersion": "99"}
     world.store.pools.put(raw)
     assert world.rate() is None, "not even before the next poll"
+    await world.polls(1)
+    assert world.rate() is None, "its pods may not have heard of their end yet"
     for name in ("a", "b"):
-        world.store.pods.remove((raws.NAMESPACE, name), 10**9)
-    await world.polls(5)
-    assert world.rate() is None
+        world.store.pods.put(going(raws.pod("llama", name)))
+    await world.polls(WINDOW)
+    assert world.rate() is None, "they drain, and are full"
 
 
 async def test_a_clock_that_was_ahead_for_a_moment_costs_a_moment() -> None:

@@ -262,6 +262,16 @@ def test_one_replica_can_sell_as_much_as_two_with_a_spare_and_percents_take_half
     assert plan_of(two).capacity.sellable == plan_of(shrunk(two, 1)).capacity.sellable == 900
 
 
+def test_a_second_loss_may_give_back_what_the_first_took_since_percents_shrink_with_it() -> None:
+    """And never more than was granted while all was there: `tests/property` has that."""
+    contracts = (reservation("share", "30%", age=9), reservation("rate", 900))
+    three = written(fleet(*contracts, replicas=3))
+    assert granted(three) == {"share": 900, "rate": 900}
+    two = written(shrunk(three, 2))
+    assert granted(two) == {"share": 600, "rate": 300}
+    assert granted(shrunk(two, 1)) == {"share": 300, "rate": 600}
+
+
 def test_nothing_new_is_promised_while_capacity_is_lost() -> None:
     full = written(fleet(reservation("first", 3000, age=9), reservation("second", 2000, age=8)))
     lost = shrunk(edited(full, reservation("third", 1)), 5)

@@ -24,6 +24,7 @@ from tierfleet.api.conditions import (
 )
 from tierfleet.api.poolstatus import CapacitySource
 from tierfleet.planning import contracts
+from tierfleet.planning.backing import Backing
 from tierfleet.planning.enforcement import Enforcement
 from tierfleet.planning.pool import PoolPlan
 from tierfleet.planning.reservations import Verdict
@@ -33,11 +34,16 @@ from tierfleet.planning.translate import to_plan
 
 
 def summarise_reservation(
-    snapshot: Snapshot, key: Key, pool_plan: PoolPlan | None, enforcement: Enforcement | None
+    snapshot: Snapshot,
+    key: Key,
+    pool_plan: PoolPlan | None,
+    enforcement: Enforcement | None,
+    backing: Backing | None = None,
 ) -> CapacityReservationStatus:
     """The status of the reservation, from the plan of its pool; None: there is no such pool.
 
-    `enforcement` is what that pool's replicas run.
+    `enforcement` is what that pool's replicas run, `backing` what those that are ready can keep;
+    without it nothing is said of that.
 
     Raises:
         KeyError: the snapshot does not have the reservation.
@@ -54,7 +60,7 @@ def summarise_reservation(
             enforcement,
             find(reservation.status.conditions, ReservationCondition.ENFORCED),
         ),
-        ReservationCondition.DEGRADED: _degraded(verdict, pool_plan),
+        ReservationCondition.DEGRADED: _degraded(verdict, pool_plan, backing),
     }
     ready = Judgement(Status.TRUE, ReservationReason.READY, accepted.message)
     judgements[ReservationCondition.READY] = summary(
@@ -114,23 +120,23 @@ def _enforced(
     return enforced.of_reservation(verdict.contract.uid, enforcement, before)
 
 
-def _degraded(verdict: Verdict, pool_plan: PoolPlan | None) -> Judgement:
+def _degraded(verdict: Verdict, pool_plan: PoolPlan | None, backing: Backing | None) -> Judgement:
     contract = verdict.contract
     if contract is None or pool_plan is None:
         return _nothing_promised(verdict)
     placement = pool_plan.placement
     if contract.granted < verdict.owed:
-        kept = f"{contract.granted} of {verdict.owed} service tokens/s are guaranteed"
+        left = f"{contract.granted} of {verdict.owed} service tokens/s are guaranteed"
         floors = pool_plan.floors
         measured = pool_plan.capacity.source is CapacitySource.MEASURED
         lost = "lost capacity or was measured to have less" if measured else "lost capacity"
         return Judgement(
             Status.TRUE,
             ReservationReason.CAPACITY_LOST,
-            f"The pool has {lost}, or floors have taken it: {kept}. Of "
+            f"The pool has {lost}, or floors have taken it: {left}. Of "
             f"{pool_plan.capacity.sellable} that can be sold floors (minimumPercent) take {floors}."
             if floors
-            else f"The pool has {lost}: {kept} until it is back.",
+            else f"The pool has {lost}: {left} until it is back.",
         )
     if contract.declared.percent is not None and placement.total < placement.wanted:
         return Judgement(
@@ -139,6 +145,15 @@ def _degraded(verdict: Verdict, pool_plan: PoolPlan | None) -> Judgement:
             f"{contracts.text(contract.declared)} of the pool is {contract.granted} service "
             f"tokens/s, because only {placement.total} of its {placement.wanted} replicas are "
             "placed.",
+        )
+    kept = backing.kept.get(contract.uid) if backing is not None else None
+    if backing is not None and kept is not None and kept < contract.granted:
+        return Judgement(
+            Status.TRUE,
+            ReservationReason.REPLICAS_NOT_READY,
+            f"Only {backing.ready} of {backing.desired} replicas are ready: they can keep {kept} "
+            f"of the {contract.granted} service tokens/s that are guaranteed, until more of them "
+            "are.",
         )
     return Judgement(
         Status.FALSE,
