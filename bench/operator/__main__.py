@@ -37,11 +37,13 @@ _say = Console(stderr=True)
 def main() -> int:
     """See the module; 1 if it cannot be done here, 130 if it is interrupted.
 
-    A goal that is missed is only said: the machine is shared.
+    What was measured until then is told all the same. A goal that is missed is only said: the
+    machine is shared.
     """
     given = parsed()
     given.build.mkdir(parents=True, exist_ok=True)
-    found = []
+    found: list[Found] = []
+    code = 0
     try:
         for pools in sorted(given.pools):
             size = Size(pools)
@@ -58,12 +60,13 @@ def main() -> int:
                 )
     except EXPECTED as error:
         _say.print(str(error), markup=False, highlight=False)
-        return 1
+        code = 1
     except KeyboardInterrupt:
         _say.print("Interrupted: nothing more is measured.")
-        return 130
-    _report(found, given.build)
-    return 0
+        code = 130
+    if found:
+        _report(found, given.build)
+    return code
 
 
 def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
