@@ -8,6 +8,7 @@ concern. The operator shares the machine with the control plane.
 import argparse
 import json
 import platform
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,6 +26,7 @@ from bench.operator.measure import Found, measure
 from bench.operator.scenario import Size
 from bench.operator.stage import standing
 from e2e.commands import EXPECTED
+from tierfleet.kube.cluster import ClusterError
 
 _BUILD: Final = Path("build/operator")
 _GOALS: Final = {"warm_s": 30.0, "change_p99_s": 1.0, "idle_writes": 0.0, "rss_mb": 500.0}
@@ -58,7 +60,7 @@ def main() -> int:
                         console=_say,
                     )
                 )
-    except EXPECTED as error:
+    except (*EXPECTED, ClusterError, subprocess.TimeoutExpired) as error:
         _say.print(str(error), markup=False, highlight=False)
         code = 1
     except KeyboardInterrupt:
