@@ -1,4 +1,7 @@
-"""What is known of a policy's tenants: Secret by Secret, and put together. Pure data."""
+"""What is known of a policy's tenants: Secret by Secret, and put together.
+
+Data only; it must not know how one becomes the other (`tenants.py`).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -106,8 +106,8 @@ def test_an_object_that_cannot_be_read_is_left_out() -> None:
     assert store.pools.get(POOL) is None
 
 
-def tenant(name: str, tier: str) -> Raw:
-    labels = {"policy": "standard", "tenant": name, "tier": tier}
+def tenant(name: str, tier: str, policy: str = "standard") -> Raw:
+    labels = {"policy": policy, "tenant": name, "tier": tier}
     return {
         "metadata": raws.metadata(
             name,
@@ -139,6 +139,10 @@ def test_tenants_are_put_together_once_until_a_secret_or_the_policy_changes() ->
     assert tiers() == {}
     store.tenants.put(tenant("acme", "enterprise"))
     assert tiers() == {"acme": "enterprise"}
+    store.tenants.put(tenant("acme", "pro"))
+    assert tiers() == {"acme": "pro"}
+    store.tenants.put(tenant("acme", "pro", policy="another"))
+    assert tiers() == {}
     store.tenants.put(tenant("acme", "pro"))
     assert tiers() == {"acme": "pro"}
     store.policies.put(with_tiers("enterprise"))
