@@ -27,6 +27,18 @@ def wait_granted(world: World, **wanted: int) -> None:
     wait_until(lambda: found() == wanted, timeout=PATIENCE_SECONDS, why=f"{wanted}, not {found()}")
 
 
+def wait_told(world: World, name: str, reason: str) -> str:
+    """The note of the one Event about the object of that reason, once it is there."""
+
+    def told() -> list[str]:
+        return world.events(name, reason)
+
+    # It is written after the status that it is about.
+    wait_until(told, timeout=PATIENCE_SECONDS, why=f"an Event {reason} about {name}")
+    (note,) = told()
+    return note
+
+
 def test_what_is_left_is_granted_by_rule_and_everything_again_when_nodes_come_back(
     hasty: Operator, world: World, tmp_path: Path
 ) -> None:
@@ -73,6 +85,11 @@ def test_what_is_left_is_granted_by_rule_and_everything_again_when_nodes_come_ba
         wait_granted(world, share=37_200, first=30_000, last=22_800)
         for name in (SHARE, FIRST, LAST):
             world.wait_for_condition("capres", name, "Degraded", "False", "CapacitySufficient")
+        # Each transition is told once, however often the numbers changed in between.
+        lost, back = (wait_told(world, LAST, r) for r in ("CapacityLost", "CapacitySufficient"))
+        assert lost.startswith("Degraded is True: ")
+        assert "of 22800 service tokens/s" in lost
+        assert back.startswith("Degraded is False: ")
 
         plans = list(recorder.plans("llama"))
         assert len(plans) > 3
