@@ -5,7 +5,7 @@ So existing dashboards and alerts for operators work. It must not know what is r
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
@@ -52,6 +52,20 @@ _ADDS = Counter(
     "workqueue_adds",
     "Keys added to the queue, duplicates too.",
     ["name"],
+    registry=REGISTRY,
+)
+_QUEUED = Histogram(
+    "workqueue_queue_duration_seconds",
+    "Time that a key waited for a worker.",
+    ["name"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+_WORK = Histogram(
+    "workqueue_work_duration_seconds",
+    "Time that a worker had a key.",
+    ["name"],
+    buckets=_SECONDS,
     registry=REGISTRY,
 )
 _RETRIES = Counter(
@@ -116,17 +130,21 @@ class Outcome:
 class Meter:
     """The metrics of one controller and its queue."""
 
-    def __init__(self, name: str) -> None:
-        """`name` is the label."""
+    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+        """`name` is the label; `clock` tells seconds and does not go back."""
         self._name = name
+        self._clock = clock
 
     @contextmanager
     def reconcile(self) -> Iterator[Outcome]:
         """Measure one reconcile."""
-        outcome, start = Outcome(), time.perf_counter()
+        outcome, start = Outcome(), self._clock()
         with _ACTIVE.labels(self._name).track_inprogress():
             yield outcome
-        _TIME.labels(self._name).observe(time.perf_counter() - start)
+        seconds = self._clock() - start
+        _TIME.labels(self._name).observe(seconds)
+        # A worker has a key for one reconcile.
+        _WORK.labels(self._name).observe(seconds)
         _RECONCILES.labels(self._name, outcome.result).inc()
         if outcome.result == "error":
             _ERRORS.labels(self._name).inc()
@@ -134,10 +152,11 @@ class Meter:
     def added(self, depth: int) -> None:
         """A key was added; `depth` keys wait now."""
         _ADDS.labels(self._name).inc()
-        self.waiting(depth)
+        _DEPTH.labels(self._name).set(depth)
 
-    def waiting(self, depth: int) -> None:
-        """That many keys wait now."""
+    def taken(self, depth: int, waited: float) -> None:
+        """A worker took a key that had waited so many seconds; `depth` keys wait now."""
+        _QUEUED.labels(self._name).observe(waited)
         _DEPTH.labels(self._name).set(depth)
 
     def retried(self) -> None:

@@ -71,13 +71,13 @@ class Controller(Generic[KeyT]):
         """`name` is what metrics and logs call it."""
         self.name = name
         self.queue = WorkQueue[KeyT]()
-        self._meter = Meter(name)
+        self._meter = Meter(name, clock)
         self._clock = clock
         self._changed = asyncio.Event()
 
     def add(self, key: KeyT) -> None:
         """Have the key looked at soon."""
-        self.queue.add(key)
+        self.queue.add(key, self._clock())
         self._meter.added(len(self.queue))
         self._changed.set()
 
@@ -105,7 +105,7 @@ class Controller(Generic[KeyT]):
             await asyncio.sleep(0)
 
     async def _next(self) -> KeyT:
-        while (key := self.queue.take(self._clock())) is None:
+        while (taken := self.queue.take(self._clock())) is None:
             self._changed.clear()
             due = self.queue.next_due()
             try:
@@ -113,7 +113,8 @@ class Controller(Generic[KeyT]):
                     await self._changed.wait()
             except TimeoutError:
                 continue
-        self._meter.waiting(len(self.queue))
+        key, waited = taken
+        self._meter.taken(len(self.queue), waited)
         return key
 
     async def _process(self, reconcile: Reconcile[KeyT], key: KeyT) -> None:

@@ -28,7 +28,8 @@ class WorkQueue(Generic[KeyT]):
 
     def __init__(self) -> None:
         self._ready: deque[KeyT] = deque()
-        self._dirty: set[KeyT] = set()
+        self._dirty: dict[KeyT, float] = {}
+        """And since when."""
         self._processing: set[KeyT] = set()
         self._due: dict[KeyT, float] = {}
         self._timers: list[tuple[float, int, KeyT]] = []
@@ -44,11 +45,11 @@ class WorkQueue(Generic[KeyT]):
         """Keys that a worker has."""
         return len(self._processing)
 
-    def add(self, key: KeyT) -> None:
+    def add(self, key: KeyT, now: float) -> None:
         """Queue the key, once."""
         if key in self._dirty:
             return
-        self._dirty.add(key)
+        self._dirty[key] = now
         if key not in self._processing:
             self._ready.append(key)
 
@@ -56,7 +57,7 @@ class WorkQueue(Generic[KeyT]):
         """Queue the key later. Of several times for one key the earliest counts."""
         due = now + seconds
         if seconds <= 0:
-            self.add(key)
+            self.add(key, now)
         elif due < self._due.get(key, float("inf")):
             self._due[key] = due
             heapq.heappush(self._timers, (due, next(self._sequence), key))
@@ -78,15 +79,17 @@ class WorkQueue(Generic[KeyT]):
         """Reset the backoff of the key: its work has succeeded."""
         self._failures.pop(key, None)
 
-    def take(self, now: float) -> KeyT | None:
-        """The next key, which is the caller's until `done`; None if there is none now."""
+    def take(self, now: float) -> tuple[KeyT, float] | None:
+        """The next key, which is the caller's until `done`, and the seconds for which it was dirty.
+
+        None if there is none now.
+        """
         self._release(now)
         if not self._ready:
             return None
         key = self._ready.popleft()
         self._processing.add(key)
-        self._dirty.discard(key)
-        return key
+        return key, now - self._dirty.pop(key)
 
     def done(self, key: KeyT) -> None:
         """Give the key back; if it was added meanwhile, it is queued again."""
@@ -103,5 +106,4 @@ class WorkQueue(Generic[KeyT]):
     def _release(self, now: float) -> None:
         while (due := self.next_due()) is not None and due <= now:
             key = heapq.heappop(self._timers)[2]
-            del self._due[key]
-            self.add(key)
+            self.add(key, self._due.pop(key))

@@ -18,8 +18,10 @@ class Model(RuleBasedStateMachine):
         self.again: set[str] = set()
         self.later: dict[str, float] = {}
         self.failures: dict[str, int] = {}
+        self.since: dict[str, float] = {}
 
-    def added(self, key: str) -> None:
+    def added(self, key: str, at: float) -> None:
+        self.since.setdefault(key, at)
         if key in self.taken:
             self.again.add(key)
         elif key not in self.waiting:
@@ -32,8 +34,8 @@ class Model(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def add(self, key: str) -> None:
-        self.queue.add(key)
-        self.added(key)
+        self.queue.add(key, self.now)
+        self.added(key, self.now)
 
     @rule(key=KEYS, seconds=st.floats(0.001, 100))
     def add_after(self, key: str, seconds: float) -> None:
@@ -43,7 +45,7 @@ class Model(RuleBasedStateMachine):
     @rule(key=KEYS)
     def add_at_once(self, key: str) -> None:
         self.queue.add_after(key, 0, self.now)
-        self.added(key)
+        self.added(key, self.now)
 
     @rule(key=KEYS)
     def retry(self, key: str) -> None:
@@ -65,13 +67,15 @@ class Model(RuleBasedStateMachine):
     @rule()
     def take(self) -> None:
         for late in sorted((k for k in self.later if self.later[k] <= self.now), key=self.due):
-            del self.later[late]
-            self.added(late)
-        key = self.queue.take(self.now)
+            self.added(late, self.later.pop(late))
+        found = self.queue.take(self.now)
+        if not self.waiting:
+            assert found is None
+            return
+        key = self.waiting.pop(0)
         assert key not in self.taken, "two workers have one key"
-        assert key == (self.waiting.pop(0) if self.waiting else None)
-        if key is not None:
-            self.taken.add(key)
+        assert found == (key, self.now - self.since.pop(key))
+        self.taken.add(key)
 
     def due(self, key: str) -> float:
         return self.later[key]

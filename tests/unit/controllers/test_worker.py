@@ -1,12 +1,14 @@
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.unit.kube.fake import until
+from tierfleet.controllers import metrics
 from tierfleet.controllers.worker import (
     DONE,
     Controller,
@@ -22,8 +24,14 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 @asynccontextmanager
-async def working(reconcile: Reconcile[str], workers: int = 1) -> AsyncIterator[Controller[str]]:
-    controller = Controller[str]("test")
+async def working(
+    reconcile: Reconcile[str],
+    workers: int = 1,
+    *,
+    name: str = "test",
+    clock: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[Controller[str]]:
+    controller = Controller[str](name, clock)
     task = asyncio.create_task(controller.run(reconcile, workers))
     try:
         yield controller
@@ -104,6 +112,33 @@ async def test_an_object_is_never_worked_on_twice_at_once() -> None:
                 controller.add(key)
             await asyncio.sleep(0)
         await until(lambda: rounds > 50)
+
+
+async def test_how_long_keys_waited_and_were_worked_on_is_told() -> None:
+    now = 1000.0
+    done: list[str] = []
+
+    async def reconcile(key: str) -> Result:
+        nonlocal now
+        now += {"a": 2.0, "b": 0.5}[key]
+        done.append(key)
+        return DONE
+
+    async with working(reconcile, name="timed", clock=lambda: now) as controller:
+        controller.add("a")
+        controller.add("b")
+        controller.add("a")
+        await until(lambda: done == ["a", "b"])
+        await until(lambda: controller.queue.processing == 0)
+
+    def told(metric: str, label: str = "name") -> list[float | None]:
+        of = {label: "timed"}
+        return [metrics.REGISTRY.get_sample_value(f"{metric}_{w}", of) for w in ("count", "sum")]
+
+    # The second key waited while the first one was worked on.
+    assert told("workqueue_queue_duration_seconds") == [2, 2.0]
+    assert told("workqueue_work_duration_seconds") == [2, 2.5]
+    assert told("controller_runtime_reconcile_time_seconds", "controller") == [2, 2.5]
 
 
 def test_the_next_edge_of_any_term_is_when_to_look_again() -> None:
