@@ -160,10 +160,22 @@ def test_what_full_replicas_do_becomes_the_capacity_and_outlives_prometheus_and_
 
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("prometheus")
-def test_an_automatic_pool_grows_with_its_load_whatever_kubectl_scale_says(
+def test_an_automatic_pool_grows_with_waits_and_with_load_whatever_kubectl_scale_says(
     world: World, tmp_path: Path
 ) -> None:
     world.cluster.add_nodes([nodes.h100("h100-1")])
+    impatient = policy("standard", "enterprise", "retail")
+    impatient["spec"]["tiers"][1]["objectives"] = {"queueP99Milliseconds": 1}
+
+    def automatic(rate: int) -> dict[str, Any]:
+        return pool(
+            "llama",
+            3,
+            H100 | {"capacity": {"serviceTokensPerSecond": rate}},
+            engine={"image": "vllm/vllm-openai:v0.32.0", "maxSequences": 4},
+            scaling={"mode": "Automatic", "maxReplicas": 4},
+        )
+
     processes = Processes(world.cluster.workdir)
     server = PrometheusServer(tmp_path, [])
     options = (
@@ -173,17 +185,7 @@ def test_an_automatic_pool_grows_with_its_load_whatever_kubectl_scale_says(
         f"--prometheus-interval-seconds={INTERVAL}",
     )
     with server, running(world.cluster, tmp_path / "log", *options) as operator:
-        world.apply(
-            policy("standard", "enterprise", "retail"),
-            tenant("hobby", "retail"),
-            pool(
-                "llama",
-                3,
-                H100 | {"capacity": {"serviceTokensPerSecond": 100}},
-                engine={"image": "vllm/vllm-openai:v0.32.0", "maxSequences": 4},
-                scaling={"mode": "Automatic", "maxReplicas": 4},
-            ),
-        )
+        world.apply(impatient, tenant("hobby", "retail"), automatic(DECLARED))
         world.wait_ready("llama", "h100:1")
         world.wait_for_condition("tpool", "llama", "Scaled", "Unknown", "NoMetrics")
         try:
@@ -193,6 +195,10 @@ def test_an_automatic_pool_grows_with_its_load_whatever_kubectl_scale_says(
             (pod,) = world.pods("llama")
             server.scrape([(_address(replica), world.namespace, pod["metadata"]["name"])])
             with flood([replica.sidecar], "key-of-hobby", callers=8):
+                # It is idle by what it declares, but callers wait: as many again as serve.
+                world.wait_ready("llama", "h100:2")
+                assert world.condition("tpool", "llama", "CapacityKnown")["reason"] == "Declared"
+                world.apply(automatic(100))
                 world.wait_ready("llama", "h100:4")
         finally:
             processes.stop()

@@ -20,7 +20,8 @@ from tierfleet.planning.measured import Sample, Sight, counts
 INTERVAL = 5
 NAMESPACE = "inference"
 BUSY, IDLE = "llama-busy", "llama-idle"
-RETAIL = plan.Tier(name="retail", priority=0, objectives=plan.Objectives(ttft_p99_milliseconds=1))
+SOON = plan.Tier(name="retail", priority=0, objectives=plan.Objectives(ttft_p99_milliseconds=1))
+AT_ONCE = plan.Tier(name="retail", priority=0, objectives=plan.Objectives(queue_p99_milliseconds=1))
 
 
 @pytest.mark.usefixtures("prometheus")
@@ -55,7 +56,9 @@ async def test_a_full_replica_gives_samples_that_count_and_an_idle_one_does_not(
             for one in found:
                 assert one.full > 0.95
                 assert one.first_token_p99["retail"] > 0
-                assert not counts(one, [RETAIL]), "nobody gets a first token within 1 ms"
+                assert not counts(one, [SOON]), "nobody gets a first token within 1 ms"
+                assert one.queue_p99["retail"] > 0
+                assert not counts(one, [AT_ONCE]), "six of eight callers wait for a seat"
             server.kill()
             with pytest.raises(PrometheusError) as caught:
                 await source.read(0, INTERVAL)
