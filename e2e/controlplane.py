@@ -252,6 +252,8 @@ class ControlPlane:
             "componentsPatches": [
                 # Nobody needs the data after a power cut.
                 _extra("etcd", "unsafe-no-fsync", "true"),
+                # A quarter of a minute otherwise, from one look of an autoscaler to the next.
+                _extra("kube-controller-manager", "horizontal-pod-autoscaler-sync-period", "1s"),
                 # One file: a rotated one would hide requests from whoever counts them.
                 _extra("kube-apiserver", "audit-log-maxsize", "100000"),
                 _extra(
