@@ -96,7 +96,8 @@ class Engine(Model):
     port: PortNumber = 8000
     """Port on loopback that the engine listens on. Nothing outside the pod can reach it."""
     startup_timeout_seconds: Seconds = 1800
-    """Longest that loading the model may take; after it the container is restarted."""
+    """Longest that loading the model may take; after it the container is restarted. The terms of
+    reservations are planned ahead by as much."""
     shared_memory: Quantity = "16Gi"
     """Size limit of /dev/shm, which several accelerators in one replica talk through. What is used
     counts as memory of the container."""

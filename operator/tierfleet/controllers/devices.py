@@ -14,10 +14,10 @@ from typing import NamedTuple
 from tierfleet.api import InferencePool, Key
 from tierfleet.controllers.store import Store
 from tierfleet.controllers.worker import DONE, RequeueAfter, Result, at_next
+from tierfleet.planning import ahead
 from tierfleet.planning.devices import Product, device_groups, grant
 from tierfleet.planning.placement import Placement
-from tierfleet.planning.scaling import lead
-from tierfleet.planning.snapshot import Node, Snapshot
+from tierfleet.planning.snapshot import Node
 
 MOVE_AFTER = timedelta(minutes=5)
 """As long as Kubernetes waits by default before it gives up the pods of a node that is not ready:
@@ -117,8 +117,8 @@ class Devices:
         for key in self._waiting & keys:
             self._waiting.discard(key)
             self._wake(key)
-        # Precedence between pools follows their promises, which begin and end.
-        edges = (edge for key in keys for edge in _edges(snapshot, key))
+        # Precedence between pools, and what scaling asks for, follow promises that come and end.
+        edges = (edge for pool in pools for edge in ahead.changes(snapshot, pool))
         waiting = [
             since + self._move_after
             for key, since in self._movable.items()
@@ -170,14 +170,6 @@ class Devices:
             )
             self._group_of = {key: group for group in groups for key in group}
         return self._group_of
-
-
-def _edges(snapshot: Snapshot, pool: Key) -> Iterator[datetime | None]:
-    """When the promises of a pool change, and when replicas for those that begin are wanted."""
-    ahead = lead(snapshot.pools[pool]) if pool in snapshot.pools else timedelta()
-    for contract in snapshot.recorded_of(pool).reservations:
-        term = contract.term
-        yield from (term.start, term.end, term.start and term.start - ahead)
 
 
 def _may_overlap(one: frozenset[Product], other: frozenset[Product]) -> bool:

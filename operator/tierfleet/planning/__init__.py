@@ -8,6 +8,7 @@
     measured.py      what a replica can really do
     acceptance.py    what is done at all, and what is refused as a whole
     nodes.py         which nodes take a replica
+    ahead.py         what is promised now and soon
     scaling.py       how many replicas a pool wants
     devices.py       the serialized grant of devices to a group of pools
     inventory.py     the devices while they are being granted

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from tierfleet.api import InferencePool
 from tierfleet.api.conditions import Status
 from tierfleet.api.inferencepool import ScalingMode
-from tierfleet.planning import acceptance, capacity, promises, scaling
+from tierfleet.planning import acceptance, ahead, capacity, scaling
 from tierfleet.planning.inventory import Inventory, Offer
 from tierfleet.planning.placement import AcceleratorPlacement, Placement
 from tierfleet.planning.preference import Standing, place
@@ -98,18 +98,14 @@ def _precedence(snapshot: Snapshot, pool: InferencePool) -> tuple[int, int, date
 
 
 def _promised(snapshot: Snapshot, pool: InferencePool) -> int:
-    """Service tokens per second that contracts guarantee now, were the pool placed as it likes.
+    """Service tokens per second that contracts guarantee, were the pool placed as it likes.
 
     Percents are of that ideal and not of what is placed: the order must not depend on its result.
+    Those that begin soon count, or the engine could not be there in time.
     """
-    alive = {reservation.metadata.uid for reservation in snapshot.reservations_of(pool.key)}
     rates = capacity.rates(snapshot, pool)
     ideal = capacity.of(pool, capacity.preferred(pool), rates).total
-    return sum(
-        promises.amount(reservation.declared, ideal)
-        for reservation in snapshot.recorded_of(pool.key).reservations
-        if reservation.uid in alive and reservation.term.holds_at(snapshot.now)
-    )
+    return ahead.promised(snapshot, pool, ideal)
 
 
 def _placed(

@@ -16,10 +16,9 @@ from typing import Final, NamedTuple
 from tierfleet import plan
 from tierfleet.api import InferencePool
 from tierfleet.api.inferencepool import ScalingMode
-from tierfleet.planning import promises
+from tierfleet.planning import ahead
 from tierfleet.planning.measured import HIGHEST, Rate, Sample
 from tierfleet.planning.placement import Scale
-from tierfleet.planning.promises import Promise
 from tierfleet.planning.snapshot import Snapshot
 
 TARGET_PERCENT: Final = 80
@@ -136,7 +135,8 @@ def wanted(snapshot: Snapshot, pool: InferencePool) -> Wanted:
         scale = Scale.MAX_REPLICAS
     else:
         scale = Scale.MIN_REPLICAS if asked < least else Scale.AT_TARGET
-    return Wanted(replicas, most, _floor(snapshot, pool), scale)
+    # Percents ask for no replicas: they grow with the pool.
+    return Wanted(replicas, most, ahead.promised(snapshot, pool, total=0), scale)
 
 
 def _by_utilisation(current: int, served: float, at_target: float, all_at_target: float) -> int:
@@ -161,26 +161,3 @@ def _by_wait(current: int, alive: int, late: float) -> int:
     if late > 1 + TOLERANCE:
         return max(current, math.ceil(alive * min(late, _MOST_FOLD) - 1e-9))
     return current if late > 0.5 else 0
-
-
-def lead(pool: InferencePool) -> timedelta:
-    """How long before a term begins its replicas are wanted: the engine's load time."""
-    if pool.spec.scaling.mode is not ScalingMode.AUTOMATIC:
-        return timedelta()
-    return timedelta(seconds=pool.spec.engine.startup_timeout_seconds)
-
-
-def _floor(snapshot: Snapshot, pool: InferencePool) -> int:
-    """Service tokens/s of the absolute and prepaid promises, those that begin soon too.
-
-    Percents are left out: they grow with the pool.
-    """
-    alive = {reservation.metadata.uid for reservation in snapshot.reservations_of(pool.key)}
-    # The end of a term is not a part of it, and what begins just then is due.
-    soon = snapshot.now + lead(pool) + timedelta(seconds=1)
-    kept = [
-        Promise(promises.amount(contract.declared, 0), contract.term)
-        for contract in snapshot.recorded_of(pool.key).reservations
-        if contract.uid in alive
-    ]
-    return promises.peak(kept, plan.Term(end=soon), snapshot.now)

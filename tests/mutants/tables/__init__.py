@@ -2,6 +2,7 @@
 
 from tests.mutants.tables import (
     accounts,
+    ahead,
     devices,
     guarantees,
     measured,
@@ -23,6 +24,7 @@ MUTANTS = (
     *accounts.MUTANTS,
     *devices.MUTANTS,
     *promises.MUTANTS,
+    *ahead.MUTANTS,
     *shares.MUTANTS,
     *reports.MUTANTS,
     *measured.MUTANTS,

@@ -80,13 +80,6 @@ MUTANTS = (
         "test_devices.py::test_without_promises_weight_decides_then_age_then_the_name",
     ),
     _wrong(
-        "promises of terms that have not begun count",
-        "devices.py",
-        "if reservation.uid in alive and reservation.term.holds_at(snapshot.now)",
-        "if reservation.uid in alive",
-        "test_devices.py::test_a_promise_whose_term_has_not_begun_gives_no_precedence_yet",
-    ),
-    _wrong(
         "a pool that is not accepted is placed anew",
         "devices.py",
         "if acceptance.of_pool(snapshot, pool).status is not Status.TRUE:",

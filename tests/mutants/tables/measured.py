@@ -133,17 +133,9 @@ MUTANTS = (
     _wrong(
         "percents ask for replicas too",
         "scaling.py",
-        "promises.amount(contract.declared, 0)",
-        "promises.amount(contract.declared, 6000)",
+        "ahead.promised(snapshot, pool, total=0)",
+        "ahead.promised(snapshot, pool, total=6000)",
         "test_scaling.py::test_a_percent_asks_for_no_replicas_since_it_grows_with_them",
-    ),
-    _wrong(
-        "replicas for a term come when it begins",
-        "scaling.py",
-        "soon = snapshot.now + lead(pool)",
-        "soon = snapshot.now",
-        "test_scaling.py"
-        "::test_replicas_for_a_promise_come_before_its_term_by_the_time_that_they_load",
     ),
     _wrong(
         "the floor moves what stands",

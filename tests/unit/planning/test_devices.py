@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -252,16 +253,31 @@ def test_a_promise_whose_reservation_is_deleted_counts_no_more() -> None:
     assert summaries(last) == {"first": "h100:1", "second": "none"}
 
 
-def test_a_promise_whose_term_has_not_begun_gives_no_precedence_yet() -> None:
+@pytest.mark.parametrize(
+    "scaling", [{}, {"mode": "External"}, {"mode": "Automatic", "minReplicas": 2, "maxReplicas": 2}]
+)
+def test_a_promise_gives_precedence_as_long_before_its_term_as_the_engine_loads(
+    scaling: dict[str, Any],
+) -> None:
+    """Else those that the pool would need by then would be with the other one, and stay there."""
     first = pool("first", accelerator(devices=8), replicas=2, age=99)
-    second = pool("second", accelerator(devices=8), replicas=2)
-    later = reservation("later", 500, pool="second", term={"start": NOW + timedelta(days=1)})
+    engine = {"image": "vllm:1", "startupTimeoutSeconds": 600}
+    second = pool("second", accelerator(devices=8), replicas=2, engine=engine, scaling=scaling)
+    start, end = NOW + timedelta(hours=1), NOW + timedelta(hours=2)
+    later = reservation("later", 500, pool="second", term={"start": start, "end": end})
     fleet = changed(
         written(world(first, second, later, nodes=nodes(H100, 4))), nodes=nodes(H100, 1)
     )
-    assert summaries(fleet) == {"first": "h100:1", "second": "none"}
-    begun = changed(fleet, now=NOW + timedelta(days=1))
-    assert summaries(begun) == {"first": "none", "second": "h100:1"}
+    moment = timedelta(seconds=1)
+    in_sight = start - timedelta(seconds=600)
+    for now, served in (
+        (NOW, "first"),
+        (in_sight - moment, "first"),
+        (in_sight, "second"),
+        (end - moment, "second"),
+        (end, "first"),
+    ):
+        assert summaries(changed(fleet, now=now))[served] == "h100:1", now
 
 
 def test_without_promises_weight_decides_then_age_then_the_name() -> None:
