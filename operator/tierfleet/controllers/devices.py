@@ -5,7 +5,7 @@ A grant is an intention until a Deployment says so, and until then older intenti
 a pool may take over what another one gives up only when that has been written (`ceiling`).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import chain
@@ -62,6 +62,15 @@ class Devices:
             return None
         return found.placement
 
+    def forget(self, pool: Key) -> None:
+        """The pool is gone, or another one has its name: it is granted anew, and counts anew.
+
+        What is being written for it counts until that is done (`writing`).
+        """
+        self._granted.pop(pool, None)
+        self._waiting.discard(pool)
+        self._movable.pop(pool, None)
+
     def regroup(self) -> None:
         """A pool came, went or wants other products."""
         self._group_of = None
@@ -91,19 +100,11 @@ class Devices:
         """Grant devices to the group of that name."""
         keys = self.members(group)
         pools = [own.object for key in sorted(keys) if (own := self._store.pools.get(key))]
-        for gone in [key for key in self._granted if self._store.pools.get(key) is None]:
-            del self._granted[gone]
-            self._waiting.discard(gone)
-            self._movable.pop(gone, None)
         if not pools:
             return DONE
         snapshot = self._store.of_group(pools)
         now = snapshot.now
-        settled = {
-            key
-            for key, since in self._movable.items()
-            if key in keys and now - since >= self._move_after
-        }
+        settled = {key for key, since in self._since(keys) if now - since >= self._move_after}
         for key, placement in grant(snapshot, keys, settled).items():
             if placement.movable:
                 self._movable.setdefault(key, now)
@@ -119,11 +120,7 @@ class Devices:
             self._wake(key)
         # Precedence between pools, and what scaling asks for, follow promises that come and end.
         edges = (edge for pool in pools for edge in ahead.changes(snapshot, pool))
-        waiting = [
-            since + self._move_after
-            for key, since in self._movable.items()
-            if key in keys and key not in settled
-        ]
+        waiting = [since + self._move_after for key, since in self._since(keys - settled)]
         if waiting and min(waiting) <= now:
             return RequeueAfter(0.0)
         return at_next(chain(edges, waiting), now)
@@ -150,6 +147,10 @@ class Devices:
                 self._waiting.add(pool.key)
                 return self._store.replicas_of(pool).get(accelerator, 0)
         return None
+
+    def _since(self, pools: Iterable[Key]) -> Iterator[tuple[Key, datetime]]:
+        """Those of the pools whose replicas would rather be elsewhere, and since when they can."""
+        return ((key, self._movable[key]) for key in pools if key in self._movable)
 
     def _exceeds(self, pool: InferencePool, products: frozenset[Product]) -> bool:
         granted = self._granted.get(pool.key)

@@ -187,6 +187,8 @@ class Operator:
         if _same_spec(old, new):
             return
         touched = self._devices.members(key) | {key}
+        if _uid(old) != _uid(new):
+            self._devices.forget(key)
         if _products(old) != _products(new):
             self._devices.regroup()
         self._grant({self._devices.group(pool) for pool in touched})
@@ -290,6 +292,11 @@ def _same_spec(old: Own[Any] | None, new: Own[Any] | None) -> bool:
         after.generation,
         after.deletion_timestamp,
     )
+
+
+def _uid(own: Own[Any] | None) -> str | None:
+    """Which object of its name it is."""
+    return None if own is None else own.object.metadata.uid
 
 
 def _products(own: Own[InferencePool] | None) -> set[Product]:
