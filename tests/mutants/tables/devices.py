@@ -5,6 +5,7 @@ from functools import partial
 from tests.mutants.mutant import wrong
 
 _wrong = partial(wrong, package="planning")
+_granting = partial(wrong, file="devices.py", package="controllers")
 
 MUTANTS = (
     _wrong(
@@ -93,6 +94,70 @@ MUTANTS = (
         "if True:",
         "test_preference.py"
         "::test_replicas_stay_where_they_are_when_a_preferred_accelerator_comes_free",
+    ),
+    _granting(
+        "replicas move as soon as there is room",
+        old="if now - since >= self._move_after}",
+        new="if now - since >= timedelta()}",
+        killer="test_devices.py"
+        "::test_replicas_move_once_there_has_been_room_for_five_whole_minutes",
+    ),
+    _granting(
+        "replicas move a moment early",
+        old="if now - since >= self._move_after}",
+        new="if now - since >= self._move_after - timedelta(seconds=1)}",
+        killer="test_devices.py"
+        "::test_replicas_move_once_there_has_been_room_for_five_whole_minutes",
+    ),
+    _granting(
+        "each look at a group begins to count anew",
+        old="self._movable.setdefault(key, now)",
+        new="self._movable[key] = now",
+        killer="test_devices.py"
+        "::test_replicas_move_once_there_has_been_room_for_five_whole_minutes",
+    ),
+    _granting(
+        "room that went is counted on",
+        old="            else:\n                self._movable.pop(key, None)\n",
+        new="",
+        killer="test_devices.py"
+        "::test_room_that_goes_before_that_moves_nothing_and_is_waited_for_anew",
+    ),
+    _granting(
+        "nobody looks again when the five minutes are over",
+        old="at_next(chain(edges, waiting), now)",
+        new="at_next(chain(edges, ()), now)",
+        killer="test_devices.py"
+        "::test_replicas_move_once_there_has_been_room_for_five_whole_minutes",
+    ),
+    _granting(
+        "nobody looks again when promises change",
+        old="at_next(chain(edges, waiting), now)",
+        new="at_next(waiting, now)",
+        killer="test_devices.py"
+        "::test_a_group_is_looked_at_again_when_a_term_comes_into_sight_and_when_it_ends",
+    ),
+    _granting(
+        "a pool counts on from one that had its name",
+        old="        self._waiting.discard(pool)\n        self._movable.pop(pool, None)\n",
+        new="        self._waiting.discard(pool)\n",
+        killer="test_devices.py::test_a_pool_that_takes_the_name_of_one_that_is_gone_counts_anew",
+    ),
+    wrong(
+        "the end of a pool leaves its grant",
+        "operator.py",
+        "            self._devices.forget(key)\n",
+        "            pass\n",
+        "test_operator.py::test_a_grant_is_forgotten_when_the_end_of_its_pool_is_told_and_no_other",
+        "controllers",
+    ),
+    wrong(
+        "a change of a pool takes its grant",
+        "operator.py",
+        "if _uid(old) != _uid(new):",
+        "if True:",
+        "test_operator.py::test_a_pool_that_is_changed_or_about_to_go_keeps_its_grant",
+        "controllers",
     ),
     _wrong(
         "replicas move without bound",

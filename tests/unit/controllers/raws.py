@@ -1,5 +1,7 @@
 """Objects as an API server sends them, and a store that holds them."""
 
+import base64
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +12,7 @@ from tierfleet.controllers import child
 from tierfleet.controllers.store import Store
 from tierfleet.kube.resources import DEPLOYMENTS, Raw
 from tierfleet.manifests import labels, names
+from tierfleet.plan.parts import INDEX
 
 NAMESPACE = "inference"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -105,8 +108,22 @@ def node(name: str, devices: int, product: str = H100) -> Raw:
     }
 
 
-def deployment(pool: str, replicas: int, **status: Any) -> Raw:
-    """A pool's Deployment on `gpu` as we applied it; rolled out unless `status` says otherwise."""
+def index(pool: str, owner: str = "", manager: str = child.MANAGER, **document: Any) -> Raw:
+    """The index of the pool's plan, as that manager wrote it last."""
+    text = json.dumps(document).encode()
+    raw = {
+        "metadata": metadata(
+            names.plan_index(pool),
+            labels=labels.selector(pool),
+            ownerReferences=[{"uid": owner or f"uid-{pool}", "controller": True}],
+        ),
+        "data": {INDEX: base64.b64encode(text).decode()},
+    }
+    return as_applied(raw, {"f:data": {f"f:{INDEX}": {}}}, manager)
+
+
+def deployment(pool: str, replicas: int, accelerator: str = "gpu", /, **status: Any) -> Raw:
+    """A pool's Deployment as we applied it; rolled out unless `status` says otherwise."""
     done = {
         "observedGeneration": 1,
         "updatedReplicas": replicas,
@@ -115,7 +132,7 @@ def deployment(pool: str, replicas: int, **status: Any) -> Raw:
     return {
         "kind": "Deployment",
         "metadata": metadata(
-            names.deployment(pool, "gpu"),
+            names.deployment(pool, accelerator),
             labels=labels.selector(pool),
             ownerReferences=[{"uid": f"uid-{pool}", "controller": True}],
         ),

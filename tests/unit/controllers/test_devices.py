@@ -1,18 +1,24 @@
+"""Grants as the world changes: who is told, who has to wait, and for how long."""
+
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 from tests.unit.controllers import raws
 from tierfleet.api import InferencePool, Key
 from tierfleet.controllers.devices import Devices
 from tierfleet.controllers.store import Store
-from tierfleet.kube.resources import DEPLOYMENTS, Raw
+from tierfleet.controllers.worker import DONE, RequeueAfter, Result
+from tierfleet.kube.resources import DEPLOYMENTS, SECRETS, Raw
 
 
 class Fleet:
-    """Pools that share H100 nodes, and whom the grants woke."""
+    """Pools that share H100 nodes, whom the grants woke, and a clock."""
 
     def __init__(self, *nodes: Raw) -> None:
+        self.now = raws.NOW
         self.store: Store = raws.store()
+        self.store.clock = lambda: self.now
         self.woken: list[str] = []
         self.devices = Devices(self.store, lambda key: self.woken.append(key[1]))
         self.store.policies.put(raws.policy())
@@ -29,17 +35,27 @@ class Fleet:
         assert own is not None
         return own.object
 
-    def deployed(self, name: str, replicas: int) -> None:
-        self.store.observe(DEPLOYMENTS, raws.deployment(name, replicas))
+    def deployed(self, name: str, replicas: int, on: str = "gpu") -> None:
+        self.store.observe(DEPLOYMENTS, raws.deployment(name, replicas, on))
 
-    def grant(self, name: str) -> None:
+    def grant(self, name: str) -> Result:
         group = self.devices.group((raws.NAMESPACE, name))
         assert group is not None
-        asyncio.run(self.devices.reconcile(group))
+        return asyncio.run(self.devices.reconcile(group))
 
     def granted(self, name: str) -> int | None:
         placement = self.devices.granted(self.pool(name))
         return placement.total if placement else None
+
+    def placed(self, name: str) -> str:
+        placement = self.devices.granted(self.pool(name))
+        return placement.summary if placement else ""
+
+    def at(self, name: str, seconds: int) -> tuple[str, Result]:
+        """Where the pool is placed so long after the beginning, and when to look again."""
+        self.now = raws.NOW + timedelta(seconds=seconds)
+        again = self.grant(name)
+        return self.placed(name), again
 
 
 def test_pools_of_a_group_are_granted_at_once_and_woken() -> None:
@@ -144,3 +160,119 @@ def test_a_pool_that_is_gone_holds_nothing() -> None:
     fleet.devices.regroup()
     fleet.grant("b")
     assert fleet.granted("b") == 2
+
+
+FAST: Raw = {"name": "fast", "products": ["B200"]}
+MINUTE = 60
+
+
+def fleet_that_would_rather_be_fast() -> Fleet:
+    """A pool whose replica runs on an accelerator that it likes less than `fast`."""
+    fleet = Fleet(raws.node("slow", 1))
+    fleet.store.pools.put(choosy())
+    fleet.devices.regroup()
+    fleet.grant("a")
+    fleet.deployed("a", 1)
+    return fleet
+
+
+def choosy(**more: Any) -> Raw:
+    raw = raws.pool("a", 1, **more)
+    raw["spec"]["accelerators"].insert(0, FAST)
+    return raw
+
+
+def test_replicas_move_once_there_has_been_room_for_five_whole_minutes() -> None:
+    fleet = fleet_that_would_rather_be_fast()
+    assert fleet.at("a", 0) == ("gpu:1", DONE)
+    fleet.store.nodes.put(raws.node("fast", 1, product="B200"))
+    assert fleet.at("a", 0) == ("gpu:1", RequeueAfter(5 * MINUTE))
+    assert fleet.at("a", 4 * MINUTE) == ("gpu:1", RequeueAfter(1 * MINUTE)), "it goes on counting"
+    assert fleet.at("a", 5 * MINUTE - 1) == ("gpu:1", RequeueAfter(1))
+    fleet.woken.clear()
+    assert fleet.at("a", 5 * MINUTE) == ("fast:1", DONE)
+    assert fleet.woken == ["a"]
+
+
+def test_room_that_goes_before_that_moves_nothing_and_is_waited_for_anew() -> None:
+    fleet = fleet_that_would_rather_be_fast()
+    fleet.store.nodes.put(raws.node("fast", 1, product="B200"))
+    assert fleet.at("a", 0) == ("gpu:1", RequeueAfter(5 * MINUTE))
+    fleet.store.nodes.remove(("", "fast"), 10**9)
+    assert fleet.at("a", 4 * MINUTE) == ("gpu:1", DONE)
+    fleet.store.nodes.put(raws.node("fast", 1, product="B200"))
+    assert fleet.at("a", 6 * MINUTE) == ("gpu:1", RequeueAfter(5 * MINUTE))
+    assert fleet.at("a", 11 * MINUTE - 1) == ("gpu:1", RequeueAfter(1))
+    assert fleet.at("a", 11 * MINUTE) == ("fast:1", DONE)
+
+
+def test_what_has_moved_is_done_with_and_the_next_time_counts_anew() -> None:
+    fleet = fleet_that_would_rather_be_fast()
+    fleet.store.nodes.put(raws.node("fast", 1, product="B200"))
+    fleet.at("a", 0)
+    assert fleet.at("a", 5 * MINUTE) == ("fast:1", DONE)
+    fleet.deployed("a", 1, on="fast")
+    fleet.deployed("a", 0)
+    assert fleet.at("a", 6 * MINUTE) == ("fast:1", DONE)
+    # It is driven away, and there is room again at once.
+    fleet.deployed("a", 0, on="fast")
+    fleet.deployed("a", 1)
+    assert fleet.at("a", 7 * MINUTE) == ("gpu:1", RequeueAfter(5 * MINUTE))
+
+
+def test_a_pool_that_takes_the_name_of_one_that_is_gone_counts_anew() -> None:
+    fleet = fleet_that_would_rather_be_fast()
+    fleet.store.nodes.put(raws.node("fast", 1, product="B200"))
+    fleet.at("a", 0)
+    key = (raws.NAMESPACE, "a")
+    before = fleet.pool("a")
+    fleet.store.pools.remove(key, 10**9)
+    fleet.devices.forget(key)
+    assert fleet.devices.granted(before) is None
+    fleet.store.pools.put(choosy())
+    assert fleet.at("a", 5 * MINUTE) == ("gpu:1", RequeueAfter(5 * MINUTE))
+
+
+def test_what_another_group_waits_for_is_no_reason_to_look_again() -> None:
+    fleet = fleet_that_would_rather_be_fast()
+    fleet.store.nodes.put(raws.node("fast", 1, product="B200"))
+    fleet.add("b", 1, product="L40S")
+    assert fleet.at("a", 0) == ("gpu:1", RequeueAfter(5 * MINUTE))
+    assert fleet.at("b", 0) == ("none", DONE)
+
+
+def test_a_group_is_looked_at_again_when_a_term_comes_into_sight_and_when_it_ends() -> None:
+    """Whoever scales the pool: 30 minutes are what an engine has to load by default."""
+    fleet = Fleet(raws.node("n", 3))
+    fleet.add("a", 1)
+    fleet.add("b", 1)
+    fleet.store.reservations.put(
+        {
+            "kind": "CapacityReservation",
+            "metadata": raws.metadata("acme"),
+            "spec": {
+                "poolRef": {"name": "b"},
+                "tenants": ["acme"],
+                "guarantee": {"percent": 10},
+                "maxWaitMilliseconds": 100,
+            },
+        }
+    )
+    contract = {
+        "uid": "uid-acme",
+        "name": "acme",
+        "tenants": ["acme"],
+        "declared": {"percent": 10},
+        "granted": 0,
+        "rank": 0,
+        "acceptedAt": raws.NOW.isoformat(),
+        "maxWaitMilliseconds": 100,
+        "term": {
+            "start": (raws.NOW + timedelta(minutes=90)).isoformat(),
+            "end": (raws.NOW + timedelta(minutes=120)).isoformat(),
+        },
+    }
+    fleet.store.observe(SECRETS, raws.index("b", version="1", reservations=[contract]))
+    assert fleet.at("a", 0)[1] == RequeueAfter(60 * MINUTE)
+    assert fleet.at("a", 60 * MINUTE)[1] == RequeueAfter(60 * MINUTE)
+    assert fleet.at("a", 120 * MINUTE)[1] == DONE

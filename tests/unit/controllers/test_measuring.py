@@ -220,9 +220,7 @@ def going(pod: Raw) -> Raw:
 
 async def test_a_pool_that_is_made_anew_inherits_nothing() -> None:
     world = await measured()
-    raw = raws.pool("llama", 2)
-    raw["metadata"] |= {"uid": "another", "resourceVersion": "99"}
-    world.store.pools.put(raw)
+    world.store.pools.put(raws.pool("llama", 2, uid="another"))
     assert world.rate() is None, "not even before the next poll"
     await world.polls(1)
     assert world.rate() is None, "its pods may not have heard of their end yet"

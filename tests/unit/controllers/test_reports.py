@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import json
 from typing import Any, cast
 
 from tests.unit.controllers import raws
@@ -18,7 +17,6 @@ from tierfleet.planning.published import Report
 from tierfleet.planning.snapshot import Pod
 
 POOL = (raws.NAMESPACE, "llama")
-OURS: Raw = {"f:data": {"f:index.json": {}}}
 
 
 class Replicas:
@@ -59,8 +57,7 @@ class World:
         self.store.observe(SECRETS, secret("llama-tokens", admin=b"open", hook=b"sesame"))
 
     def plan(self, version: str) -> None:
-        index = secret("llama-plan", **{"index.json": json.dumps({"version": version}).encode()})
-        self.store.observe(SECRETS, raws.as_applied(index, OURS))
+        self.store.observe(SECRETS, raws.index("llama", version=version))
 
     def pod(self, name: str, *, ready: bool = True, starts: int = 0, **metadata: Any) -> None:
         self.store.pods.put(

@@ -1,5 +1,4 @@
 import base64
-import json
 from datetime import timedelta
 
 from tests.unit.controllers import raws
@@ -11,31 +10,18 @@ from tierfleet.kube.resources import SECRETS, Raw
 from tierfleet.planning.tenancy import Tenancy
 
 POOL = (raws.NAMESPACE, "llama")
-OURS: Raw = {"f:data": {"f:index.json": {}}}
-
-
-def index(version: str, owner: str = "uid-llama") -> Raw:
-    document = base64.b64encode(json.dumps({"version": version}).encode()).decode()
-    return {
-        "metadata": raws.metadata(
-            "llama-plan",
-            labels={"tierfleet.dev/pool": "llama"},
-            ownerReferences=[{"uid": owner, "controller": True}],
-        ),
-        "data": {"index.json": document},
-    }
 
 
 def test_the_record_of_promises_outlives_an_edit_and_a_deletion() -> None:
     store = raws.store()
     store.pools.put(raws.pool("llama", 1))
     assert store.recorded_of(POOL).version == ""
-    store.observe(SECRETS, raws.as_applied(index("1"), OURS))
+    store.observe(SECRETS, raws.index("llama", version="1"))
     assert store.recorded_of(POOL).version == "1"
     # Somebody else writes: the field is not ours any more.
-    store.observe(SECRETS, raws.as_applied(index("2"), OURS, "kubectl-edit"))
+    store.observe(SECRETS, raws.index("llama", manager="kubectl-edit", version="2"))
     assert store.recorded_of(POOL).version == "1"
-    store.observe(SECRETS, raws.as_applied(index("3"), OURS))
+    store.observe(SECRETS, raws.index("llama", version="3"))
     assert store.recorded_of(POOL).version == "3"
     store.forget(POOL)
     assert store.recorded_of(POOL).version == ""
@@ -47,7 +33,7 @@ def test_the_plans_that_replicas_may_run_are_kept_with_when_they_were_seen() -> 
     store.pools.put(raws.pool("llama", 1))
     for seconds, version in ((0, "1"), (60, "2"), (90, "2"), (100, "3")):
         now[0] = raws.NOW + timedelta(seconds=seconds)
-        store.observe(SECRETS, raws.as_applied(index(version), OURS))
+        store.observe(SECRETS, raws.index("llama", version=version))
     kept = store.published_of(POOL)
     seen = [(one.plan.version, (one.since - raws.NOW).seconds) for one in kept]
     assert seen == [("1", 0), ("2", 60), ("3", 100)]
@@ -58,11 +44,11 @@ def test_the_plans_that_replicas_may_run_are_kept_with_when_they_were_seen() -> 
 
 def test_a_pool_inherits_nothing_from_one_that_had_its_name() -> None:
     store = raws.store()
-    store.observe(SECRETS, raws.as_applied(index("1", "uid-before"), OURS))
+    store.observe(SECRETS, raws.index("llama", "uid-before", version="1"))
     assert store.recorded_of(POOL).version == ""
     store.pools.put(raws.pool("llama", 1))
     assert store.recorded_of(POOL).version == ""
-    store.observe(SECRETS, raws.as_applied(index("2"), OURS))
+    store.observe(SECRETS, raws.index("llama", version="2"))
     assert store.recorded_of(POOL).version == "2"
     # What an end is not told of, as to an operator that stands by.
     store.forget_gone()
