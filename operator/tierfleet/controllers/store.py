@@ -38,6 +38,7 @@ from tierfleet.kube.served import WhileServed
 from tierfleet.manifests import labels, names
 from tierfleet.plan.parts import INDEX
 from tierfleet.planning import record, tenants
+from tierfleet.planning.devices import products
 from tierfleet.planning.measured import NOT_MEASURED, Measurement
 from tierfleet.planning.published import NOTHING_RECORDED, Published, Recorded, Report, taken_in
 from tierfleet.planning.snapshot import Node, Pod, Snapshot
@@ -114,7 +115,7 @@ class Store:
             RESERVATIONS: self.reservations,
         }
         self.tenants = Cache(project.tenant, self._tenant_changed, _tenant_terms)
-        self.nodes = Cache(project.node, edges.node)
+        self.nodes = Cache(project.node, edges.node, _node_terms)
         self.pods = Cache(project.pod, edges.pod, _pod_terms)
         self._children = {
             type_: Informer(
@@ -223,18 +224,11 @@ class Store:
 
     def of_group(self, pools: Collection[InferencePool]) -> Snapshot:
         """What the devices of a group of pools are granted from."""
-        products = {
-            (a.product_label, product)
-            for pool in pools
-            for a in pool.spec.accelerators
-            for product in a.products
-        }
-        nodes = [
-            node for _, node in self.nodes.items() if not products.isdisjoint(node.labels.items())
-        ]
-        terms = [*(("node", node.name) for node in nodes), *(("pool", pool.key) for pool in pools)]
+        wanted = {product for pool in pools for product in products(pool)}
+        nodes = {node.name: node for product in wanted for node in self.nodes.where(product)}
+        terms = [*(("node", name) for name in nodes), *(("pool", pool.key) for pool in pools)]
         pods = {pod.uid: pod for term in terms for pod in self.pods.where(term)}
-        return self._snapshot(pools, pods=pods.values(), nodes=nodes)
+        return self._snapshot(pools, pods=pods.values(), nodes=nodes.values())
 
     def _snapshot(
         self,
@@ -314,6 +308,11 @@ def _child_terms(found: Child) -> Iterator[Key]:
 
 def _tenant_terms(secret: TenantSecret) -> Iterator[Key]:
     yield (secret.namespace, secret.policy)
+
+
+def _node_terms(node: Node) -> Iterable[tuple[str, str]]:
+    """Its labels, one of which is the product that it carries."""
+    return node.labels.items()
 
 
 def _pod_terms(pod: Pod) -> Iterator[tuple[str, object]]:

@@ -135,3 +135,24 @@ def test_tenants_are_put_together_once_until_a_secret_or_the_policy_changes() ->
     assert [problem.reason for problem in known().problems] == ["UnknownTier"]
     store.tenants.remove((raws.NAMESPACE, "acme"), 10**9)
     assert known().problems == ()
+
+
+def test_a_group_is_granted_from_the_nodes_of_its_products_as_they_are_now() -> None:
+    store = raws.store()
+    store.pools.put(raws.pool("llama", 1))
+    own = store.pools.get(POOL)
+    assert own is not None
+
+    def found() -> tuple[set[str], set[str]]:
+        snapshot = store.of_group([own.object])
+        return set(snapshot.nodes), {pod.name for pod in snapshot.pods}
+
+    for name, product in (("n", raws.H100), ("other", "B200")):
+        store.nodes.put(raws.node(name, 8, product))
+    store.pods.put(raws.pod("another", "on-n"))
+    assert found() == ({"n"}, {"on-n"})
+    store.nodes.put(raws.node("other", 8))
+    store.nodes.put(raws.node("n", 8, "B200"))
+    assert found() == ({"other"}, set()), "their labels have changed"
+    store.nodes.remove(("", "other"), 10**9)
+    assert found() == (set(), set())
