@@ -5,6 +5,7 @@ runtime it starts kwok for all nodes, and kwok would then answer for pods on rea
 kwok is started here, for annotated nodes only. It must not know what the cluster is for.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -138,6 +139,16 @@ class ControlPlane:
         Raises:
             PartDownError: it does not answer again.
         """
+        with self.without(part):
+            pass
+
+    @contextlib.contextmanager
+    def without(self, part: str) -> Iterator[None]:
+        """Kill a part, and start it again as it was at the end.
+
+        Raises:
+            PartDownError: it does not answer again.
+        """
         file = self.folder / "pids" / f"{part}.pid"
         process = Path(f"/proc/{file.read_text().strip()}")
         command = (process / "cmdline").read_bytes().decode().split("\0")[:-1]
@@ -145,11 +156,14 @@ class ControlPlane:
         wait_until(
             lambda: not lives(int(process.name)), timeout=READY_SECONDS, why=f"{part} to end"
         )
-        self._spawn(part, command)
-        wait_until(
-            lambda: part not in self._silent(), timeout=READY_SECONDS, why=f"{part} to answer"
-        )
-        self.check()
+        try:
+            yield
+        finally:
+            self._spawn(part, command)
+            wait_until(
+                lambda: part not in self._silent(), timeout=READY_SECONDS, why=f"{part} to answer"
+            )
+            self.check()
 
     def _start_kubernetes(self) -> None:
         self.workdir.joinpath("kwokctl.yaml").write_text(json.dumps(self._kwokctl_configuration()))

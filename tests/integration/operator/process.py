@@ -79,10 +79,21 @@ class Operator:
         self._process.wait(STOP_SECONDS)
         self._close()
 
+    def pause(self) -> None:
+        """From now on it hears and does nothing, as in a machine that swaps."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> int:
         """End it as Kubernetes does; returns its exit status."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
+        self.resume()  # a test that fails may leave it paused
         status = self._process.wait(STOP_SECONDS)
         self._close()
         return status

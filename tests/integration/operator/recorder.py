@@ -7,6 +7,8 @@ import base64
 import contextlib
 import json
 import subprocess
+import uuid
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from e2e.world import PATIENCE_SECONDS, World
 
 
 class Recorder:
-    """A watch of Deployments, Secrets and pods that is written to files."""
+    """A watch of Deployments, Secrets, pods and pools that is written to files."""
 
     def __init__(self, world: World, folder: Path) -> None:
         self._world = world
@@ -81,10 +83,25 @@ class Recorder:
             if found["metadata"]["name"] == f"{pool}-plan" and event["type"] != "DELETED":
                 yield json.loads(base64.b64decode(found["data"]["index.json"]))
 
+    def placed(self, pool: str) -> Mapping[str, list[Mapping[str, int]]]:
+        """How many replicas the pool was to have, by accelerator, with each version of its plan.
+
+        As its status told at each of its changes.
+        """
+        self._catch_up("inferencepools")
+        found = defaultdict[str, list[Mapping[str, int]]](list)
+        for event in self._events("inferencepools"):
+            status = event["object"].get("status", {})
+            if event["object"]["metadata"]["name"] == pool and "plan" in status:
+                replicas = {a["name"]: a["desired"] for a in status["accelerators"]}
+                if replicas not in found[status["plan"]["version"]]:
+                    found[status["plan"]["version"]].append(replicas)
+        return found
+
     def _catch_up(self, kind: str) -> None:
         """Return once the watch has told of everything that happened before this call."""
-        marker = f"marker-{len(self._file(kind).read_text())}"
-        self._world.kubectl(*_MARKERS[kind], marker)
+        marker = f"marker-{uuid.uuid4().hex}"
+        self._world.kubectl(*(word.format(marker) for word in _MARKERS[kind]))
         wait_until(
             lambda: marker in self._file(kind).read_text(),
             timeout=PATIENCE_SECONDS,
@@ -99,18 +116,20 @@ def _serves(pod: Mapping[str, Any]) -> bool:
 
 
 _MARKERS = {
-    "deployments": ("create", "deployment", "--image=none", "--replicas=0"),
-    "secrets": ("create", "secret", "generic"),
-    "pods": ("run", "--image=none"),
+    "deployments": ("create", "deployment", "--image=none", "--replicas=0", "{}"),
+    "secrets": ("create", "secret", "generic", "{}"),
+    "pods": ("run", "--image=none", "{}"),
+    "inferencepools": ("annotate", "inferencepools.tierfleet.dev", "--all", "{}="),
 }
-"""How kubectl makes an object that nobody waits for."""
+"""How kubectl makes a change that nobody waits for; of pools there has to be one."""
 
 
 @contextlib.contextmanager
 def recording(world: World, folder: Path) -> Iterator[Recorder]:
-    """Record Deployments, Secrets and pods of the namespace, from what is there now."""
+    """Record Deployments, Secrets, pods and pools of the namespace, from what is there now."""
+    folder.mkdir(exist_ok=True)
     with contextlib.ExitStack() as watches:
-        for kind in ("deployments", "secrets", "pods"):
+        for kind in _MARKERS:
             watches.enter_context(_watching(world, kind, folder / f"{kind}.json"))
         yield Recorder(world, folder)
 

@@ -2,8 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,8 @@ from e2e.wait import wait_until
 from e2e.world import H100, PATIENCE_SECONDS, World, policy, pool, reservation, tenant
 from tests.integration.operator import answers
 from tests.integration.operator.faulty import Deaf, Mortal, client, operate
-from tests.integration.operator.oversold import promised, sellable
+from tests.integration.operator.oversold import nothing_oversold
 from tests.integration.operator.process import running
-from tests.integration.operator.recorder import Recorder, recording
 
 # Who dies closes no connection.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -52,17 +49,6 @@ def change(world: World) -> None:
         reservation("acme", "llama", ["acme"], {"percent": 20}),
         reservation("globex", "llama", ["globex"], {"serviceTokensPerSecond": 9_000}),
     )
-
-
-@contextmanager
-def nothing_oversold(world: World, folder: Path) -> Iterator[Recorder]:
-    """What is recorded meanwhile has to be right at every instant."""
-    with recording(world, folder) as recorder:
-        yield recorder
-        plans = list(recorder.plans("llama"))
-        assert plans
-        assert [plan for plan in plans if promised(plan) > sellable(plan)] == []
-        assert recorder.most_devices({"llama-h100": 4}) <= 12
 
 
 async def die_at_every_write(world: World) -> list[str]:
@@ -111,12 +97,13 @@ def test_operators_that_die_at_every_write_get_there_all_the_same(
     world: World, tmp_path: Path
 ) -> None:
     small(world)
-    with nothing_oversold(world, tmp_path):
+    with nothing_oversold(world, tmp_path) as recorder:
         made = asyncio.run(die_at_every_write(world))
         assert len(made) > 20
         change(world)
         changed = asyncio.run(die_at_every_write(world))
         assert {"apply secrets llama-plan ", "apply deployments llama-h100 "} <= {*changed}
+        assert recorder.most_devices({"llama-h100": 4}) <= 12
     check_against_a_fresh_one(world, tmp_path / "log", 3, acme=8_400, globex=9_000, hooli=4_000)
 
 
@@ -145,6 +132,7 @@ def test_an_operator_that_loses_answers_gets_there_all_the_same(
             await real.close()
 
     small(world)
-    with nothing_oversold(world, tmp_path):
+    with nothing_oversold(world, tmp_path) as recorder:
         assert asyncio.run(go()) > 20
+        assert recorder.most_devices({"llama-h100": 4}) <= 12
     check_against_a_fresh_one(world, tmp_path / "log", 3, acme=8_400, globex=9_000, hooli=4_000)

@@ -6,7 +6,7 @@ from typing import Any
 from e2e import nodes
 from e2e.wait import wait_until
 from e2e.world import H100, PATIENCE_SECONDS, World, policy, pool, reservation, tenant
-from tests.integration.operator.oversold import promised, sellable
+from tests.integration.operator.oversold import oversold, promised
 from tests.integration.operator.process import Operator
 from tests.integration.operator.recorder import recording
 
@@ -91,9 +91,8 @@ def test_what_is_left_is_granted_by_rule_and_everything_again_when_nodes_come_ba
         assert "of 22800 service tokens/s" in lost
         assert back.startswith("Degraded is False: ")
 
-        plans = list(recorder.plans("llama"))
-        assert len(plans) > 3
-        assert [plan for plan in plans if promised(plan) > sellable(plan)] == []
+        assert len(list(recorder.plans("llama"))) > 3
+        assert oversold(recorder, "llama") == []
 
 
 def test_what_was_refused_is_accepted_as_soon_as_a_new_node_backs_it(
@@ -113,6 +112,5 @@ def test_what_was_refused_is_accepted_as_soon_as_a_new_node_backs_it(
         world.cluster.add_nodes([nodes.h100("h100-1")])
         world.wait_for_condition("capres", "acme", "Accepted", "True", "Fits")
         wait_granted(world, acme=30_000)
-        plans = list(recorder.plans("llama"))
-        assert [plan for plan in plans if promised(plan) > sellable(plan)] == []
-        assert max(map(promised, plans)) == 30_000
+        assert oversold(recorder, "llama") == []
+        assert max(map(promised, recorder.plans("llama"))) == 30_000

@@ -1,30 +1,19 @@
 """What connects the operator to the cluster breaks while the world changes."""
 
 import json
-import os
-import signal
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from e2e import nodes
 from e2e.cluster import Cluster
 from e2e.wait import wait_until
 from e2e.world import H100, PATIENCE_SECONDS, World, policy, pool, reservation, tenant
-from tests.integration.operator.oversold import promised, sellable
+from tests.integration.operator.link import linked
+from tests.integration.operator.oversold import nothing_oversold
 from tests.integration.operator.process import Operator, running
-from tests.integration.operator.recorder import recording
 
-
-@contextmanager
-def paused(operator: Operator) -> Iterator[None]:
-    """It hears and does nothing meanwhile, as in a machine that swaps or a network that is cut."""
-    os.kill(operator.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(operator.pid, signal.SIGCONT)
+COMPLAINT = "Watching "
+"""What it logs when a watch does not come about."""
 
 
 def compact(cluster: Cluster) -> None:
@@ -76,48 +65,97 @@ def test_what_happened_while_nobody_could_be_told_is_found_out(
     options = (f"--namespace={world.namespace}", "--no-leader-elect")
     with running(cluster, tmp_path / "log", *options) as operator:
         start(world)
-        with recording(world, tmp_path) as recorder:
-            with paused(operator):
+        before = lists(operator)
+        operator.pause()
+        cluster.delete_nodes("h100-2")
+        world.kubectl(*("delete", "pods", "--force", "--field-selector=spec.nodeName=h100-2"))
+        world.kubectl("delete", "capres", "globex")
+        world.apply(
+            tenant("hooli"),
+            reservation("hooli", "llama", ["hooli"], {"serviceTokensPerSecond": 2_000}),
+        )
+        wait_until(
+            lambda: world.nodes_of("llama") == ["Pending", "h100-0", "h100-1"],
+            timeout=PATIENCE_SECONDS,
+            why="the pod of the node to be gone, and its successor to find no other",
+        )
+        compact(cluster)
+        cluster.control_plane.restart("kube-apiserver")
+        with nothing_oversold(world, tmp_path / "after") as recorder:
+            operator.resume()
+            # Two replicas of 14,000 are left, one of them a spare.
+            wait_granted(world, acme=8_400, hooli=2_000)
+            world.wait_for_condition("tpool", "llama", "Placed", "False", "InsufficientDevices")
+            assert lists(operator) > before, "a version was still known: nothing to be found out"
+            cluster.add_nodes([nodes.h100("h100-3", devices=4)])
+            world.wait_ready("llama", "h100:3")
+            wait_granted(world, acme=12_600, hooli=2_000)
+            assert recorder.most_devices({"llama-h100": 4}) <= 12
+
+
+def test_the_api_server_dies_again_and_again_while_things_change(
+    cluster: Cluster, world: World, tmp_path: Path
+) -> None:
+    """What is done is recorded throughout: nobody acts while it is back and no watch is open."""
+    options = (f"--namespace={world.namespace}", "--no-leader-elect")
+    with running(cluster, tmp_path / "log", *options) as operator:
+        start(world)
+        for percent, replicas in ((20, 2), (30, 3)):
+            with nothing_oversold(world, tmp_path / f"to-{replicas}"):
+                world.apply(
+                    pool("llama", replicas, H100),
+                    reservation("acme", "llama", ["acme"], {"percent": percent}),
+                )
+                operator.pause()
+            with cluster.control_plane.without("kube-apiserver"):
+                told = operator.log.count(COMPLAINT)
+                operator.resume()
+                wait_until(
+                    lambda n=told: operator.log.count(COMPLAINT) > n,  # type: ignore[misc]
+                    timeout=PATIENCE_SECONDS,
+                    why="the operator to notice that nobody answers",
+                )
+                operator.pause()
+            with nothing_oversold(world, tmp_path / f"at-{replicas}"):
+                operator.resume()
+                world.wait_ready("llama", f"h100:{replicas}")
+        wait_granted(world, acme=12_600, globex=12_600)
+
+
+def test_connections_are_cut_again_and_again_while_things_change(
+    cluster: Cluster, world: World, tmp_path: Path
+) -> None:
+    """Every watch goes on where it was, so what happened meanwhile takes no list."""
+    options = (f"--namespace={world.namespace}", "--no-leader-elect")
+    kubeconfig = tmp_path / "kubeconfig"
+    with (
+        linked(cluster, kubeconfig) as link,
+        running(cluster, tmp_path / "log", *options, kubeconfig=kubeconfig) as operator,
+    ):
+        start(world)
+        listed = lists(operator)
+        with nothing_oversold(world, tmp_path / "meanwhile") as recorder:
+            for percent, replicas in ((20, 2), (30, 3)):
+                passed = link.passed
+                world.apply(pool("llama", replicas, H100))
+                with link.cut():
+                    world.apply(reservation("acme", "llama", ["acme"], {"percent": percent}))
+                world.wait_ready("llama", f"h100:{replicas}")
+                wait_until(
+                    lambda: (
+                        world.condition("capres", "acme", "Accepted")["observedGeneration"]
+                        == world.get("capres", "acme")["metadata"]["generation"]
+                    ),
+                    timeout=PATIENCE_SECONDS,
+                    why="what was changed meanwhile to be heard of",
+                )
+                assert link.passed > passed
+            wait_granted(world, acme=12_600, globex=12_600)
+            with link.cut():
                 cluster.delete_nodes("h100-2")
                 world.kubectl(
                     *("delete", "pods", "--force", "--field-selector=spec.nodeName=h100-2")
                 )
-                world.kubectl("delete", "capres", "globex")
-                world.apply(
-                    tenant("hooli"),
-                    reservation("hooli", "llama", ["hooli"], {"serviceTokensPerSecond": 2_000}),
-                )
-                wait_until(
-                    lambda: world.nodes_of("llama") == ["Pending", "h100-0", "h100-1"],
-                    timeout=PATIENCE_SECONDS,
-                    why="the pod of the node to be gone, and its successor to find no other",
-                )
-            seen = list(recorder.plans("llama"))
-        before = lists(operator)
-        with paused(operator):
-            compact(cluster)
-            cluster.control_plane.restart("kube-apiserver")
-        # Two replicas of 14,000 are left, one of them a spare.
-        wait_granted(world, acme=8_400, hooli=2_000)
-        world.wait_for_condition("tpool", "llama", "Placed", "False", "InsufficientDevices")
-        assert lists(operator) > before, "a version was still known, so nothing was to be found out"
-        cluster.add_nodes([nodes.h100("h100-3", devices=4)])
-        world.wait_ready("llama", "h100:3")
-        wait_granted(world, acme=12_600, hooli=2_000)
-        assert [plan for plan in seen if promised(plan) > sellable(plan)] == []
-
-
-def test_the_api_server_is_restarted_again_and_again_while_things_change(
-    cluster: Cluster, world: World, tmp_path: Path
-) -> None:
-    options = (f"--namespace={world.namespace}", "--no-leader-elect")
-    with running(cluster, tmp_path / "log", *options):
-        start(world)
-        for percent, replicas in ((20, 2), (30, 3)):
-            world.apply(
-                pool("llama", replicas, H100),
-                reservation("acme", "llama", ["acme"], {"percent": percent}),
-            )
-            cluster.control_plane.restart("kube-apiserver")
-            world.wait_ready("llama", f"h100:{replicas}")
-        wait_granted(world, acme=12_600, globex=12_600)
+            wait_granted(world, acme=8_400, globex=4_200)
+            assert recorder.most_devices({"llama-h100": 4}) <= 12
+        assert lists(operator) == listed

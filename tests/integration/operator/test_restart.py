@@ -10,7 +10,7 @@ from e2e.cluster import Cluster
 from e2e.wait import wait_until
 from e2e.world import B200, H100, PATIENCE_SECONDS, World, policy, pool, reservation, tenant
 from tests.integration.operator import answers
-from tests.integration.operator.oversold import promised, sellable
+from tests.integration.operator.oversold import oversold
 from tests.integration.operator.process import Operator, running
 from tests.integration.operator.recorder import recording
 
@@ -225,8 +225,7 @@ def test_a_leader_that_loses_its_lease_in_the_middle_of_a_change_leaves_the_rest
                     timeout=PATIENCE_SECONDS,
                     why=f"{name} to be granted {granted}",
                 )
-            plans = list(recorder.plans("llama"))
-            assert [plan for plan in plans if promised(plan) > sellable(plan)] == []
+            assert oversold(recorder, "llama") == []
             assert recorder.most_devices({"llama-h100": 4}) <= 12
     finally:
         for operator in (first, second):
