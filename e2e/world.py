@@ -84,13 +84,17 @@ class World:
         assert found is not None
         return found
 
+    def ready(self, pool: str, placement: str) -> bool:
+        """Whether all replicas of the pool are placed so, and ready."""
+        return (
+            self.placement(pool) == placement
+            and self.condition("tpool", pool, "Ready").get("status") == "True"
+        )
+
     def wait_ready(self, pool: str, placement: str) -> None:
-        """Return once all replicas of the pool are placed so, and ready."""
+        """Return once they are."""
         wait_until(
-            lambda: (
-                self.placement(pool) == placement
-                and self.condition("tpool", pool, "Ready").get("status") == "True"
-            ),
+            lambda: self.ready(pool, placement),
             timeout=PATIENCE_SECONDS,
             why=f"pool {pool} to be ready on {placement}; it is {self.status('tpool', pool)}",
         )

@@ -14,24 +14,10 @@ from e2e.world import (
     reservation,
     tenant,
 )
+from tests.integration.operator.children import children
 from tests.integration.operator.process import Operator
 
 DRIFT = "DriftRepaired"
-CHILDREN = "deployments,services,secrets,poddisruptionbudgets"
-GIVEN_BY_THE_SERVER = {"clusterIP", "clusterIPs"}
-
-
-def children(world: World, pool: str) -> dict[str, Any]:
-    """What a pool's children say, by kind and name, as far as it is ours to say."""
-    found = world.all(CHILDREN, f"--selector=tierfleet.dev/pool={pool}")
-    return {
-        f"{child['kind']}/{child['metadata']['name']}": (
-            child["metadata"]["labels"],
-            child.get("data"),
-            {k: v for k, v in child.get("spec", {}).items() if k not in GIVEN_BY_THE_SERVER},
-        )
-        for child in found
-    }
 
 
 def test_every_change_of_a_child_is_put_back_with_one_event(
