@@ -73,17 +73,27 @@ def test_missing_pools_and_tenants_are_named_and_heal(operator: Operator, fleet:
     assert shown[:6] == ["acme", "llama", "30%", "8400", "True", "True"]
 
 
-def test_a_promise_outlives_edits_of_its_record_and_of_its_status(
-    operator: Operator, fleet: World
-) -> None:
-    fleet.apply(policy(), tenant("acme"), tenant("globex"), small())
-    fleet.wait_ready("llama", "h100:2")
-    fleet.apply(reservation("later", "llama", ["globex"], {"serviceTokensPerSecond": 9000}))
-    fleet.wait_for_condition("capres", "later", "Accepted", "True")
-    # By its age the other one would come first, had nothing been recorded.
-    fleet.apply(reservation("early", "llama", ["acme"], {"serviceTokensPerSecond": 9000}))
-    fleet.wait_for_condition("capres", "early", "Accepted", "False", "InsufficientCapacity")
-    recorded = plan(fleet, "llama")["reservations"]
+def accepted_in_another_order_than_made(world: World) -> Any:
+    """Two contracts of which one fits, the younger one; returns what is on record.
+
+    The older one has no tenant yet when the other is judged.
+    """
+    world.apply(policy(), tenant("globex"), small())
+    world.wait_ready("llama", "h100:2")
+    rate = {"serviceTokensPerSecond": 9000}
+    world.apply(reservation("a-older", "llama", ["acme"], rate))
+    world.wait_for_condition("capres", "a-older", "Accepted", "False", "TenantNotFound")
+    world.apply(reservation("b-younger", "llama", ["globex"], rate))
+    world.wait_for_condition("capres", "b-younger", "Accepted", "True")
+    world.apply(tenant("acme"))
+    world.wait_for_condition("capres", "a-older", "Accepted", "False", "InsufficientCapacity")
+    recorded = plan(world, "llama")["reservations"]
+    assert [contract["name"] for contract in recorded] == ["b-younger"]
+    return recorded
+
+
+def test_a_promise_outlives_edits_of_its_record(operator: Operator, fleet: World) -> None:
+    recorded = accepted_in_another_order_than_made(fleet)
     empty = base64.b64encode(b"{}").decode()
     for vandalism in (
         ("patch", "secret", "llama-plan", f'-p={{"data":{{"index.json":"{empty}"}}}}'),
@@ -98,7 +108,39 @@ def test_a_promise_outlives_edits_of_its_record_and_of_its_status(
             timeout=PATIENCE_SECONDS,
             why=f"the record to survive kubectl {' '.join(vandalism)}",
         )
-    assert fleet.condition("capres", "early", "Accepted")["status"] == "False"
+    assert fleet.condition("capres", "a-older", "Accepted")["status"] == "False"
+
+
+def test_who_came_first_outlives_a_crash_and_edits_of_status(
+    operator: Operator, fleet: World
+) -> None:
+    """The one that was made first has been accepted last, and does not come first after it."""
+    recorded = accepted_in_another_order_than_made(fleet)
+    statuses = {name: fleet.status("capres", name) for name in ("a-older", "b-younger")}
+    operator.kill()
+    for name, another in (("a-older", "b-younger"), ("b-younger", "a-older")):
+        edited = json.dumps({"status": statuses[another]})
+        fleet.kubectl(
+            *("patch", "capres", name, "--subresource=status", "--type=merge", f"-p={edited}")
+        )
+    fleet.wait_for_condition("capres", "a-older", "Accepted", "True")
+    operator.start()
+    refused = fleet.wait_for_condition(
+        "capres", "a-older", "Accepted", "False", "InsufficientCapacity"
+    )
+    assert "5400" in refused["message"]
+    fleet.wait_for_condition("capres", "b-younger", "Accepted", "True", "Fits")
+    assert fleet.status("capres", "b-younger")["granted"] == 9000
+    assert plan(fleet, "llama")["reservations"] == recorded
+
+    # What is there for both is given to both, and what is there for one to who was accepted first.
+    for replicas, both in ((3, 9000), (2, 3600)):
+        fleet.kubectl("scale", "tpool", "llama", f"--replicas={replicas}")
+        wait_until(
+            lambda n=both: granted(fleet, "llama") == {"b-younger": 9000, "a-older": n},  # type: ignore[misc]
+            timeout=PATIENCE_SECONDS,
+            why=f"the older one to be granted {both}",
+        )
 
 
 def test_a_term_begins_and_ends_by_itself_and_gives_back_what_it_took(
