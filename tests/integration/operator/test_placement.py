@@ -57,6 +57,27 @@ def test_a_pool_moves_off_cordoned_nodes_as_far_as_devices_go_and_says_what_is_m
     assert "4 replicas wanted, and there is room again" in told["b200"]
 
 
+def test_a_node_is_drained_one_replica_after_the_other(
+    operator: Operator, world: World, tmp_path: Path
+) -> None:
+    world.cluster.add_nodes([nodes.h100("full"), nodes.h100("half", devices=4)])
+    world.apply(policy(), pool("llama", 3, H100, load="1s"))
+    world.wait_ready("llama", "h100:3")
+    world.cluster.add_nodes([nodes.h100("spare")])
+    with recording(world, tmp_path) as recorder:
+        # Both pods of the node may go, but by the budget not at once; kubectl tries again.
+        world.kubectl("drain", "full", "--delete-emptydir-data", "--timeout=60s")
+        world.wait_ready("llama", "h100:3")
+        wait_until(
+            lambda: world.nodes_of("llama") == ["half", "spare", "spare"],
+            timeout=PATIENCE_SECONDS,
+            why="the replicas of the node to be on another one",
+        )
+        world.wait_ready("llama", "h100:3")
+        assert recorder.fewest_ready("llama", 3) == 2
+        assert recorder.most_devices({"llama-h100": 4}) == 12
+
+
 def test_free_devices_that_no_single_node_can_give_are_not_counted(
     operator: Operator, world: World
 ) -> None:
