@@ -51,17 +51,17 @@ MUTANTS = (
     ),
     _wrong(
         "percents are cut like the others",
-        "reservations.py",
-        "key=lambda c: (c.declared.percent is None, c.rank, c.uid)",
-        "key=lambda c: (c.rank, c.uid)",
+        "contracts.py",
+        "return (contract.declared.percent is None, contract.rank, contract.uid)",
+        "return (False, contract.rank, contract.uid)",
         "test_reservations.py"
         "::test_lost_capacity_takes_from_absolute_promises_the_last_accepted_first",
     ),
     _wrong(
         "the first accepted is cut first",
-        "reservations.py",
-        "(c.declared.percent is None, c.rank, c.uid)",
-        "(c.declared.percent is None, -c.rank, c.uid)",
+        "contracts.py",
+        "return (contract.declared.percent is None, contract.rank, contract.uid)",
+        "return (contract.declared.percent is None, -contract.rank, contract.uid)",
         "test_reservations.py"
         "::test_lost_capacity_takes_from_absolute_promises_the_last_accepted_first",
     ),
