@@ -52,7 +52,7 @@ def start(world: World) -> None:
 
 def wait_granted(world: World, **wanted: int) -> None:
     wait_until(
-        lambda: {n: world.status("capres", n).get("granted") for n in wanted} == wanted,
+        lambda: {n: world.status("capres", n).get("granted", 0) for n in wanted} == wanted,
         timeout=PATIENCE_SECONDS,
         why=f"{wanted} granted",
     )
@@ -65,11 +65,17 @@ def test_what_happened_while_nobody_could_be_told_is_found_out(
     options = (f"--namespace={world.namespace}", "--no-leader-elect")
     with running(cluster, tmp_path / "log", *options) as operator:
         start(world)
+        world.apply(
+            tenant("initech"),
+            reservation("acme", "llama", ["acme"], {"percent": 20}),
+            reservation("initech", "llama", ["initech"], {"serviceTokensPerSecond": 4_200}),
+        )
+        wait_granted(world, acme=8_400, globex=12_600, initech=4_200)
         before = lists(operator)
         operator.pause()
         cluster.delete_nodes("h100-2")
         world.kubectl(*("delete", "pods", "--force", "--field-selector=spec.nodeName=h100-2"))
-        world.kubectl("delete", "capres", "globex")
+        world.kubectl("delete", "capres", "initech")
         world.apply(
             tenant("hooli"),
             reservation("hooli", "llama", ["hooli"], {"serviceTokensPerSecond": 2_000}),
@@ -84,12 +90,12 @@ def test_what_happened_while_nobody_could_be_told_is_found_out(
         with nothing_oversold(world, tmp_path / "after") as recorder:
             operator.resume()
             # Two replicas of 14,000 are left, one of them a spare.
-            wait_granted(world, acme=8_400, hooli=2_000)
+            wait_granted(world, acme=5_600, globex=7_000, hooli=0)
             world.wait_for_condition("tpool", "llama", "Placed", "False", "InsufficientDevices")
             assert lists(operator) > before, "a version was still known: nothing to be found out"
             cluster.add_nodes([nodes.h100("h100-3", devices=4)])
             world.wait_ready("llama", "h100:3")
-            wait_granted(world, acme=12_600, hooli=2_000)
+            wait_granted(world, acme=8_400, globex=12_600, hooli=2_000)
             assert recorder.most_devices({"llama-h100": 4}) <= 12
 
 
