@@ -224,11 +224,12 @@ class CapacityReservationStatus(Model):
     term_end: Timestamp | None = None
     """End of the term in force; of the one that is asked for while none is."""
     granted: int | None = None
-    """What is guaranteed now, in service tokens per second over the whole pool."""
+    """What is guaranteed within its term, in service tokens per second over the whole pool."""
     requested: int | None = None
     """What was asked for, in service tokens per second."""
     short_by: int | None = None
-    """What is missing to grant the request, in service tokens per second."""
+    """What is missing to accept the request, or to grant what was accepted, in service tokens per
+    second."""
 
 
 class CapacityReservation(Resource):
@@ -251,6 +252,7 @@ class CapacityReservation(Resource):
             Column("Ends", ".status.termEnd", "End of the term that is promised."),
             reason_column("Reason", ReservationCondition.ACCEPTED, "Why accepted or not."),
             condition_column(ReservationCondition.ENFORCED, "Whether pods run it.", wide=True),
+            condition_column(ReservationCondition.DEGRADED, "Whether less can be kept.", wide=True),
             AGE,
         ),
     )

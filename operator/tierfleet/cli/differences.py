@@ -7,9 +7,8 @@ from rich.console import Group
 from rich.text import Text
 
 from tierfleet.api import Key
-from tierfleet.api.conditions import Status
 from tierfleet.cli import tables
-from tierfleet.cli.overview import amiss
+from tierfleet.cli.overview import amiss, message
 from tierfleet.cli.tables import change
 from tierfleet.planning.difference import Difference, PodsChange, PoolChange
 from tierfleet.planning.preview import Preview
@@ -53,15 +52,13 @@ def _reservations(found: Difference) -> Iterator[tuple[object, ...]]:
     for key, (old, new) in found.reservations.items():
         was = {c.type: c for c in old.conditions} if old else {}
         now = {c.type: c for c in new.conditions}
-        accepted, degraded = now["Accepted"], now["Degraded"]
-        lost = accepted.status is Status.TRUE and degraded.status is Status.TRUE
         yield (
             "/".join(key),
             change(old and old.guarantee, new.guarantee),
-            change(was["Accepted"].status if was else None, accepted.status),
+            change(was["Accepted"].status if was else None, now["Accepted"].status),
             change(old and old.granted, new.granted),
             change(old and old.short_by, new.short_by),
-            degraded.message if lost else accepted.message,
+            message(new),
         )
 
 

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from tierfleet import plan as plans
 from tierfleet.api import Key
-from tierfleet.api.conditions import Status
+from tierfleet.api.capacityreservation import CapacityReservationStatus
+from tierfleet.api.conditions import Status, find
 from tierfleet.cli import tables
 from tierfleet.planning.preview import Preview
 
@@ -47,16 +48,24 @@ _RESERVATIONS = ("RESERVATION", "POOL", "GUARANTEE", "ACCEPTED", "GRANTED", "SHO
 
 def _reservations(found: Preview) -> Iterator[tuple[object, ...]]:
     for key, status in found.reservations.items():
-        accepted = {c.type: c for c in status.conditions}["Accepted"]
+        accepted = find(status.conditions, "Accepted")
         yield (
             _name(key),
             found.snapshot.reservations[key].spec.pool_ref.name,
             status.guarantee,
-            accepted.status,
+            accepted and accepted.status,
             status.granted,
             status.short_by,
-            accepted.message,
+            message(status),
         )
+
+
+def message(status: CapacityReservationStatus) -> str:
+    """What there is to say of a reservation: why it is refused, or granted less, or what it has."""
+    accepted, degraded = (find(status.conditions, type_) for type_ in ("Accepted", "Degraded"))
+    lost = accepted and degraded and accepted.status is degraded.status is Status.TRUE
+    told = degraded if lost else accepted
+    return told.message if told else ""
 
 
 def amiss(found: Preview) -> Iterator[str]:
@@ -66,14 +75,17 @@ def amiss(found: Preview) -> Iterator[str]:
 
 
 def refused(found: Preview) -> Iterator[str]:
-    """The reservations that are not accepted as they are written, and why."""
-    return _unmet("CapacityReservation", found.reservations, "Accepted")
+    """The reservations that are not accepted as they are written, or granted less, and why."""
+    yield from _unmet("CapacityReservation", found.reservations, "Accepted")
+    yield from _unmet("CapacityReservation", found.reservations, "Degraded", wanted=Status.FALSE)
 
 
-def _unmet(kind: str, statuses: Mapping[Key, Any], *types: str) -> Iterator[str]:
+def _unmet(
+    kind: str, statuses: Mapping[Key, Any], *types: str, wanted: Status = Status.TRUE
+) -> Iterator[str]:
     for key, status in statuses.items():
         for condition in status.conditions:
-            if condition.type in types and condition.status is not Status.TRUE:
+            if condition.type in types and condition.status is not wanted:
                 yield (
                     f"{kind} {_name(key)}: {condition.type} is {condition.status} "
                     f"({condition.reason}). {condition.message}"

@@ -34,7 +34,7 @@ def render(
     given.one_of(output, "table", "yaml", "json")
     now = given.instant(at)
     # Not at the top: a sidecar, which has no use for the kinds, starts through the same program.
-    from tierfleet.cli import documents  # noqa: PLC0415
+    from tierfleet.cli import documents, unseen  # noqa: PLC0415
     from tierfleet.cli.overview import amiss, document, overview, refused  # noqa: PLC0415
     from tierfleet.controllers import facts  # noqa: PLC0415
     from tierfleet.planning import imagined  # noqa: PLC0415
@@ -51,6 +51,7 @@ def render(
     if snapshot.reservations and not snapshot.tenants:
         snapshot = imagined.with_tenants(snapshot, {key[0] for key in snapshot.pools})
         notes.append("The input has no tenant's Secret: planned as if all tenants were known.")
+    notes += unseen.strangers(snapshot)
     granting = snapshot
     if not snapshot.nodes:
         granting = imagined.with_devices(snapshot)

@@ -1,4 +1,4 @@
-"""What no operator has answered yet, as sentences: a cluster may have none for a namespace."""
+"""What is not as it seems, as sentences: nobody has answered, or a record is of other objects."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -30,3 +30,16 @@ def unseen(snapshot: Snapshot, keys: Iterable[Key]) -> Iterator[str]:
             "now, so this is what one would do. If that stays so, see that an operator runs and "
             "watches the namespace (watchNamespaces of its chart)."
         )
+
+
+def strangers(snapshot: Snapshot) -> Iterator[str]:
+    """A sentence for each pool whose plan on record has contracts of other objects of that name."""
+    for key, record in sorted(snapshot.recorded.items()):
+        given = {r.metadata.name: r.metadata.uid for r in snapshot.reservations_of(key)}
+        others = [c.name for c in record.reservations if given.get(c.name, c.uid) != c.uid]
+        if others:
+            yield (
+                f"The plan of InferencePool {'/'.join(key)} on record has contracts of other "
+                f"objects than these, by their uid: {', '.join(others)} are judged anew. Take them "
+                "as the cluster has them: kubectl get capres -o yaml."
+            )

@@ -224,5 +224,5 @@ def _burst_not_backed(
         ReservationReason.BURST_NOT_BACKED,
         f"A burst of {wanted.burst_window_milliseconds} ms is {at_once} requests at once on one "
         f"replica, of which {startable} can start within maxWaitMilliseconds, {wait}. Set "
-        f"burst.windowMilliseconds to {largest} or less, or wait longer.",
+        f"burst.windowMilliseconds to {largest} or less, or raise maxWaitMilliseconds.",
     )

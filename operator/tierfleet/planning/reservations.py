@@ -28,7 +28,7 @@ class Verdict:
     Attributes:
         accepted: the condition `Accepted`, about the spec as it is now.
         requested: what the spec asks for.
-        short_by: what is missing to grant that.
+        short_by: what is missing to accept that; once it is accepted, to grant all of it.
         contract: what the plan carries; None if nothing is promised. After an edit that was
             refused it is what had been agreed before.
         owed: what that contract amounts to; more than is granted while capacity is lost.
@@ -56,13 +56,15 @@ def judge(snapshot: Snapshot, market: Market) -> Mapping[str, Verdict]:
             agreed[uid] = kept
         decided[uid] = (market.amount(wanted) if wanted else 0, refused)
     granted = _granted(agreed.values(), market)
+    owed = {uid: market.amount(contract) for uid, contract in granted.items()}
+    lost = {uid: owed[uid] - contract.granted for uid, contract in granted.items()}
     return {
         uid: Verdict(
             accepted=_accepted(refused, granted.get(uid)),
             requested=requested,
-            short_by=refused.short_by if refused else 0,
+            short_by=refused.short_by if refused else lost.get(uid, 0),
             contract=granted.get(uid),
-            owed=market.amount(granted[uid]) if uid in granted else 0,
+            owed=owed.get(uid, 0),
         )
         for uid, (requested, refused) in decided.items()
     }
@@ -185,7 +187,9 @@ def _accepted(refused: Refusal | None, contract: plan.Reservation | None) -> Jud
         return Judgement(Status.FALSE, refused.reason, refused.message + before)
     if contract is None:
         return Judgement(
-            Status.TRUE, ReservationReason.FITS, "Its term is over, so nothing is promised."
+            Status.TRUE,
+            ReservationReason.FITS,
+            "Its term is over, so nothing is promised. Delete it, or make a new one.",
         )
     return Judgement(
         Status.TRUE,

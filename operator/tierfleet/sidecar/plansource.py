@@ -99,7 +99,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 _SEVERAL = (
     "it has several documents, and a plan is one. If these are Kubernetes manifests, make the plan "
-    "of them with `tierfleet plan render -f FILE -o yaml`."
+    "of them with `tierfleet plan render -f FILE -o yaml`; if these are plans of several pools, "
+    "keep one."
 )
 
 

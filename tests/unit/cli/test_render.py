@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,20 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from tests.unit.planning.world import (
+    H100,
+    accelerator,
+    nodes,
+    pool,
+    reservation,
+    world,
+    written,
+)
 from tierfleet.cli.main import app
+from tierfleet.cli.overview import message, refused
+from tierfleet.cli.unseen import strangers
 from tierfleet.plan import parse, sha256_hex
+from tierfleet.planning.preview import preview
 
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = Path(__file__).with_name("golden")
@@ -212,3 +225,30 @@ def test_a_wrong_call_is_told(arguments: tuple[str, ...], sentence: str) -> None
     assert (shown.exit_code, shown.stdout) == (2, "")
     assert sentence in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+def test_a_contract_that_is_granted_less_is_told_and_strict() -> None:
+    three = world(
+        pool("pool", accelerator(rate=1000), replicas=3),
+        reservation("rate", 1500),
+        nodes=nodes(H100, 3, devices=1),
+    )
+    assert list(refused(preview(written(three)))) == []
+    lost = preview(replace(written(three), nodes=nodes(H100, 2, devices=1)))
+    (told,) = refused(lost)
+    assert told.startswith("CapacityReservation inference/rate: Degraded is True (CapacityLost).")
+    ((_, status),) = lost.reservations.items()
+    assert (status.granted, status.short_by) == (900, 600)
+    assert message(status) in told
+
+
+def test_a_record_of_other_objects_is_no_record_and_that_is_told() -> None:
+    fleet = written(world(pool(), reservation("rate", 100), nodes=nodes(H100, 1, devices=1)))
+    assert list(strangers(fleet)) == []
+    (mine,) = fleet.reservations.values()
+    other = mine.model_copy(
+        update={"metadata": mine.metadata.model_copy(update={"uid": "made-up"})}
+    )
+    (told,) = strangers(replace(fleet, reservations={other.key: other}))
+    assert "InferencePool inference/pool" in told
+    assert "rate are judged anew" in told

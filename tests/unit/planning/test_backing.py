@@ -91,7 +91,7 @@ def test_who_is_short_is_told_with_the_numbers_and_nothing_is_taken_back() -> No
     assert (told.status, told.reason) == ("True", "ReplicasNotReady")
     assert told.message == (
         "Only 5 of 10 replicas are ready: they can keep 1500 of the 5100 service tokens/s that are "
-        "guaranteed, until more of them are."
+        "guaranteed, until more of them are. Ready of the InferencePool says what it waits for."
     )
     contracts = {one.name: one.granted for one in plan_of(half).plan.reservations}  # type: ignore[union-attr]
     assert contracts == {"share": 3000, "rate": 5100}

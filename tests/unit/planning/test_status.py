@@ -453,10 +453,12 @@ def test_a_reservation_in_a_pool_that_lost_replicas_is_degraded_with_numbers() -
     share, fixed = of_reservation(lost), of_reservation(lost, "globex")
     assert said(share.conditions)["Degraded"] == ("True", "CapacityLost")
     assert message(share.conditions, "Degraded") == (
-        "30% of the pool is 1800 service tokens/s, because only 6 of its 10 replicas are placed."
+        "30% of the pool is 1800 service tokens/s, because only 6 of its 10 replicas are placed. "
+        "Placed of the InferencePool says what it waits for."
     )
     assert message(fixed.conditions, "Degraded") == (
-        "The pool has lost capacity: 2700 of 5000 service tokens/s are guaranteed until it is back."
+        "The pool has lost capacity: 2700 of 5000 service tokens/s are guaranteed until it is "
+        "back. Placed of the InferencePool says what it waits for."
     )
     assert said(fixed.conditions)["Accepted"] == ("True", "Fits")
 

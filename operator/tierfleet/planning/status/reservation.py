@@ -32,6 +32,8 @@ from tierfleet.planning.snapshot import Snapshot
 from tierfleet.planning.status import enforced
 from tierfleet.planning.translate import to_plan
 
+_SEE = "{} of the InferencePool says what it waits for."
+
 
 def summarise_reservation(
     snapshot: Snapshot,
@@ -136,7 +138,7 @@ def _degraded(verdict: Verdict, pool_plan: PoolPlan | None, backing: Backing | N
             f"The pool has {lost}, or floors have taken it: {left}. Of "
             f"{pool_plan.capacity.sellable} that can be sold floors (minimumPercent) take {floors}."
             if floors
-            else f"The pool has {lost}: {left} until it is back.",
+            else f"The pool has {lost}: {left} until it is back. {_SEE.format('Placed')}",
         )
     if contract.declared.percent is not None and placement.total < placement.wanted:
         return Judgement(
@@ -144,7 +146,7 @@ def _degraded(verdict: Verdict, pool_plan: PoolPlan | None, backing: Backing | N
             ReservationReason.CAPACITY_LOST,
             f"{contracts.text(contract.declared)} of the pool is {contract.granted} service "
             f"tokens/s, because only {placement.total} of its {placement.wanted} replicas are "
-            "placed.",
+            f"placed. {_SEE.format('Placed')}",
         )
     kept = backing.kept.get(contract.uid) if backing is not None else None
     if backing is not None and kept is not None and kept < contract.granted:
@@ -153,7 +155,7 @@ def _degraded(verdict: Verdict, pool_plan: PoolPlan | None, backing: Backing | N
             ReservationReason.REPLICAS_NOT_READY,
             f"Only {backing.ready} of {backing.desired} replicas are ready: they can keep {kept} "
             f"of the {contract.granted} service tokens/s that are guaranteed, until more of them "
-            "are.",
+            f"are. {_SEE.format('Ready')}",
         )
     return Judgement(
         Status.FALSE,
