@@ -7,7 +7,7 @@ secret.
 
 import base64
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,16 @@ from tierfleet.api.check import wrong
 from tierfleet.cli import sentences
 from tierfleet.controllers.facts import model_of, type_of
 from tierfleet.kube import project
-from tierfleet.kube.resources import NODES, OURS, PODS, SECRETS, Raw, key_of
+from tierfleet.kube.resources import (
+    DEPLOYMENTS,
+    NODES,
+    OURS,
+    PODS,
+    SECRETS,
+    Raw,
+    ResourceType,
+    key_of,
+)
 from tierfleet.sidecar.plansource import TwiceError, UniqueKeys
 
 STDIN = "-"
@@ -69,6 +78,13 @@ def read(names: Iterable[str], namespace: str, *, served: bool = False) -> tuple
                     f"{known[about]} already. Keep one of them."
                 )
             known[about] = document.where
+            uid = document.raw["metadata"].get("uid", about)
+            if uid != about and uid in known:
+                raise sentences.mistake(
+                    f"{document.where}: metadata.uid: the object in {known[uid]} has the same one. "
+                    "Leave it out."
+                )
+            known[uid] = document.where
             documents.append(document)
     return tuple(documents)
 
@@ -180,12 +196,31 @@ def _checked(raw: Raw, where: str, namespace: str, served: bool) -> Raw:
     if type_ == SECRETS:
         raw = _encoded(raw, where)
     try:
-        {NODES: project.node, PODS: project.pod}.get(type_, lambda _: None)(raw)
+        if type_ in _READ:
+            _READ[type_](raw)
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
         raise sentences.mistake(
             f"{where}: it is no {type_.kind} as `kubectl get -o yaml` writes one."
         ) from None
     return raw
+
+
+def _replicas(deployment: Raw) -> None:
+    """Read what a plan takes of a Deployment.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    spec = deployment.get("spec") or {}
+    if not isinstance(spec, dict) or type(spec.get("replicas", 0)) is not int:
+        raise TypeError
+
+
+_READ: dict[ResourceType, Callable[[Raw], object]] = {
+    NODES: project.node,
+    PODS: project.pod,
+    DEPLOYMENTS: _replicas,
+}
 
 
 def _encoded(secret: Raw, where: str) -> Raw:

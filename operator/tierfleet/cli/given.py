@@ -19,6 +19,10 @@ Kubeconfig = Annotated[Path | None, typer.Option(help="Default: KUBECONFIG, ~/.k
 Context = Annotated[str | None, typer.Option(help="Default: the current one.")]
 
 
+_EARLIEST, _LATEST = 1970, 9000
+"""Terms are added to it, in both directions."""
+
+
 def instant(text: str | None) -> datetime:
     """The instant that is given; now, if none is.
 
@@ -34,6 +38,10 @@ def instant(text: str | None) -> datetime:
     if when.tzinfo is None:
         raise typer.BadParameter(
             f"{text!r} is no time with a zone. Give one such as 2026-12-01T00:00:00Z."
+        )
+    if not _EARLIEST <= when.year <= _LATEST:
+        raise typer.BadParameter(
+            f"{text!r} is too far away. Give a time from the year {_EARLIEST} to {_LATEST}."
         )
     return when
 

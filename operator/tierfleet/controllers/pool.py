@@ -59,12 +59,14 @@ class Planned(NamedTuple):
     """What was decided about a pool last.
 
     Attributes:
+        uid: of the pool.
         plan: its last plan.
         seen: which generation of each reservation (by uid) the plan has seen.
         enforcement: what the replicas ran then.
         backing: what those that were ready could keep.
     """
 
+    uid: str
     plan: PoolPlan
     seen: Mapping[str, int]
     enforcement: Enforcement
@@ -94,8 +96,10 @@ class Pools:
         self._planned: dict[Key, Planned] = {}
 
     def planned(self, pool: Key) -> Planned | None:
-        """The last plan of the pool, once it is written."""
-        return self._planned.get(pool)
+        """The last plan of the pool, once it is written; not that of one that had its name."""
+        own, found = self._store.pools.get(pool), self._planned.get(pool)
+        same = own is not None and found is not None and own.object.metadata.uid == found.uid
+        return found if same else None
 
     async def reconcile(self, key: Key) -> Result:
         """Make the pool's children and its status be as planned."""
@@ -103,20 +107,28 @@ class Pools:
         if own is None:
             self._forget(key)
             return DONE
-        pool = own.object
-        placement = self._devices.granted(pool)
-        if pool.metadata.deletion_timestamp is not None or placement is None:
+        if own.object.metadata.deletion_timestamp is not None:
             return DONE
-        tokens = await self._tokens.of(pool)
+        tokens = await self._tokens.of(own.object)
+        # Read when nothing is awaited any more before it counts (`writing`): a grant that another
+        # pool has got meanwhile would be taken all the same.
+        pool = self._still(own.object)
+        placement = self._devices.granted(pool) if pool is not None else None
+        if pool is None or placement is None:
+            return DONE
         hashes = TokenHashes(sha256_hex(tokens.admin), sha256_hex(tokens.hook))
         snapshot = self._store.of_pool(pool)
         plan = plan_pool(snapshot, key, placement, hashes)
         wanted = manifests.children(pool, plan, tokens)
         children = [manifest for manifest in wanted if self._store.serves(type_of(manifest))]
         refused: Mapping[ResourceType, ClusterError] = {}
+        fault: ClusterError | None = None
         if plan.plan is not None:
             with self._devices.writing(key, placement):
-                refused = await self._write(pool, children)
+                refused, fault = await self._write(pool, children)
+        own = self._store.pools.get(key)
+        if own is None or self._still(pool) is None:
+            return DONE  # what has its name now is another, which is looked at for itself
         # As fresh as can be: writing the children took a while, and there may be a new plan.
         after = self._store.of_pool(pool)
         running = enforcement.of(after, key)
@@ -124,7 +136,6 @@ class Pools:
             plan = replace(plan, plan=None)
         else:
             self._remember(snapshot, plan, running, backing.of(after, plan))
-        own = self._store.pools.get(key) or own
         deployments = [manifest for manifest in children if type_of(manifest) == DEPLOYMENTS]
         status = summarise_pool(snapshot, plan, running, outdated(deployments, self._deployment))
         if len(children) < len(wanted):
@@ -136,33 +147,43 @@ class Pools:
             # Nobody tells us when it would be accepted, so we try again, ever less often.
             raise why
         await self._statuses.write(POOLS, own, status)
+        if fault is not None:
+            raise fault
         edges = (plan.next_change, running.next_change, shares.next_change(after, key))
         return at_next(edges, snapshot.now)
 
     async def _write(
         self, pool: InferencePool, children: Sequence[Raw]
-    ) -> Mapping[ResourceType, ClusterError]:
-        """Make the children be as planned; returns why some cannot be, the first of each type.
+    ) -> tuple[Mapping[ResourceType, ClusterError], ClusterError | None]:
+        """Make the children be as planned.
 
-        Pods rely on the Secrets: if one of those cannot be written, nothing else is.
+        Pods rely on the Secrets: if one of those cannot be written, nothing else is. The rest does
+        not wait for each other: Deployments follow a plan that is written.
+
+        Returns:
+            Why some cannot be written, the first of each type; and a fault that is not to be told.
         """
         refused: dict[ResourceType, ClusterError] = {}
+        fault: ClusterError | None = None
         for manifest in self._in_order(pool, children):
             index = manifest["metadata"]["name"] == names.plan_index(pool.metadata.name)
             try:
                 await self._applier.ensure(pool, manifest, unchanged=index)
             except ClusterError as error:
-                if not self._to_tell(pool, error):
+                if self._to_tell(pool, error):
+                    refused.setdefault(type_of(manifest), error)
+                elif error.status >= _SERVER_FAULT and type_of(manifest) != SECRETS:
+                    fault = fault or error
+                else:
                     raise
-                refused.setdefault(type_of(manifest), error)
                 if SECRETS in refused:
-                    return refused
+                    return refused, fault
         planned = {(type_of(manifest), key_of(manifest)) for manifest in children}
         for live in list(self._store.children_of(pool.key)):
             if live.owner == pool.metadata.uid and (live.type, live.key) not in planned:
                 await self._applier.remove(live)
         self._applier.settled(pool.key)
-        return refused
+        return refused, fault
 
     def _to_tell(self, pool: InferencePool, error: ClusterError) -> bool:
         """Whether a person has to know why a child is not as planned: it may stay so.
@@ -177,6 +198,12 @@ class Pools:
             for child in self._store.children_of(pool.key)
         )
         return error.status >= _SERVER_FAULT and not serves
+
+    def _still(self, pool: InferencePool) -> InferencePool | None:
+        """The pool as it is now; None if it is gone, or another one has its name."""
+        own = self._store.pools.get(pool.key)
+        same = own is not None and own.object.metadata.uid == pool.metadata.uid
+        return own.object if own is not None and same else None
 
     def _in_order(self, pool: InferencePool, children: Sequence[Raw]) -> Iterator[Raw]:
         yield from (manifest for manifest in children if type_of(manifest) != DEPLOYMENTS)
@@ -204,12 +231,11 @@ class Pools:
     ) -> None:
         reservations = list(snapshot.reservations_of(plan.key))
         seen = {r.metadata.uid: r.metadata.generation for r in reservations}
-        before, after = (
-            self._planned.get(plan.key),
-            Planned(_without_tenants(plan), seen, running, behind),
-        )
+        uid = snapshot.pools[plan.key].metadata.uid
+        before = self._planned.get(plan.key)
+        after = Planned(uid, _without_tenants(plan), seen, running, behind)
         self._planned[plan.key] = after
-        if before is None or before[:2] != after[:2]:
+        if before is None or before[:3] != after[:3]:
             version = plan.plan.version if plan.plan else "as it was"
             logger.info("%s/%s: placed %s, plan %s.", *plan.key, plan.placement.summary, version)
         if before != after:

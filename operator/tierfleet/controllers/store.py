@@ -228,6 +228,10 @@ class Store:
         nodes = {node.name: node for product in wanted for node in self.nodes.where(product)}
         terms = [*(("node", name) for name in nodes), *(("pool", pool.key) for pool in pools)]
         pods = {pod.uid: pod for term in terms for pod in self.pods.where(term)}
+        # Also nodes that have lost the label: what runs there stays.
+        for pod in pods.values():
+            if pod.node is not None and (node := self.nodes.get(("", pod.node))) is not None:
+                nodes[pod.node] = node
         return self._snapshot(pools, pods=pods.values(), nodes=nodes.values())
 
     def _snapshot(

@@ -30,20 +30,21 @@ class Backing(NamedTuple):
 
 
 def of(snapshot: Snapshot, plan: PoolPlan) -> Backing | None:
-    """What the pool's ready replicas can keep; None while a rate is not known.
+    """What the pool's ready replicas can keep, also while it is held; None if a rate is not known.
 
     What is missing is missing in the order in which capacity that is lost is taken
     (`contracts.precedence`).
     """
-    if plan.plan is None or plan.capacity.unknown:
+    if plan.capacity.unknown:
         return None
+    agreed = [v.contract for v in plan.reservations.values() if v.contract is not None]
     live = (pod for pod in snapshot.pods_of(plan.key) if pod.ready and not pod.terminating)
     ready = Counter(pod.accelerator for pod in live)
     able = sum(ready[name] * rate.service_tokens_per_second for name, rate in plan.rates.items())
     partitioning = snapshot.pools[plan.key].spec.partitioning
     room = max(0, able * partitioning.sellable_percent // 100 - plan.floors)
     kept = {}
-    for contract in sorted(plan.plan.reservations, key=contracts.precedence):
+    for contract in sorted(agreed, key=contracts.precedence):
         if contract.term.holds_at(snapshot.now):
             kept[contract.uid] = min(contract.granted, room)
             room -= kept[contract.uid]

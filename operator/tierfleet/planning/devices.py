@@ -122,11 +122,15 @@ def _placed(
     ready = Counter(pod.accelerator for pod in live if pod.accelerator is not None)
     rates = capacity.rates(snapshot, pool)
     wanted = scaling.wanted(snapshot, pool)
+    policy = snapshot.policies[(pool.key[0], pool.spec.policy_ref.name)]
+    percent = sum(tier.minimum_percent for tier in policy.spec.tiers)
 
     def enough(desired: Mapping[str, int]) -> bool:
         able = capacity.of(pool, desired, rates)
-        # Of what nobody knows the rate, no number is known to be enough.
-        return bool(able.unknown) or able.sellable >= wanted.floor
+        # Of what nobody knows the rate, no number is known to be enough. Percents and floors ask
+        # for nothing, but what is promised beside them is served after them.
+        first = ahead.promised(snapshot, pool, able.total) + able.total * percent // 100
+        return bool(able.unknown) or not wanted.floor or able.sellable >= first
 
     return place(pool, offers, Standing(replicas, ready, pool.key in settled), wanted, enough)
 

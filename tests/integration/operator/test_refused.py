@@ -1,7 +1,7 @@
 """What is in the way of a pool is told on the pool, in the words of who refuses it."""
 
 from e2e.wait import wait_until
-from e2e.world import PATIENCE_SECONDS, World, policy, pool
+from e2e.world import PATIENCE_SECONDS, Document, World, policy, pool
 from tests.integration.operator.process import Operator
 
 
@@ -18,11 +18,9 @@ def test_a_child_that_the_api_server_refuses_is_told_on_the_pool(
     assert fleet.condition("tpool", "llama", "Stalled") == {}
 
 
-def test_a_child_that_a_fault_of_the_cluster_keeps_from_being_made_is_told_on_the_pool(
-    operator: Operator, fleet: World
-) -> None:
-    """The server answers 500, as it does when it has no address left for a Service."""
-    webhook = {
+def dead_webhook(fleet: World) -> Document:
+    """Nobody can make a Service in the namespace: the API server answers 500."""
+    return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
         "metadata": {"name": "dead"},
@@ -47,7 +45,13 @@ def test_a_child_that_a_fault_of_the_cluster_keeps_from_being_made_is_told_on_th
             }
         ],
     }
-    fleet.apply(webhook)
+
+
+def test_a_child_that_a_fault_of_the_cluster_keeps_from_being_made_is_told_on_the_pool(
+    operator: Operator, fleet: World
+) -> None:
+    """The server answers 500, as it does when it has no address left for a Service."""
+    fleet.apply(dead_webhook(fleet))
     try:
         fleet.apply(policy(), pool("llama", 2))
         ready = fleet.wait_for_condition("tpool", "llama", "Ready", "False", "ChildRefused")
@@ -58,6 +62,27 @@ def test_a_child_that_a_fault_of_the_cluster_keeps_from_being_made_is_told_on_th
     finally:
         fleet.kubectl("delete", "validatingwebhookconfiguration", "dead")
     fleet.wait_ready("llama", "b200:2")
+
+
+def test_while_a_fault_keeps_one_child_from_being_made_the_others_follow_the_plan(
+    operator: Operator, fleet: World
+) -> None:
+    """Else a plan that counts more replicas than there are would be enforced meanwhile."""
+    fleet.apply(policy(), pool("llama", 1))
+    fleet.wait_ready("llama", "b200:1")
+    fleet.apply(dead_webhook(fleet))
+    try:
+        fleet.kubectl("delete", "service", "llama")
+        fleet.apply(pool("llama", 2))
+        fleet.wait_ready("llama", "b200:2")
+        assert fleet.find("service", "llama") is None
+    finally:
+        fleet.kubectl("delete", "validatingwebhookconfiguration", "dead")
+    wait_until(
+        lambda: fleet.find("service", "llama"),
+        timeout=PATIENCE_SECONDS,
+        why="the Service to be made",
+    )
 
 
 def test_a_secret_of_somebody_else_with_the_name_of_the_tokens_stops_the_pool(

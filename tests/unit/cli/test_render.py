@@ -252,3 +252,34 @@ def test_a_record_of_other_objects_is_no_record_and_that_is_told() -> None:
     (told,) = strangers(replace(fleet, reservations={other.key: other}))
     assert "InferencePool inference/pool" in told
     assert "rate are judged anew" in told
+
+
+@pytest.mark.parametrize(
+    "time", ["9999-12-31T23:59:00Z", "0001-01-01T00:00:00+14:00", "1969-12-31T00:00:00Z"]
+)
+def test_a_time_that_nothing_can_be_added_to_is_refused(time: str) -> None:
+    words = ["plan", "render", "--at", time, "-f", TIGHT]
+    shown = CliRunner().invoke(app, words, env={"COLUMNS": "300", "TERM": "dumb"})
+    assert shown.exit_code == 2
+    assert "too far away" in shown.stderr
+
+
+@pytest.mark.parametrize("spec", ["{replicas: '3'}", "oops", "{replicas: 1.5}"])
+def test_a_deployment_that_is_none_is_refused(spec: str) -> None:
+    labels = "{tierfleet.dev/pool: p, tierfleet.dev/accelerator: h100}"
+    text = (
+        f"{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: d, labels: {labels}}}, "
+        f"spec: {spec}}}"
+    )
+    shown = render("-f", "-", given=text)
+    assert shown.exit_code == 2
+    assert "it is no Deployment" in shown.stderr
+
+
+def test_a_uid_that_stands_twice_is_refused() -> None:
+    both = "\n---\n".join(
+        POLICY.replace("name: standard", f"name: {name}, uid: copied") for name in ("a", "b")
+    )
+    shown = render("-f", "-", given=both)
+    assert shown.exit_code == 2
+    assert "has the same one. Leave it out." in shown.stderr

@@ -156,3 +156,16 @@ def test_a_group_is_granted_from_the_nodes_of_its_products_as_they_are_now() -> 
     assert found() == ({"other"}, set()), "their labels have changed"
     store.nodes.remove(("", "other"), 10**9)
     assert found() == (set(), set())
+
+
+def test_a_node_that_has_lost_its_label_is_known_while_a_replica_of_the_pool_runs_there() -> None:
+    """What runs stays, and on a node that is not known it would not be there."""
+    store = raws.store()
+    store.pools.put(raws.pool("llama", 1))
+    store.nodes.put(raws.node("n", 8, "Relabelled"))
+    store.pods.put(raws.pod("llama", "here"))
+    own = store.pools.get(POOL)
+    assert own is not None
+    assert set(store.of_group([own.object]).nodes) == {"n"}
+    store.pods.remove((raws.NAMESPACE, "here"), 10**9)
+    assert set(store.of_group([own.object]).nodes) == set()

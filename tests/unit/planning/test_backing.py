@@ -67,6 +67,13 @@ def test_only_what_is_promised_now_needs_replicas_now() -> None:
     assert kept(fleet(*[False] * 10, contracts=(SHARE, later))) == {"share": 0}
 
 
+def test_a_pool_that_is_held_is_short_like_any_other() -> None:
+    assert kept(replace(fleet(*[True] * 5, *[False] * 5), policies={})) == {
+        "share": 3000,
+        "rate": 1500,
+    }
+
+
 def test_while_a_rate_is_not_known_nothing_is_said() -> None:
     assert kept(fleet(rate=None)) is None
 

@@ -19,6 +19,7 @@ from tests.unit.planning.world import (
     nodes,
     placements,
     plan_of,
+    policy,
     pool,
     reservation,
     world,
@@ -156,6 +157,26 @@ def test_what_was_promised_is_backed_whatever_the_load() -> None:
     later = changed(roomy, now=NOW)
     assert placed(later, 1) == placed(roomy, 1)
     assert placed(fleet(), 1).desired == {"h100": 2}
+
+
+@pytest.mark.parametrize("before_it", ["a percent", "a floor"])
+def test_what_is_served_before_a_rate_counts_when_the_rate_asks_for_replicas(
+    before_it: str,
+) -> None:
+    """At 1000 each, 90 % sellable, 1200/s fit beside half of three and not beside half of two."""
+    floor = {"minimumPercent": 50} if before_it == "a floor" else {}
+    tiers = ({"name": "enterprise", "priority": 9}, {"name": "retail", "priority": 0, **floor})
+    contracts = [reservation("rate", 1200, age=4)]
+    if before_it == "a percent":
+        contracts.append(reservation("half", "50%"))
+    found = automatic(accelerator(), most=3, partitioning={"spareReplicas": 0})
+
+    def asks(snapshot: Snapshot, replicas: int) -> Snapshot:
+        return changed(snapshot, measured={POOL: Measurement(Sight.CLEAR, replicas=replicas)})
+
+    idle = asks(written(asks(fleet(policy(*tiers), *contracts, found=found), 3)), 1)
+    assert plan_of(idle).placement.total == 3
+    assert {c.name: c.granted for c in plan_of(idle).plan.reservations}["rate"] == 1200  # type: ignore[union-attr]
 
 
 def test_a_percent_asks_for_no_replicas_since_it_grows_with_them() -> None:
