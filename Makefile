@@ -86,7 +86,7 @@ bench-node: tools ## The same on a real node with two replicas: TTFT, attained s
 	@$(RUN) bench.node
 
 .PHONY: bench-operator
-bench-operator: tools ## Measure the operator on 1,000 pools with 10,000 fake pods: start, changes, idleness (40 minutes)
+bench-operator: tools ## Measure the operator on 1,000 pools with 10,000 fake pods: start, changes, idleness (45 minutes)
 	@$(RUN) bench.operator
 
 .PHONY: e2e-vllm
