@@ -225,7 +225,7 @@ def test_a_pool_is_scaled_with_kubectl(cluster: Cluster, namespace: str) -> None
         ("tpool.spec.engine.maxSequences", "Seats: sequences that one replica runs at once"),
         ("tpool.spec.template.affinity", "Where the pods may run or prefer to"),
         ("capres.spec.guarantee", "exactly one of percent, serviceTokensPerSecond and prepaid"),
-        ("capres.status.shortBy", "What is missing to grant the request"),
+        ("capres.status.shortBy", "What is missing to accept the request"),
     ],
 )
 def test_kubectl_explain_reads_well(cluster: Cluster, field: str, says: str) -> None:
