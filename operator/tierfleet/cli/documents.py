@@ -78,13 +78,14 @@ def read(names: Iterable[str], namespace: str, *, served: bool = False) -> tuple
                     f"{known[about]} already. Keep one of them."
                 )
             known[about] = document.where
-            uid = document.raw["metadata"].get("uid", about)
-            if uid != about and uid in known:
-                raise sentences.mistake(
-                    f"{document.where}: metadata.uid: the object in {known[uid]} has the same one. "
-                    "Leave it out."
-                )
-            known[uid] = document.where
+            uid = document.raw["metadata"].get("uid")
+            if isinstance(uid, str):
+                if uid in known:
+                    raise sentences.mistake(
+                        f"{document.where}: metadata.uid: the object in {known[uid]} has the same "
+                        "one. Leave it out."
+                    )
+                known[uid] = document.where
             documents.append(document)
     return tuple(documents)
 

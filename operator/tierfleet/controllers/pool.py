@@ -25,6 +25,7 @@ from tierfleet.api.poolstatus import InferencePoolStatus, PoolReason
 from tierfleet.controllers.apply import Applier, NotOursError, type_of
 from tierfleet.controllers.child import Child
 from tierfleet.controllers.devices import Devices
+from tierfleet.controllers.own import Own
 from tierfleet.controllers.rollout import next_steps, outdated
 from tierfleet.controllers.status import StatusWriter
 from tierfleet.controllers.store import Store
@@ -112,10 +113,11 @@ class Pools:
         tokens = await self._tokens.of(own.object)
         # Read when nothing is awaited any more before it counts (`writing`): a grant that another
         # pool has got meanwhile would be taken all the same.
-        pool = self._still(own.object)
-        placement = self._devices.granted(pool) if pool is not None else None
-        if pool is None or placement is None:
+        own = self._still(own.object)
+        placement = self._devices.granted(own.object) if own is not None else None
+        if own is None or placement is None:
             return DONE
+        pool = own.object
         hashes = TokenHashes(sha256_hex(tokens.admin), sha256_hex(tokens.hook))
         snapshot = self._store.of_pool(pool)
         plan = plan_pool(snapshot, key, placement, hashes)
@@ -126,8 +128,8 @@ class Pools:
         if plan.plan is not None:
             with self._devices.writing(key, placement):
                 refused, fault = await self._write(pool, children)
-        own = self._store.pools.get(key)
-        if own is None or self._still(pool) is None:
+        own = self._still(pool)
+        if own is None:
             return DONE  # what has its name now is another, which is looked at for itself
         # As fresh as can be: writing the children took a while, and there may be a new plan.
         after = self._store.of_pool(pool)
@@ -170,7 +172,7 @@ class Pools:
             try:
                 await self._applier.ensure(pool, manifest, unchanged=index)
             except ClusterError as error:
-                if self._to_tell(pool, error):
+                if self._to_tell(manifest, error):
                     refused.setdefault(type_of(manifest), error)
                 elif error.status >= _SERVER_FAULT and type_of(manifest) != SECRETS:
                     fault = fault or error
@@ -185,25 +187,22 @@ class Pools:
         self._applier.settled(pool.key)
         return refused, fault
 
-    def _to_tell(self, pool: InferencePool, error: ClusterError) -> bool:
+    def _to_tell(self, manifest: Raw, error: ClusterError) -> bool:
         """Whether a person has to know why a child is not as planned: it may stay so.
 
-        A fault of the server is over soon as a rule, and what serves goes on serving meanwhile; but
-        a pool that nothing has been made of yet says nothing either.
+        A fault of the server is over soon as a rule, and what is there serves meanwhile; but
+        without a child that is missing, such as the Service, the pool is not what it says it is.
         """
         if isinstance(error, NotOursError | InvalidError | ForbiddenError):
             return True
-        serves = any(
-            child.owner == pool.metadata.uid and child.type == DEPLOYMENTS
-            for child in self._store.children_of(pool.key)
-        )
-        return error.status >= _SERVER_FAULT and not serves
+        missing = self._store.child(type_of(manifest), key_of(manifest)) is None
+        return error.status >= _SERVER_FAULT and missing
 
-    def _still(self, pool: InferencePool) -> InferencePool | None:
+    def _still(self, pool: InferencePool) -> Own[InferencePool] | None:
         """The pool as it is now; None if it is gone, or another one has its name."""
         own = self._store.pools.get(pool.key)
         same = own is not None and own.object.metadata.uid == pool.metadata.uid
-        return own.object if own is not None and same else None
+        return own if same else None
 
     def _in_order(self, pool: InferencePool, children: Sequence[Raw]) -> Iterator[Raw]:
         yield from (manifest for manifest in children if type_of(manifest) != DEPLOYMENTS)

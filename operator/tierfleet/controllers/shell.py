@@ -44,8 +44,8 @@ END_SECONDS = 15.0
 GC_THRESHOLD = 50_000
 """Containers, more made than freed, after which the youngest are looked through (Python: 700).
 
-Lists of objects are decoded into as many dictionaries, and caches only grow meanwhile: of the
-start on 120 pools Python's own number took a third, 4.4 s of processor time instead of 3.0."""
+Lists of objects are decoded into as many dictionaries, and caches only grow meanwhile, so with
+Python's own number much of a start went into looking (`make bench-operator` without this line)."""
 
 logger = logging.getLogger(__name__)
 

@@ -59,6 +59,13 @@ def test_a_child_that_a_fault_of_the_cluster_keeps_from_being_made_is_told_on_th
         assert "dead.example.com" in ready["message"]
         assert "fault in the cluster" in ready["message"]
         assert fleet.condition("tpool", "llama", "Stalled") == {}, "it goes on by itself"
+        # The rest is made all the same, and what is missing is told as long as it is.
+        wait_until(
+            lambda: fleet.status("tpool", "llama").get("readyReplicas") == 2,
+            timeout=PATIENCE_SECONDS,
+            why="the replicas to be ready",
+        )
+        assert fleet.condition("tpool", "llama", "Ready")["reason"] == "ChildRefused"
     finally:
         fleet.kubectl("delete", "validatingwebhookconfiguration", "dead")
     fleet.wait_ready("llama", "b200:2")
@@ -74,8 +81,13 @@ def test_while_a_fault_keeps_one_child_from_being_made_the_others_follow_the_pla
     try:
         fleet.kubectl("delete", "service", "llama")
         fleet.apply(pool("llama", 2))
-        fleet.wait_ready("llama", "b200:2")
+        wait_until(
+            lambda: fleet.status("tpool", "llama").get("readyReplicas") == 2,
+            timeout=PATIENCE_SECONDS,
+            why="the second replica to be ready",
+        )
         assert fleet.find("service", "llama") is None
+        assert fleet.condition("tpool", "llama", "Ready")["reason"] == "ChildRefused"
     finally:
         fleet.kubectl("delete", "validatingwebhookconfiguration", "dead")
     wait_until(
