@@ -29,6 +29,7 @@ from tests.integration.operator.process import Operator
 KINDS = "inferencepools,tierpolicies,capacityreservations"
 CRDS = [f"crd/{kind}.tierfleet.dev" for kind in KINDS.split(",")]
 CHILDREN = "deployments,services,secrets,poddisruptionbudgets"
+OURS = "--selector=tierfleet.dev/pool=llama"
 
 
 class Serving(NamedTuple):
@@ -75,14 +76,13 @@ class Fleet:
 
     def serving(self) -> Serving:
         """What there is now."""
-        ours = "--selector=tierfleet.dev/pool=llama"
-        deployments = self.world.all("deployments", ours)
+        deployments = self.world.all("deployments", OURS)
         assert deployments, "the pool has no Deployment"
         return Serving(
             pods={pod["metadata"]["uid"] for pod in self.world.pods("llama")},
             templates={_name(d): _identity(d) for d in deployments},
             kinds={_name(o): _identity(o) for o in self.world.all(KINDS)},
-            children={_name(o): o["metadata"]["uid"] for o in self.world.all(CHILDREN, ours)},
+            children={_name(o): o["metadata"]["uid"] for o in self.world.all(CHILDREN, OURS)},
         )
 
     def end(self) -> None:
@@ -91,6 +91,12 @@ class Fleet:
             assert self.operator.stop() == 0, self.operator.log
         self.world.kubectl("delete", KINDS, "--all", "--timeout=60s")
         self.world.kubectl("delete", "secret", "tenant-acme")
+        # While there is the kind of their owner: nobody collects them as soon as that is unknown.
+        wait_until(
+            lambda: not self.world.all(CHILDREN, OURS),
+            timeout=PATIENCE_SECONDS,
+            why="the children of the pool to go",
+        )
 
 
 EDITED = '--patch={"status":{"readySummary":"edited"}}'
@@ -108,7 +114,7 @@ def _identity(document: Document) -> tuple[str, int]:
 @pytest.fixture
 def bare(cluster: Cluster, helm: Helm) -> Release:
     """A release that is still to be installed, on a cluster without our kinds."""
-    cluster.kubectl("delete", *CRDS, "--ignore-not-found", "--timeout=60s")
+    crds.uninstall(cluster)
     return Release(helm, cluster)
 
 
