@@ -63,6 +63,7 @@ class PoolReason(StrEnum):
     ENFORCED = "Enforced"
     SHADOW = "Shadow"
     NO_REPORTS = "NoReports"
+    PER_REPLICA_SHARES = "PerReplicaShares"
     PLAN_REFUSED = "PlanRefused"
     PLAN_OVERDUE = "PlanOverdue"
     ROLLING_OUT = "RollingOut"
@@ -115,6 +116,24 @@ class AcceleratorStatus(Model):
     """Why there are not more, as a sentence."""
 
 
+class MeanCostSource(StrEnum):
+    """Where the mean cost of a request comes from."""
+
+    ASSUMED = "Assumed"
+    MEASURED = "Measured"
+
+
+class MeanCostStatus(Model):
+    """Mean cost of a request."""
+
+    source: MeanCostSource
+    """Assumed (1,000 prompt and 250 generated tokens), or Measured once it is."""
+    since: Timestamp | None = None
+    """When it was measured."""
+    service_tokens: int
+    """Service tokens of one request."""
+
+
 class CapacityStatus(Model):
     """Throughput of the pool in service tokens per second, over all desired replicas."""
 
@@ -132,6 +151,8 @@ class CapacityStatus(Model):
     """Granted to reservations whose term runs, and to floors."""
     shared: int = 0
     """What is not promised."""
+    mean_cost: MeanCostStatus | None = None
+    """What a request costs at the mean; bursts are judged by it."""
 
 
 class PartitionStatus(Model):

@@ -16,10 +16,13 @@ from tierfleet import plan
 from tierfleet.api import InferencePool, Key
 from tierfleet.api.inferencepool import ScalingMode
 from tierfleet.controllers import metrics
+from tierfleet.controllers.costs import Costs
 from tierfleet.controllers.prometheus import PrometheusError
 from tierfleet.controllers.scaling import Scaling
 from tierfleet.controllers.store import Store
+from tierfleet.planning import traffic
 from tierfleet.planning.measured import (
+    MeanCost,
     Measurement,
     Rate,
     Sample,
@@ -67,6 +70,7 @@ class Measuring:
         self._told: dict[Key, Measurement] = {}
         self._uids: dict[Key, str] = {}
         self._samples: dict[tuple[Key, str], dict[tuple[str, datetime], float]] = {}
+        self._costs = Costs(interval)
         self._last = 0
         self._failures = 0
         self._fault: Sight | None = None
@@ -118,6 +122,7 @@ class Measuring:
     def _take(self, found: Mapping[Key, list[Sample]], end: datetime) -> None:
         """Keep the samples that count, of replicas that there are; what they did last is load."""
         loads: dict[Key, list[tuple[str, Sample]]] = {}
+        served: dict[Key, list[Sample]] = {}
         tiers = _Tiers(self._store)
         for key, samples in found.items():
             pod = self._store.pods.get(key)
@@ -126,13 +131,18 @@ class Measuring:
                 continue
             pool = own.object
             last = loads.setdefault(pool.key, [])
+            served.setdefault(pool.key, []).extend(samples)
             kept = self._samples.setdefault((pool.key, pod.accelerator), {})
             for sample in samples:
                 if sample.end == end:
                     last.append((pod.accelerator, sample))
                 if counts(sample, tiers.of(pool)) and not pod.terminating:
                     kept[sample.replica, sample.end] = sample.served
-        self._forget(end - WINDOW * timedelta(seconds=self._interval), end)
+        oldest = end - WINDOW * timedelta(seconds=self._interval)
+        for pool_key, of_pool in served.items():
+            self._costs.take(pool_key, of_pool)
+        self._costs.keep(oldest, end)
+        self._forget(oldest, end)
         for key, own in self._store.pools.items():
             ready = any(pod.ready for pod in self._store.pods.where(("pool", key)))
             self._unseen[key] = self._unseen[key] + 1 if ready and key not in loads else 0
@@ -165,6 +175,7 @@ class Measuring:
             # Also one that was made anew under the name: nothing was measured of that.
             for about in [about for about in self._samples if about[0] == gone]:
                 del self._samples[about]
+            self._costs.forget(gone)
             self._told.pop(gone, None)
             self._unseen.pop(gone, None)
             self._scaling.forget(gone)
@@ -172,7 +183,9 @@ class Measuring:
         for key, pool in pools.items():
             if pool.spec.scaling.mode is not ScalingMode.AUTOMATIC:
                 self._scaling.forget(key)
-            found = Measurement(self._sight(key), self._rates(pool), self._scaling.of(key))
+            found = Measurement(
+                self._sight(key), self._rates(pool), self._scaling.of(key), self._mean_cost(key)
+            )
             if found != self.of(key):
                 self._told[key] = found
                 self._wake(key)
@@ -193,6 +206,10 @@ class Measuring:
             if rate is not None:
                 rates[name] = rate
         return rates
+
+    def _mean_cost(self, pool: Key) -> MeanCost | None:
+        before = self.of(pool).mean_cost or self._store.recorded_of(pool).mean_cost
+        return traffic.settled(before, self._costs.of(pool))
 
 
 class _Tiers:

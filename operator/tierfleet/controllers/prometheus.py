@@ -157,6 +157,7 @@ class Prometheus:
                     full=one.get("full", 0.0),
                     queue_p99=one.get("queue", {}),
                     first_token_p99=one.get("first_token", {}),
+                    requests=one.get("requests"),
                 )
             )
         return pods
@@ -179,6 +180,7 @@ def queries(seconds: int) -> Mapping[str, str]:
 
     return {
         "served": counter("served_service_tokens"),
+        "requests": counter("served_requests"),
         "full": counter("saturated_seconds"),
         "queue": p99("queue_wait"),
         "first_token": p99("time_to_first_token"),

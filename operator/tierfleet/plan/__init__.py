@@ -29,6 +29,7 @@ from tierfleet.plan.findings import CHOICE, explain
 from tierfleet.plan.fleet import (
     EngineType,
     Group,
+    MeanCost,
     Model,
     PartitionName,
     PoolIdentity,
@@ -82,6 +83,7 @@ __all__ = [
     "Lending",
     "Limits",
     "LongContextRates",
+    "MeanCost",
     "MixedPartsError",
     "Model",
     "Objectives",

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from tierfleet.plan.base import Name, Part, Percent, Sha256, sha256_hex
 from tierfleet.plan.findings import explain
-from tierfleet.plan.fleet import EngineType, Group, Model, PoolIdentity, share
+from tierfleet.plan.fleet import EngineType, Group, MeanCost, Model, PoolIdentity, share
 from tierfleet.plan.policy import Burndown, Enforcement, Identification, Tenant, Tier
 from tierfleet.plan.reservations import Reservation
 
@@ -49,6 +49,7 @@ class Plan(Part):
     hook_token_sha256: Sha256 | None = None
     tiers: Annotated[tuple[Tier, ...], Field(min_length=1, max_length=16)]
     groups: Annotated[tuple[Group, ...], Field(min_length=1)]
+    mean_cost: MeanCost | None = None
     reservations: tuple[Reservation, ...] = ()
     tenants: tuple[Tenant, ...] = ()
 

@@ -73,6 +73,18 @@ class Model(Part):
         return name == self.name or name in self.aliases
 
 
+class MeanCost(Part):
+    """What a request of this pool costs at the mean. The operator's memory, like `measured_since`.
+
+    Attributes:
+        service_tokens: at the scheduling rates.
+        measured_since: when it was measured.
+    """
+
+    service_tokens: Positive
+    measured_since: Time
+
+
 class Group(Part):
     """Replicas of one accelerator and partition.
 

@@ -16,10 +16,6 @@ from typing import NamedTuple
 
 from tierfleet import plan
 
-MEAN_PROMPT_TOKENS = 1000
-MEAN_OUTPUT_TOKENS = 250
-"""A chat request with some context: assumed until the mean cost is measured."""
-
 _MILLI = 1000
 
 
@@ -43,18 +39,13 @@ class Replica:
         part: this replica's.
         total: throughput of all desired replicas, service tokens per second.
         reserved: what all reservations are promised of it, the one in question too.
-        mean_cost: of one request, in service tokens.
+        mean_cost: of one request, in service tokens (`traffic.mean_cost`).
     """
 
     part: Part
     total: int
     reserved: int
     mean_cost: float
-
-
-def mean_cost(burndown: plan.Burndown) -> float:
-    """Service tokens of the assumed request at these rates."""
-    return MEAN_PROMPT_TOKENS * float(burndown.input) + MEAN_OUTPUT_TOKENS * float(burndown.output)
 
 
 def requests(at: Replica, rate: int, window_milliseconds: int) -> int:

@@ -48,6 +48,13 @@ class Rate(NamedTuple):
     since: datetime | None = None
 
 
+class MeanCost(NamedTuple):
+    """Service tokens of one request at the mean; `since` when it is measured, None: assumed."""
+
+    service_tokens: float
+    since: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """What measuring says of one pool.
@@ -55,11 +62,13 @@ class Measurement:
     Attributes:
         rates: by accelerator, of those that could be measured since the operator started.
         replicas: that its load asks for (`scaling`); None while nobody knows.
+        mean_cost: of a request, once it could be measured since the operator started.
     """
 
     sight: Sight = Sight.OFF
     rates: Mapping[str, Rate] = field(default_factory=dict)
     replicas: int | None = None
+    mean_cost: MeanCost | None = None
 
 
 NOT_MEASURED = Measurement()
@@ -75,6 +84,7 @@ class Sample(NamedTuple):
         served: service tokens per second.
         full: part of the sub-window in which its engine had no room.
         queue_p99, first_token_p99: seconds by tier; a tier without requests is left out.
+        requests: per second, that ended; None: nobody counted them.
     """
 
     replica: str
@@ -83,6 +93,7 @@ class Sample(NamedTuple):
     full: float
     queue_p99: Mapping[str, float]
     first_token_p99: Mapping[str, float]
+    requests: float | None = None
 
 
 def counts(sample: Sample, tiers: Collection[plan.Tier]) -> bool:
@@ -119,8 +130,13 @@ def settled(before: Rate | None, found: Rate | None) -> Rate | None:
     """The value in force from now on: another one only if it differs by more than `HYSTERESIS`."""
     if before is None or found is None:
         return before or found
-    apart = abs(found.service_tokens_per_second - before.service_tokens_per_second)
-    return before if apart <= HYSTERESIS * before.service_tokens_per_second else found
+    moved = differs(before.service_tokens_per_second, found.service_tokens_per_second)
+    return found if moved else before
+
+
+def differs(before: float, found: float) -> bool:
+    """True if a value is another one than that in force."""
+    return abs(found - before) > HYSTERESIS * before
 
 
 def rates(

@@ -15,9 +15,18 @@ from tierfleet.api import InferencePool, TierPolicy
 from tierfleet.api.conditions import Judgement, Status
 from tierfleet.api.engine import EngineType
 from tierfleet.api.poolstatus import PoolReason
-from tierfleet.planning import acceptance, burst, capacity, reservations, shares, tenants, unrated
+from tierfleet.planning import (
+    acceptance,
+    burst,
+    capacity,
+    reservations,
+    shares,
+    tenants,
+    traffic,
+    unrated,
+)
 from tierfleet.planning.capacity import Capacity
-from tierfleet.planning.measured import Rate
+from tierfleet.planning.measured import MeanCost, Rate
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.refusals import Market
 from tierfleet.planning.reservations import Verdict
@@ -46,6 +55,7 @@ class PoolPlan:
         floors: what tiers keep for themselves, service tokens/s.
         promised: granted by contracts whose term holds now, and floors; service tokens/s.
         suspended: what is not in force while a rate is not known (`unrated`).
+        mean_cost: of a request, by which bursts are judged; None while the pool is held.
         market: what contracts were judged by; None while the pool is held.
         next_change: when a term starts or ends next: plan again then, if nothing else happens.
     """
@@ -61,6 +71,7 @@ class PoolPlan:
     next_change: datetime | None
     floors: int = 0
     suspended: tuple[str, ...] = ()
+    mean_cost: MeanCost | None = None
     # It has the time in it, which makes no other plan.
     market: Market | None = field(default=None, compare=False, repr=False)
 
@@ -106,6 +117,11 @@ def _planned(
     groups = _groups(pool, counted, rates)
     percent = 0 if able.unknown else sum(tier.minimum_percent for tier in rules.tiers)
     floors = able.total * percent // 100
+    mean_cost = traffic.mean_cost(
+        rules.burndown,
+        snapshot.recorded_of(pool.key).mean_cost,
+        snapshot.measured_of(pool.key),
+    )
     market = Market(
         pool=pool,
         capacity=able,
@@ -113,7 +129,7 @@ def _planned(
         floors=floors,
         tiers={tier.name: tier.priority for tier in rules.tiers},
         callers={tenant.name: tenant for tenant in callers},
-        mean_cost=burst.mean_cost(rules.burndown),
+        mean_cost=mean_cost,
         now=snapshot.now,
     )
     verdicts = reservations.judge(snapshot, market)
@@ -135,6 +151,7 @@ def _planned(
         hook_token_sha256=tokens.hook,
         tiers=kept.tiers,
         groups=groups,
+        mean_cost=traffic.to_record(mean_cost),
         reservations=kept.reservations,
         tenants=callers,
     )
@@ -150,6 +167,7 @@ def _planned(
         next_change=_next_change(snapshot, pool.key, verdicts),
         floors=floors,
         suspended=tuple(unrated.named(declared)) if able.unknown else (),
+        mean_cost=mean_cost,
         market=market,
     )
 

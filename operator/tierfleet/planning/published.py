@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from tierfleet import plan
 from tierfleet.planning import measured
-from tierfleet.planning.measured import Rate
+from tierfleet.planning.measured import MeanCost, Rate
 
 PATIENCE = timedelta(seconds=120)
 """A kubelet looks at the volumes of a pod every 60 to 90 s."""
@@ -27,6 +27,7 @@ class Recorded:
         groups: between which its rates are divided.
         shadow: it only watches.
         policy: whose rules it has.
+        mean_cost: of a request, where it was measured.
     """
 
     version: str = ""
@@ -34,6 +35,7 @@ class Recorded:
     groups: tuple[plan.Group, ...] = ()
     shadow: bool = False
     policy: str = ""
+    mean_cost: MeanCost | None = None
 
     @property
     def rates(self) -> Mapping[str, Rate]:

@@ -10,10 +10,12 @@ import json
 from pydantic import TypeAdapter, ValidationError
 
 from tierfleet import plan
+from tierfleet.planning import traffic
 from tierfleet.planning.published import NOTHING_RECORDED, Recorded
 
 _RESERVATIONS = TypeAdapter(tuple[plan.Reservation, ...])
 _GROUPS = TypeAdapter(tuple[plan.Group, ...])
+_MEAN_COST = TypeAdapter(plan.MeanCost | None)
 
 
 def read(index: bytes) -> Recorded:
@@ -30,6 +32,7 @@ def read(index: bytes) -> Recorded:
             groups=_GROUPS.validate_python(document.get("groups", ())),
             shadow=document.get("enforcement") == plan.Enforcement.SHADOW,
             policy=str(document.get("policy", "")),
+            mean_cost=traffic.recorded(_MEAN_COST.validate_python(document.get("meanCost"))),
         )
     except (ValueError, TypeError, KeyError, AttributeError, ValidationError):
         return NOTHING_RECORDED
@@ -43,4 +46,5 @@ def of(document: plan.Plan) -> Recorded:
         groups=document.groups,
         shadow=document.enforcement is plan.Enforcement.SHADOW,
         policy=document.policy,
+        mean_cost=traffic.recorded(document.mean_cost),
     )

@@ -15,6 +15,7 @@ from tierfleet.api.capacityreservation import ReservationReason
 from tierfleet.api.inferencepool import ScalingMode
 from tierfleet.planning import burst, contracts, promises
 from tierfleet.planning.capacity import Capacity
+from tierfleet.planning.measured import MeanCost
 from tierfleet.planning.promises import Promise
 
 UNIT = "service tokens/s"
@@ -29,7 +30,7 @@ class Market:
         floors: what tiers keep for themselves (`minimumPercent`).
         tiers: priorities of the policy's tiers, by name.
         callers: tenants of the policy, by name.
-        mean_cost: of one request, in service tokens.
+        mean_cost: of one request.
         now: what is past need not fit any more.
     """
 
@@ -39,7 +40,7 @@ class Market:
     floors: int
     tiers: Mapping[str, int]
     callers: Mapping[str, plan.Tenant]
-    mean_cost: float
+    mean_cost: MeanCost
     now: datetime
 
     def amount(self, contract: plan.Reservation) -> int:
@@ -202,12 +203,12 @@ def _burst_not_backed(
     market: Market,
 ) -> Refusal | None:
     rate, wait = market.amount(wanted), wanted.max_wait_milliseconds
-    if not rate or not market.mean_cost or not market.parts:
+    if not rate or not market.mean_cost.service_tokens or not market.parts:
         # Requests that cost nothing use up no guarantee, however many come at once.
         return None
     reserved = rate + market.promised(others, wanted.term)
     replicas = [
-        burst.Replica(part, market.capacity.total, reserved, market.mean_cost)
+        burst.Replica(part, market.capacity.total, reserved, market.mean_cost.service_tokens)
         for part in market.parts
     ]
 
@@ -220,9 +221,12 @@ def _burst_not_backed(
     startable = burst.startable(tightest, wait)
     if at_once <= startable:
         return None
+    cost = f"{market.mean_cost.service_tokens:,.0f} service tokens each"
+    how = "assumed" if market.mean_cost.since is None else "measured"
     return Refusal(
         ReservationReason.BURST_NOT_BACKED,
         f"A burst of {wanted.burst_window_milliseconds} ms is {at_once} requests at once on one "
-        f"replica, of which {startable} can start within maxWaitMilliseconds, {wait}. Set "
+        f"replica ({cost}, as {how}), of which {startable} can start within "
+        f"maxWaitMilliseconds, {wait}. Set "
         f"burst.windowMilliseconds to {largest} or less, or raise maxWaitMilliseconds.",
     )

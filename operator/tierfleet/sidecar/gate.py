@@ -187,6 +187,10 @@ class Gate:
         """Service tokens since the start, of what is over and of what runs."""
         return self._pace.served(sum(self._reported.values()))
 
+    def served_requests(self) -> int:
+        """Requests since the start that are over and have cost something."""
+        return self._pace.requests
+
     def saturated(self) -> float:
         """Seconds since the start in which the engine had no room for another request."""
         return self._pace.saturated

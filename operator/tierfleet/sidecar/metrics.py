@@ -26,6 +26,7 @@ class Metrics(Collector):
         tallies: what requests change.
         load: queued and running requests by tier, asked for at each scrape.
         served: service tokens since the start, likewise.
+        served_requests: that are over and have cost something, likewise.
         saturated: seconds since the start in which the engine had no room, likewise.
         connections: open connections of clients, asked for at each scrape.
         dropped_lines: access log lines lost, asked for at each scrape.
@@ -40,6 +41,7 @@ class Metrics(Collector):
         self.tallies = Tallies()
         self.load: Callable[[], Sequence[TierLoad]] = tuple
         self.served: Callable[[], float] = lambda: 0.0
+        self.served_requests: Callable[[], int] = lambda: 0
         self.saturated: Callable[[], float] = lambda: 0.0
         self.connections: Callable[[], int] = lambda: 0
         self.dropped_lines: Callable[[], int] = lambda: 0
@@ -77,6 +79,11 @@ class Metrics(Collector):
             _PREFIX + "served_service_tokens",
             "Service tokens, at the scheduling rates, of what is over and of the output that runs.",
             value=self.served(),
+        )
+        yield CounterMetricFamily(
+            _PREFIX + "served_requests",
+            "Requests that are over and have cost something.",
+            value=self.served_requests(),
         )
         yield CounterMetricFamily(
             _PREFIX + "saturated_seconds",

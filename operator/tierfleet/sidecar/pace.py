@@ -1,7 +1,7 @@
-"""How much the engine serves, and for how long it had no room left. Pure.
+"""How much the engine serves, of how many requests, and for how long it had no room left. Pure.
 
 What an engine can do is only seen while it is full: `docs/planning.md` says how the operator takes
-the two numbers. Whoever is looked at is the gate's business.
+the numbers. Whoever is looked at is the gate's business.
 """
 
 from tierfleet.plan import MICRO, Plan, micro
@@ -10,12 +10,16 @@ _NS_PER_S = 1e9
 
 
 class Pace:
-    """Two counters that never go down."""
+    """Counters that never go down.
 
-    __slots__ = ("_full", "_full_ns", "_looked", "_per_output", "_served", "_settled")
+    Attributes:
+        requests: that are over and have cost something: what ran nowhere says nothing of the mean.
+    """
+
+    __slots__ = ("_full", "_full_ns", "_looked", "_per_output", "_served", "_settled", "requests")
 
     def __init__(self, plan: Plan) -> None:
-        self._settled = self._served = self._full_ns = self._looked = 0
+        self._settled = self._served = self._full_ns = self._looked = self.requests = 0
         self._full = False
         self.change(plan)
 
@@ -26,6 +30,7 @@ class Pace:
     def settled(self, cost: int) -> None:
         """A request is over, and has cost so much; micro service tokens."""
         self._settled += cost
+        self.requests += cost > 0
 
     def served(self, output_tokens: int) -> float:
         """Service tokens since the start: what is over, and of what runs its output so far.

@@ -287,6 +287,7 @@ class Server:
             )
             self._metrics.load = self._gate.load
             self._metrics.served = self._gate.served
+            self._metrics.served_requests = self._gate.served_requests
             self._metrics.saturated = self._gate.saturated
         else:
             self._gate.replan(plan, replace(self._gate.limits, seats=seats))

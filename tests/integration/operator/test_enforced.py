@@ -62,7 +62,7 @@ def test_it_is_true_once_every_ready_replica_reports_the_plan_and_then_nobody_is
     fleet: World, operator: Operator, said: Answers
 ) -> None:
     promised(fleet)
-    condition = enforced(fleet, "True", "Enforced")
+    condition = enforced(fleet, "True", "PerReplicaShares")
     wait_until(
         lambda: fleet.status("tpool", "llama")["plan"]["enforcedReplicas"] == 2,
         timeout=PATIENCE_SECONDS,
@@ -84,7 +84,7 @@ def test_it_is_true_once_every_ready_replica_reports_the_plan_and_then_nobody_is
         timeout=PATIENCE_SECONDS,
         why="both to report the next plan",
     )
-    again = enforced(fleet, "True", "Enforced")
+    again = enforced(fleet, "True", "PerReplicaShares")
     assert version(fleet) in again["message"]
     assert again["lastTransitionTime"] == condition["lastTransitionTime"], "it did not flip"
 
@@ -106,7 +106,7 @@ def test_a_replica_that_refuses_the_plan_is_named_with_what_it_says(
     assert fleet.condition("tpool", "llama", "Ready")["status"] == "True"
     assert fleet.condition("capres", "acme", "Enforced")["status"] == "True", "it has the contract"
     said.obeys(fleet.namespace, stubborn)
-    enforced(fleet, "True", "Enforced")
+    enforced(fleet, "True", "PerReplicaShares")
 
 
 def test_without_a_report_it_is_unknown_and_says_why(

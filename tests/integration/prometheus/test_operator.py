@@ -95,10 +95,18 @@ def index(world: World) -> dict[str, Any]:
     return world.get("secret", "llama-plan")
 
 
+def plan(world: World) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(base64.b64decode(index(world)["data"]["index.json"]))
+    return document
+
+
 def group(world: World) -> dict[str, Any]:
-    document = json.loads(base64.b64decode(index(world)["data"]["index.json"]))
-    (found,) = document["groups"]
+    (found,) = plan(world)["groups"]
     return dict(found)
+
+
+def mean_cost(world: World) -> dict[str, Any]:
+    return dict(world.status("tpool", "llama")["capacity"]["meanCost"])
 
 
 @pytest.mark.timeout(600)
@@ -121,8 +129,15 @@ def test_what_full_replicas_do_becomes_the_capacity_and_outlives_prometheus_and_
     )
     with server, running(world.cluster, tmp_path / "log", *options) as operator:
         world.wait_for_condition("tpool", "llama", "CapacityKnown", "True", "Declared")
+        assumed = world.status("tpool", "llama")["capacity"]["meanCost"]
+        assert assumed == {"source": "Assumed", "serviceTokens": 2000}
         with flood([replica.sidecar for replica in served], "key-of-hobby", callers=8):
             world.wait_for_condition("tpool", "llama", "CapacityKnown", "True", "Measured")
+            wait_until(
+                lambda: mean_cost(world)["source"] == "Measured",
+                timeout=DEADLINE,
+                why="the mean cost of a request",
+            )
         # It is less than was sold: nothing is taken back, and everybody is told.
         world.wait_for_condition("capres", "acme", "Degraded", "True", "CapacityLost")
         world.wait_for_condition("capres", "acme", "Accepted", "True", "Fits")
@@ -140,6 +155,13 @@ def test_what_full_replicas_do_becomes_the_capacity_and_outlives_prometheus_and_
         assert f"{2 * rate} service tokens/s as measured" in away["message"]
         assert group(world)["serviceTokensPerSecond"] == rate
         assert group(world)["measuredSince"] == accelerator["capacity"]["since"]
+        # 64 output tokens at 4 each, and a short prompt.
+        cost = mean_cost(world)
+        assert 256 < cost["serviceTokens"] < 300
+        assert plan(world)["meanCost"] == {
+            "serviceTokens": cost["serviceTokens"],
+            "measuredSince": cost["since"],
+        }
         before = index(world)["metadata"]["resourceVersion"]
 
         operator.kill()
@@ -149,6 +171,7 @@ def test_what_full_replicas_do_becomes_the_capacity_and_outlives_prometheus_and_
         server.start()
         world.wait_for_condition("tpool", "llama", "CapacityKnown", "True", "Measured")
         assert world.status("tpool", "llama")["capacity"]["total"] == 2 * rate
+        assert mean_cost(world) == cost
         assert index(world)["metadata"]["resourceVersion"] == before, "the plan never moved"
 
         _wait_for_polls(port, 2)

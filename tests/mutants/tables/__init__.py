@@ -13,6 +13,7 @@ from tests.mutants.tables import (
     room,
     shares,
     shedding,
+    traffic,
 )
 
 MUTANTS = (
@@ -28,4 +29,5 @@ MUTANTS = (
     *shares.MUTANTS,
     *reports.MUTANTS,
     *measured.MUTANTS,
+    *traffic.MUTANTS,
 )

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.unit.controllers import raws
 from tests.unit.planning.world import remembered
 from tierfleet.api import Key
@@ -10,7 +12,7 @@ from tierfleet.controllers.measuring import CATCH_UP, PATIENCE, WINDOW, Measurin
 from tierfleet.controllers.prometheus import PrometheusError
 from tierfleet.controllers.store import Store
 from tierfleet.kube.resources import DEPLOYMENTS, Raw
-from tierfleet.planning.measured import FEWEST_SAMPLES, Rate, Sample, Sight
+from tierfleet.planning.measured import FEWEST_SAMPLES, HYSTERESIS, MeanCost, Rate, Sample, Sight
 from tierfleet.planning.published import Published
 
 INTERVAL = 60
@@ -25,6 +27,7 @@ class Scripted:
         self.fault: Sight | None = None
         self.rates: dict[str, float] = {}
         self.full = 1.0
+        self.requests: float | None = None
 
     async def read(self, start: int, end: int) -> Mapping[Key, list[Sample]]:
         self.asked.append((start, end))
@@ -32,7 +35,9 @@ class Scripted:
             raise PrometheusError("scripted", self.fault)
         return {
             (raws.NAMESPACE, name): [
-                Sample(name, datetime.fromtimestamp(at, UTC), rate, self.full, {}, {})
+                Sample(
+                    name, datetime.fromtimestamp(at, UTC), rate, self.full, {}, {}, self.requests
+                )
                 for at in range(start, end + 1, INTERVAL)
             ]
             for name, rate in self.rates.items()
@@ -81,6 +86,10 @@ class World:
     def rate(self) -> int | None:
         rate = self.measuring.of(POOL).rates.get("gpu")
         return rate.service_tokens_per_second if rate else None
+
+    def cost(self) -> float | None:
+        found = self.measuring.of(POOL).mean_cost
+        return found.service_tokens if found else None
 
     def sight(self) -> Sight:
         return self.measuring.of(POOL).sight
@@ -145,6 +154,53 @@ async def test_the_first_value_is_compared_with_what_the_plan_remembers() -> Non
     world.source.rates = {"a": 1000.0, "b": 1000.0}
     await world.polls()
     assert world.measuring.of(POOL).rates == {"gpu": before}
+
+
+async def test_the_mean_cost_is_of_all_replicas_and_is_told_when_it_changes() -> None:
+    world = World()
+    world.source.full, world.source.requests = 0.0, 2.0
+    world.source.rates = {"a": 1000.0, "b": 3000.0}
+    await world.polls()
+    assert (world.rate(), world.cost(), world.woken) == (None, 1000, ["llama"])
+    world.source.rates = {"a": 1030.0, "b": 3030.0}
+    await world.polls(WINDOW)
+    assert (world.cost(), world.woken) == (1000, ["llama"])
+    world.source.rates = {"a": 2000.0, "b": 4000.0}
+    await world.polls(WINDOW)
+    assert world.cost() == pytest.approx(1500, rel=HYSTERESIS)
+
+
+async def test_what_gone_replicas_served_counts_until_the_window_has_passed() -> None:
+    world = World()
+    world.source.requests = 2.0
+    world.source.rates = {"a": 1000.0, "b": 3000.0}
+    await world.polls()
+    world.store.pods.remove((raws.NAMESPACE, "b"), 10**9)
+    world.source.rates = {"a": 1000.0}
+    await world.polls()
+    assert world.cost() == 1000, "a few sub-windows of one replica make no other mean"
+    await world.polls(WINDOW)
+    assert world.cost() == pytest.approx(500, rel=2 * HYSTERESIS)
+
+
+async def test_the_first_mean_cost_is_compared_with_what_the_plan_remembers() -> None:
+    world = World()
+    before = MeanCost(1020, raws.NOW)
+    world.store._published[POOL, f"uid-{POOL[1]}"] = (Published(0, remembered(before), raws.NOW),)
+    world.source.requests = 1.0
+    world.source.rates = {"a": 1000.0}
+    await world.polls()
+    assert world.measuring.of(POOL).mean_cost == before
+
+
+async def test_requests_that_are_read_again_after_the_clock_was_set_back_count_once() -> None:
+    world = World()
+    world.source.requests, world.source.rates = 1.0, {"a": 1000.0}
+    await world.polls()
+    world.now -= timedelta(seconds=3 * INTERVAL)
+    world.source.rates = {"a": 4000.0}
+    await world.polls(WINDOW)
+    assert world.cost() == pytest.approx(4000, rel=HYSTERESIS)
 
 
 async def test_whatever_becomes_of_prometheus_the_last_value_stays_and_that_is_said() -> None:

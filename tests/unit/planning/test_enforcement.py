@@ -66,6 +66,12 @@ def silent(since: int, **more: Any) -> Report:
     return Report(1, 0, NOW - timedelta(seconds=since), silence="nobody is there.", **more)
 
 
+SHARED = (
+    "Each counts limits and contracts by its share of them, which is approximate where callers "
+    "come to replicas unevenly: there is no ledger yet."
+)
+
+
 def pool_says(snapshot: Snapshot) -> Judgement:
     return enforced.of_pool(enforcement.of(snapshot, KEY))
 
@@ -81,10 +87,21 @@ def test_all_report_the_plan_in_force() -> None:
     assert (found.ready, found.current, found.next_change) == (2, 2, None)
     assert pool_says(state) == (
         "True",
-        "Enforced",
-        f"2 of 2 ready replicas report plan {NEW.version}.",
+        "PerReplicaShares",
+        f"2 of 2 ready replicas report plan {NEW.version}. {SHARED}",
     )
     assert acme_says(state)[:2] == ("True", "Enforced")
+
+
+def test_a_single_replica_counts_exactly_and_no_share_is_told() -> None:
+    group = NEW.groups[0].model_copy(update={"desired": 1})
+    alone = Plan(**{**dict(NEW), "groups": (group,), "version": ""})
+    state = reported(given(serving("x"), OLD, alone), {"x": says(1, alone)})
+    assert pool_says(state) == (
+        "True",
+        "Enforced",
+        f"1 of 1 ready replicas report plan {alone.version}.",
+    )
 
 
 def test_for_two_minutes_the_plan_before_will_do() -> None:
@@ -92,8 +109,11 @@ def test_for_two_minutes_the_plan_before_will_do() -> None:
     early = reported(given(serving("x", "y"), OLD, NEW, ago=119), said)
     assert pool_says(early) == (
         "True",
-        "Enforced",
-        f"1 of 2 ready replicas report plan {NEW.version}; the others are given it within 120 s.",
+        "PerReplicaShares",
+        (
+            f"1 of 2 ready replicas report plan {NEW.version}; the others are given it within "
+            f"120 s. {SHARED}"
+        ),
     )
     assert acme_says(early)[:2] == ("True", "Enforced"), "the plan before has it as well"
     found = enforcement.of(early, KEY)
@@ -115,7 +135,7 @@ def test_a_replica_is_late_by_the_plan_that_followed_its_own() -> None:
     state = reported(state, {"x": says(2, NEW), "y": says(2, OLD)})
     assert pool_says(state)[:2] == ("False", "PlanOverdue")
     state = reported(state, {"y": says(2, WITHOUT)})
-    assert pool_says(state)[:2] == ("True", "Enforced")
+    assert pool_says(state)[:2] == ("True", "PerReplicaShares")
 
 
 @pytest.mark.parametrize("ago", [10, 500])

@@ -359,7 +359,8 @@ def test_a_burst_is_judged_by_the_replica_that_has_the_largest_part_of_it() -> N
     )
     assert reason(found, "a") == "BurstNotBacked"
     message = verdicts(found)["a"].accepted.message
-    assert "is 6 requests at once on one replica, of which 4 can start" in message
+    cost = "2,000 service tokens each, as assumed"
+    assert f"is 6 requests at once on one replica ({cost}), of which 4 can start" in message
 
 
 def test_a_percent_of_less_than_one_service_token_breaks_nothing() -> None:

@@ -111,6 +111,7 @@ def test_a_pool_that_runs_as_declared_is_ready() -> None:
             "sellable": 90000,
             "promised": 0,
             "shared": 124000,
+            "meanCost": {"source": "Assumed", "serviceTokens": 2000},
         },
         "partitions": [
             {"name": "Reserved", "serviceTokensPerSecond": 0},
@@ -566,7 +567,7 @@ def test_how_many_replicas_report_the_plan_is_told_and_stands_until_they_are_ask
     told = reported(serving, {name: Report(0, 0, NOW, plan.version) for name in names[1:]})
     status = of_pool(told)
     assert (status.plan.version, status.plan.enforced_replicas) == (plan.version, 5)
-    assert said(status.conditions)["Enforced"] == ("True", "Enforced")
+    assert said(status.conditions)["Enforced"] == ("True", "PerReplicaShares")
     assert said(status.conditions)["Ready"] == ("True", "Ready")
     known = serving.pools[POOL].model_copy(update={"status": status})
     restarted = changed(serving, pools={POOL: known})

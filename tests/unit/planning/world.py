@@ -11,7 +11,7 @@ from tierfleet.plan.parts import INDEX
 from tierfleet.planning import enforcement, record
 from tierfleet.planning import nodes as rules
 from tierfleet.planning.devices import device_groups, grant
-from tierfleet.planning.measured import Rate
+from tierfleet.planning.measured import MeanCost, Rate
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.pool import PoolPlan, TokenHashes, plan_pool
 from tierfleet.planning.published import NOTHING_RECORDED, Published, Recorded, Report
@@ -207,10 +207,11 @@ def recorded(document: Plan) -> Recorded:
     return read
 
 
-def remembered(**rates: Rate) -> Recorded:
+def remembered(mean_cost: MeanCost | None = None, **rates: Rate) -> Recorded:
     """The record of a plan whose groups have these rates, as measured since then."""
     return Recorded(
         "v",
+        mean_cost=mean_cost,
         groups=tuple(
             Group(
                 name=name,

@@ -85,7 +85,9 @@ def test_a_scrape_sees_the_queue_and_the_plan_of_that_moment() -> None:
 def test_a_scrape_sees_what_was_served_and_for_how_long_there_was_no_room() -> None:
     metrics = Metrics()
     metrics.served = lambda: 1500.25
+    metrics.served_requests = lambda: 3
     metrics.saturated = lambda: 42.5
     found = samples(metrics)
     assert found[key("served_service_tokens_total")] == 1500.25
+    assert found[key("served_requests_total")] == 3
     assert found[key("saturated_seconds_total")] == 42.5

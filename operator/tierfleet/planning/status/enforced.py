@@ -12,6 +12,7 @@ _SAID = 400
 
 _REPORTED = {
     PoolReason.ENFORCED,
+    PoolReason.PER_REPLICA_SHARES,
     PoolReason.PLAN_REFUSED,
     PoolReason.PLAN_OVERDUE,
     PoolReason.ROLLING_OUT,
@@ -51,17 +52,15 @@ def of_pool(found: Enforcement, before: Condition | None = None) -> Judgement:
             f"within {_SECONDS} s. {first.pod} {what}{why}. Look at its sidecar's log and at its "
             "node.",
         )
-    if found.waited:
-        return Judgement(
-            Status.TRUE,
-            PoolReason.ENFORCED,
-            f"{found.current} of {total} ready replicas report plan {version}; the others are "
-            f"given it within {_SECONDS} s.",
-        )
+    others = f"; the others are given it within {_SECONDS} s" if found.waited else ""
+    told = f"{found.current} of {total} ready replicas report plan {version}{others}."
+    if sum(group.desired for group in found.plan.groups) <= 1:
+        return Judgement(Status.TRUE, PoolReason.ENFORCED, told)
     return Judgement(
         Status.TRUE,
-        PoolReason.ENFORCED,
-        f"{found.current} of {total} ready replicas report plan {version}.",
+        PoolReason.PER_REPLICA_SHARES,
+        f"{told} Each counts limits and contracts by its share of them, which is approximate where "
+        "callers come to replicas unevenly: there is no ledger yet.",
     )
 
 

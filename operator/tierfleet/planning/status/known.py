@@ -1,8 +1,14 @@
 """The sentences about capacity: what it is, where the number comes from, what measuring lacks."""
 
 from tierfleet.api.conditions import Judgement, Status
-from tierfleet.api.poolstatus import AcceleratorCapacity, CapacitySource, PoolReason
-from tierfleet.planning.measured import Rate, Sight
+from tierfleet.api.poolstatus import (
+    AcceleratorCapacity,
+    CapacitySource,
+    MeanCostSource,
+    MeanCostStatus,
+    PoolReason,
+)
+from tierfleet.planning.measured import MeanCost, Rate, Sight
 from tierfleet.planning.pool import PoolPlan
 
 _REASONS = {
@@ -60,6 +66,15 @@ def of_replica(rate: Rate) -> AcceleratorCapacity | None:
         source=CapacitySource.DECLARED if rate.since is None else CapacitySource.MEASURED,
         since=rate.since,
         service_tokens_per_second=rate.service_tokens_per_second,
+    )
+
+
+def of_request(mean: MeanCost) -> MeanCostStatus:
+    """What a request costs, and where that number comes from."""
+    return MeanCostStatus(
+        source=MeanCostSource.ASSUMED if mean.since is None else MeanCostSource.MEASURED,
+        since=mean.since,
+        service_tokens=round(mean.service_tokens),
     )
 
 

@@ -28,7 +28,7 @@ from tierfleet.planning.enforcement import Enforcement
 from tierfleet.planning.pool import PoolPlan
 from tierfleet.planning.snapshot import Pod, Snapshot
 from tierfleet.planning.status import enforced
-from tierfleet.planning.status.known import capacity_known, of_replica
+from tierfleet.planning.status.known import capacity_known, of_replica, of_request
 from tierfleet.planning.status.placed import placed, why_not_more
 from tierfleet.planning.status.scaled import scaled
 from tierfleet.planning.status.serving import serving
@@ -143,6 +143,7 @@ def _capacity(pool_plan: PoolPlan) -> CapacityStatus:
         sellable=capacity.sellable,
         promised=pool_plan.promised,
         shared=max(0, capacity.total - pool_plan.promised),
+        mean_cost=None if pool_plan.mean_cost is None else of_request(pool_plan.mean_cost),
     )
 
 
