@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from tests.unit.controllers import raws
-from tests.unit.kube.fake import FakeCluster
+from tests.unit.controllers.server import Applying
 from tierfleet.api import Key
 from tierfleet.controllers.operator import Operator
 from tierfleet.controllers.pool import Planned
@@ -17,14 +17,7 @@ from tierfleet.kube.resources import DEPLOYMENTS, POOLS, Raw, ResourceType, key_
 POOL: Key = (raws.NAMESPACE, "llama")
 
 
-def _owned(content: Any) -> Raw:
-    """Its fields as fieldsV1 has them."""
-    if not isinstance(content, dict):
-        return {}
-    return {f"f:{key}": _owned(value) for key, value in content.items()}
-
-
-class Interrupted(FakeCluster):
+class Interrupted(Applying):
     """Calls `meanwhile` once, while the first request of that kind is under way."""
 
     def __init__(self, what: tuple[str, Key], meanwhile: Callable[[], Awaitable[None]]) -> None:
@@ -44,9 +37,7 @@ class Interrupted(FakeCluster):
         if more.get("status"):
             self.statuses.append(key_of(body))
             raise ClusterError("it would be accepted", 500)
-        named = body | {"metadata": body["metadata"] | {"uid": f"uid-{key_of(body)[1]}"}}
-        fields = _owned({key: value for key, value in body.items() if key != "kind"})
-        return await super().apply(type_, raws.as_applied(named, fields), **more)
+        return await super().apply(type_, body, **more)
 
     async def _asked(self, verb: str, key: Key) -> None:
         if self.what == (verb, key) and not self.came:
