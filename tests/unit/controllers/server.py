@@ -1,4 +1,4 @@
-"""An API server in memory that answers an apply as a real one does: with uids and managed fields."""
+"""An API server in memory that answers an apply like a real one: with uids and managed fields."""
 
 from typing import Any
 
