@@ -30,7 +30,7 @@ from tierfleet.controllers.rollout import next_steps, outdated
 from tierfleet.controllers.status import StatusWriter
 from tierfleet.controllers.store import Store
 from tierfleet.controllers.tokens import TokenKeeper
-from tierfleet.controllers.worker import DONE, Result, at_next
+from tierfleet.controllers.worker import DONE, Done, RequeueAfter, Result, Retry, at_next
 from tierfleet.kube.cluster import ClusterError, ForbiddenError, InvalidError
 from tierfleet.kube.resources import (
     DEPLOYMENTS,
@@ -42,7 +42,7 @@ from tierfleet.kube.resources import (
     definition_of,
     key_of,
 )
-from tierfleet.manifests import labels, names
+from tierfleet.manifests import Tokens, labels, names
 from tierfleet.plan import sha256_hex
 from tierfleet.planning import backing, enforcement, shares
 from tierfleet.planning.backing import Backing
@@ -121,12 +121,29 @@ class Pools:
         hashes = TokenHashes(sha256_hex(tokens.admin), sha256_hex(tokens.hook))
         snapshot = self._store.of_pool(pool)
         plan = plan_pool(snapshot, key, placement, hashes)
+        try:
+            return await self._carry_out(pool, snapshot, plan, tokens)
+        except ClusterError as why:
+            # Nobody tells us when it will work, so we try again, ever less often. Terms that begin
+            # and end do not wait for that.
+            after = self._store.of_pool(pool)
+            return Retry(why, _next_look(snapshot, plan, after, enforcement.of(after, key)))
+
+    async def _carry_out(
+        self, pool: InferencePool, snapshot: Snapshot, plan: PoolPlan, tokens: Tokens
+    ) -> Result:
+        """Write what was planned from the snapshot, and tell of it.
+
+        Raises:
+            ClusterError: some of it is not as planned.
+        """
+        key = pool.key
         wanted = manifests.children(pool, plan, tokens)
         children = [manifest for manifest in wanted if self._store.serves(type_of(manifest))]
         refused: Mapping[ResourceType, ClusterError] = {}
         fault: ClusterError | None = None
         if plan.plan is not None:
-            with self._devices.writing(key, placement):
+            with self._devices.writing(key, plan.placement):
                 refused, fault = await self._write(pool, children)
         own = self._still(pool)
         if own is None:
@@ -146,13 +163,11 @@ class Pools:
             await self._statuses.write(
                 POOLS, own, _with_refusal(pool, status, type_, why, snapshot.now)
             )
-            # Nobody tells us when it would be accepted, so we try again, ever less often.
             raise why
         await self._statuses.write(POOLS, own, status)
         if fault is not None:
             raise fault
-        edges = (plan.next_change, running.next_change, shares.next_change(after, key))
-        return at_next(edges, snapshot.now)
+        return _next_look(snapshot, plan, after, running)
 
     async def _write(
         self, pool: InferencePool, children: Sequence[Raw]
@@ -247,6 +262,14 @@ class Pools:
         self._tokens.forget(key)
         self._applier.settled(key)
         self._store.forget(key)
+
+
+def _next_look(
+    snapshot: Snapshot, plan: PoolPlan, after: Snapshot, running: Enforcement
+) -> Done | RequeueAfter:
+    """When time alone makes another plan or status; planned from `snapshot`, it is `after` now."""
+    edges = (plan.next_change, running.next_change, shares.next_change(after, plan.key))
+    return at_next(edges, snapshot.now)
 
 
 def _without_tenants(plan: PoolPlan) -> PoolPlan:

@@ -36,9 +36,19 @@ class RequeueAfter:
     seconds: float
 
 
-Result = Done | RequeueAfter
-Reconcile = Callable[[KeyT], Awaitable[Result]]
 DONE = Done()
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The world is not as it should be: try again, ever less often; at the latest as `by` says."""
+
+    why: ClusterError
+    by: Done | RequeueAfter = DONE
+
+
+Result = Done | RequeueAfter | Retry
+Reconcile = Callable[[KeyT], Awaitable[Result]]
 
 
 class Term(Protocol):
@@ -53,12 +63,12 @@ class Term(Protocol):
         """First instant after it."""
 
 
-def at_next_edge(terms: Iterable[Term], now: datetime) -> Result:
+def at_next_edge(terms: Iterable[Term], now: datetime) -> Done | RequeueAfter:
     """Come back when the next of the terms begins or ends; done if none will."""
     return at_next((edge for term in terms for edge in (term.start, term.end)), now)
 
 
-def at_next(instants: Iterable[datetime | None], now: datetime) -> Result:
+def at_next(instants: Iterable[datetime | None], now: datetime) -> Done | RequeueAfter:
     """Come back at the first of the instants that is still to come; done if none is."""
     coming = [instant for instant in instants if instant is not None and instant > now]
     return RequeueAfter((min(coming) - now).total_seconds()) if coming else DONE
@@ -122,21 +132,27 @@ class Controller(Generic[KeyT]):
             try:
                 result = await reconcile(key)
             except ClusterError as error:
-                outcome.failed()
-                self._retry(key, str(error))
+                result = Retry(error)
             except Exception:
                 # A bug must not end the loop of all other objects; it is loud and it is retried.
                 outcome.failed()
                 logger.exception("Reconciling %s %s failed.", self.name, _text(key))
-                self._retry(key, "")
-            else:
-                self.queue.forget(key)
-                if isinstance(result, RequeueAfter):
-                    outcome.requeued()
-                    self.add_after(key, result.seconds)
+                self._retry(key, "", DONE)
+                return
+            if isinstance(result, Retry):
+                outcome.failed()
+                self._retry(key, str(result.why), result.by)
+                return
+            self.queue.forget(key)
+            if isinstance(result, RequeueAfter):
+                outcome.requeued()
+                self.add_after(key, result.seconds)
 
-    def _retry(self, key: KeyT, reason: str) -> None:
+    def _retry(self, key: KeyT, reason: str, by: Done | RequeueAfter) -> None:
         seconds = self.queue.retry(key, self._clock())
+        if isinstance(by, RequeueAfter):
+            self.add_after(key, by.seconds)
+            seconds = min(seconds, by.seconds)
         self._meter.retried()
         level = logging.WARNING if self.queue.failures(key) > QUIET_FAILURES else logging.DEBUG
         if reason:

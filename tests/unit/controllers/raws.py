@@ -94,6 +94,21 @@ def pool(name: str, replicas: int, product: str = H100, **more: Any) -> Raw:
     }
 
 
+def reservation(name: str, pool: str, term: Raw) -> Raw:
+    """A reservation of 10 % for the tenant of its name."""
+    return {
+        "kind": "CapacityReservation",
+        "metadata": metadata(name),
+        "spec": {
+            "poolRef": {"name": pool},
+            "tenants": [name],
+            "guarantee": {"percent": 10},
+            "maxWaitMilliseconds": 100,
+            "term": term,
+        },
+    }
+
+
 def node(name: str, devices: int, product: str = H100) -> Raw:
     """A ready node."""
     own = metadata(name, labels={PRODUCT: product})

@@ -246,18 +246,7 @@ def test_a_group_is_looked_at_again_when_a_term_comes_into_sight_and_when_it_end
     fleet = Fleet(raws.node("n", 3))
     fleet.add("a", 1)
     fleet.add("b", 1)
-    fleet.store.reservations.put(
-        {
-            "kind": "CapacityReservation",
-            "metadata": raws.metadata("acme"),
-            "spec": {
-                "poolRef": {"name": "b"},
-                "tenants": ["acme"],
-                "guarantee": {"percent": 10},
-                "maxWaitMilliseconds": 100,
-            },
-        }
-    )
+    fleet.store.reservations.put(raws.reservation("acme", "b", {}))
     contract = {
         "uid": "uid-acme",
         "name": "acme",

@@ -1,6 +1,7 @@
 """The world changes while a pool is being reconciled."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -11,7 +12,8 @@ from tierfleet.api import Key
 from tierfleet.controllers.operator import Operator
 from tierfleet.controllers.pool import Planned
 from tierfleet.controllers.replicas import Asks
-from tierfleet.kube.cluster import Cluster, ClusterError
+from tierfleet.controllers.worker import RequeueAfter, Result, Retry
+from tierfleet.kube.cluster import Cluster, ClusterError, ForbiddenError
 from tierfleet.kube.resources import DEPLOYMENTS, POOLS, Raw, ResourceType, key_of
 
 POOL: Key = (raws.NAMESPACE, "llama")
@@ -65,8 +67,8 @@ class World:
         devices = self.operator._devices
         await devices.reconcile(min(devices.members(POOL)))
 
-    async def reconcile(self) -> None:
-        await self.operator._reconciles_pools.reconcile(POOL)
+    async def reconcile(self) -> Result:
+        return await self.operator._reconciles_pools.reconcile(POOL)
 
     def planned(self) -> Planned | None:
         return self.operator._reconciles_pools.planned(POOL)
@@ -84,10 +86,31 @@ async def test_devices_that_another_pool_got_while_tokens_were_asked_for_are_not
     world = World("get", "llama-tokens", meanwhile)
     world.store.pools.put(raws.pool("llama", 2))
     await world.grant()
-    with pytest.raises(ClusterError, match="would be accepted"):
-        await world.reconcile()
+    again = await world.reconcile()
+    assert isinstance(again, Retry)
+    assert str(again.why) == "it would be accepted"
     assert world.server.came
     assert world.server.replicas("llama-gpu") == 0
+
+
+@pytest.mark.parametrize("name", ["llama-plan-f", "llama"])
+async def test_a_term_that_begins_is_not_missed_while_something_cannot_be_written(
+    name: str,
+) -> None:
+    """A part of the plan, without which nothing goes on; the Service, which is told of."""
+
+    async def meanwhile() -> None:
+        raise ForbiddenError("a rule forbids it", 403)
+
+    world = World("apply", name, meanwhile)
+    world.store.pools.put(raws.pool("llama", 2))
+    start = raws.NOW + timedelta(minutes=2)
+    world.store.reservations.put(raws.reservation("acme", "llama", {"start": start.isoformat()}))
+    await world.grant()
+    again = await world.reconcile()
+    assert world.server.came
+    assert isinstance(again, Retry)
+    assert again.by == RequeueAfter(120)
 
 
 async def test_what_was_planned_of_a_pool_that_ended_meanwhile_is_not_told_of_the_next_one() -> (

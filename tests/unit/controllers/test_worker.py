@@ -12,9 +12,11 @@ from tierfleet.controllers import metrics
 from tierfleet.controllers.worker import (
     DONE,
     Controller,
+    Done,
     Reconcile,
     RequeueAfter,
     Result,
+    Retry,
     at_next_edge,
 )
 from tierfleet.kube.cluster import ConflictError
@@ -91,6 +93,28 @@ async def test_it_comes_back_when_asked() -> None:
     async with working(reconcile) as controller:
         controller.add("a")
         await until(lambda: seen == 3)
+
+
+@pytest.mark.parametrize(
+    ("edge", "due"), [(RequeueAfter(0.001), 0.001), (RequeueAfter(60), 0.005), (DONE, 0.005)]
+)
+async def test_what_fails_is_tried_again_after_the_backoff_or_at_the_next_edge_if_that_is_sooner(
+    edge: Done | RequeueAfter, due: float
+) -> None:
+    """The first backoff is 5 ms; the clock stands still, so nothing comes due."""
+    failed: list[str] = []
+
+    async def reconcile(key: str) -> Result:
+        failed.append(key)
+        return Retry(ConflictError("has been modified", 409), edge)
+
+    async with working(reconcile, name="edges", clock=lambda: 0.0) as controller:
+        controller.add("a")
+        await until(lambda: bool(failed) and controller.queue.processing == 0)
+        assert controller.queue.next_due() == due
+        assert controller.queue.failures("a") == 1
+    of = {"controller": "edges", "result": "error"}
+    assert metrics.REGISTRY.get_sample_value("controller_runtime_reconcile_total", of)
 
 
 async def test_an_object_is_never_worked_on_twice_at_once() -> None:
