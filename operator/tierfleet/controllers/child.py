@@ -7,6 +7,7 @@ is told by a hash in an annotation, and whether it is still there by who owns th
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,13 +16,27 @@ from tierfleet.kube import ownership
 from tierfleet.kube.ownership import Fields, Foreign
 from tierfleet.kube.project import decoded
 from tierfleet.kube.resources import DEPLOYMENTS, SECRETS, Raw, ResourceType, key_of
-from tierfleet.manifests import labels, names
+from tierfleet.manifests import labels, names, pod
+from tierfleet.planning.devices import Product
 
 MANAGER = "tierfleet"
 """Field manager of children."""
 
 APPLIED = f"{GROUP}/applied"
 """Annotation of a child: the stamp of the manifest that was applied last."""
+
+
+class Claim(NamedTuple):
+    """What a Deployment asks for.
+
+    Attributes:
+        accelerator: what the pool calls the devices, or called them when it was made.
+        products: that its nodes may have; none if somebody has made it so that nobody can tell.
+    """
+
+    accelerator: str
+    products: frozenset[Product]
+    replicas: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +49,7 @@ class Child:
         applied: stamp of the manifest that was applied last; empty if somebody changed even that.
         owned: `fields` as JSON: a tree of dictionaries would take twenty times the memory.
         foreign: what others set in its spec or data.
-        replicas: of a Deployment's spec.
+        claim: of a Deployment, what it asks for.
         rolling: a Deployment whose pods are not what its spec says yet.
         pods: of a Deployment, whatever template they run.
         outdated: those of them that may not run the template of its spec.
@@ -50,12 +65,17 @@ class Child:
     applied: str
     owned: bytes
     foreign: tuple[Foreign, ...]
-    replicas: int = 0
+    claim: Claim | None = None
     rolling: bool = False
     pods: int = 0
     outdated: int = 0
     data: Mapping[str, bytes] = field(default_factory=dict)
     version: str = field(default="", compare=False)
+
+    @property
+    def replicas(self) -> int:
+        """Of a Deployment's spec."""
+        return self.claim.replicas if self.claim is not None else 0
 
     @property
     def fields(self) -> Fields:
@@ -75,7 +95,7 @@ def projection(type_: ResourceType) -> Callable[[Raw], Child]:
 
 def project(type_: ResourceType, raw: Raw) -> Child:
     """What to keep of an object of that type."""
-    metadata, spec = raw["metadata"], raw.get("spec", {})
+    metadata = raw["metadata"]
     key = key_of(raw)
     pool = metadata.get("labels", {}).get(labels.POOL, "")
     read_back = type_ == SECRETS and key[1] in {names.plan_index(pool), names.tokens(pool)}
@@ -91,13 +111,20 @@ def project(type_: ResourceType, raw: Raw) -> Child:
         applied=metadata.get("annotations", {}).get(APPLIED, "") if stamped_by_us else "",
         owned=msgspec.json.encode(fields),
         foreign=ownership.foreign(raw, MANAGER, root_of(type_)),
-        replicas=spec.get("replicas", 0) if type_ == DEPLOYMENTS else 0,
+        claim=_claim(metadata, raw["spec"]) if type_ == DEPLOYMENTS else None,
         rolling=type_ == DEPLOYMENTS and _rolling(raw),
         pods=status.get("replicas", 0),
         outdated=_outdated(metadata, status),
         data=decoded(raw) if read_back else {},
         version=metadata.get("resourceVersion", ""),
     )
+
+
+def claim_of(manifest: Raw) -> Claim | None:
+    """What the manifest of a child asks for; None if it is no Deployment."""
+    if manifest["kind"] != DEPLOYMENTS.kind:
+        return None
+    return _claim(manifest["metadata"], manifest["spec"])
 
 
 def root_of(type_: ResourceType) -> str:
@@ -126,6 +153,14 @@ def stamped(manifest: Raw) -> Raw:
 def _digest(content: object) -> str:
     text = msgspec.json.encode(content, order="deterministic")
     return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _claim(metadata: Raw, spec: Raw) -> Claim:
+    return Claim(
+        accelerator=metadata.get("labels", {}).get(labels.ACCELERATOR, ""),
+        products=pod.products(spec["template"]),
+        replicas=spec.get("replicas", 0),
+    )
 
 
 def _controller(metadata: Raw) -> str:

@@ -2,7 +2,8 @@
 
 Two pools that want the same devices are planned together, never side by side from two snapshots.
 A grant is an intention until a Deployment says so, and until then older intentions hold as well: so
-a pool may take over what another one gives up only when that has been written (`ceiling`).
+a pool may take over what another one gives up only when that has been written (`ceiling`), also if
+it was given up by a name that the other one's spec does not have any more.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,10 +13,12 @@ from itertools import chain
 from typing import NamedTuple
 
 from tierfleet.api import InferencePool, Key
+from tierfleet.controllers.child import Child, Claim
+from tierfleet.controllers.claims import Claims
 from tierfleet.controllers.store import Store
 from tierfleet.controllers.worker import DONE, RequeueAfter, Result, at_next
 from tierfleet.planning import ahead
-from tierfleet.planning.devices import Product, device_groups, grant
+from tierfleet.planning.devices import Product, device_groups, grant, products_of
 from tierfleet.planning.placement import Placement
 from tierfleet.planning.snapshot import Node
 
@@ -46,12 +49,12 @@ class Devices:
         A pool's replicas move to an accelerator that they prefer once there has been room for
         `move_after`.
         """
+        self.claims = Claims(store)
         self._store = store
         self._wake = wake
         self._move_after = move_after
         self._movable: dict[Key, datetime] = {}
         self._granted: dict[Key, Grant] = {}
-        self._writing: dict[Key, Placement] = {}
         self._waiting: set[Key] = set()
         self._group_of: dict[Key, frozenset[Key]] | None = None
 
@@ -72,8 +75,15 @@ class Devices:
         self._movable.pop(pool, None)
 
     def regroup(self) -> None:
-        """A pool came, went or wants other products."""
+        """A pool came, went, or wants or asks for other products."""
         self._group_of = None
+
+    def strays(self, found: Child) -> bool:
+        """True for a Deployment that asks for what its pool does not want any more."""
+        own, claim = self._store.pools.get(found.pool), found.claim
+        if own is None or claim is None:
+            return False
+        return products_of(own.object).get(claim.accelerator) != claim.products
 
     def members(self, pool: Key) -> frozenset[Key]:
         """The pools that share products with this one, itself too; none if there is no such."""
@@ -115,9 +125,7 @@ class Devices:
             if self._granted.get(key) != granted:
                 self._granted[key] = granted
                 self._wake(key)
-        for key in self._waiting & keys:
-            self._waiting.discard(key)
-            self._wake(key)
+        self._wake_waiting(keys)
         # Precedence between pools, and what scaling asks for, follow promises that come and end.
         edges = (edge for pool in pools for edge in ahead.changes(snapshot, pool))
         waiting = [since + self._move_after for key, since in self._since(keys - settled)]
@@ -126,41 +134,67 @@ class Devices:
         return at_next(chain(edges, waiting), now)
 
     @contextmanager
-    def writing(self, pool: Key, placement: Placement) -> Iterator[None]:
+    def writing(self, pool: InferencePool, placement: Placement) -> Iterator[None]:
         """While a placement is being written it holds, even if another one has been granted."""
-        self._writing[pool] = placement
         try:
-            yield
+            with self.claims.writing(pool, placement):
+                yield
         finally:
-            del self._writing[pool]
+            if self.granted(pool) != placement:
+                # It may have held others up, and there may be no Deployment that tells of its end.
+                self._wake_waiting(self.members(pool.key))
 
     def ceiling(self, pool: InferencePool, accelerator: str) -> int | None:
         """The most replicas to ask for now; None if the grant can be taken as it is.
 
         As long as another pool still asks for more than it was granted of a product, nobody else
-        grows on that product.
+        grows on that product; nor does the pool itself while it asks for it by another name.
         """
-        products = _products(pool)[accelerator]
-        for other in self.members(pool.key) - {pool.key}:
-            own = self._store.pools.get(other)
-            if own is not None and self._exceeds(own.object, products):
+        own = products_of(pool)
+        for other in self.members(pool.key):
+            found = self._store.pools.get(other)
+            excess = self._excess(found.object) if found is not None else ()
+            if any(
+                _may_overlap(claim.products, own[accelerator])
+                for claim in excess
+                if other != pool.key or claim.accelerator not in own
+            ):
                 self._waiting.add(pool.key)
                 return self._store.replicas_of(pool).get(accelerator, 0)
         return None
+
+    def _wake_waiting(self, pools: frozenset[Key]) -> None:
+        for key in self._waiting & pools:
+            self._waiting.discard(key)
+            self._wake(key)
 
     def _since(self, pools: Iterable[Key]) -> Iterator[tuple[Key, datetime]]:
         """Those of the pools whose replicas would rather be elsewhere, and since when they can."""
         return ((key, self._movable[key]) for key in pools if key in self._movable)
 
-    def _exceeds(self, pool: InferencePool, products: frozenset[Product]) -> bool:
+    def _excess(self, pool: InferencePool) -> Iterator[Claim]:
+        """What the pool asks for although it was not granted so much.
+
+        By a name that its spec does not have any more, or has for other products, it was granted
+        what its pods have: those hold their devices, whoever else looks for some.
+        """
         granted = self._granted.get(pool.key)
         desired = granted.placement.desired if granted else {}
-        asked = self._store.replicas_of(pool)
-        writing = self._writing[pool.key].desired if pool.key in self._writing else {}
-        return any(
-            _may_overlap(own, products)
-            and max(asked.get(name, 0), writing.get(name, 0)) > desired.get(name, 0)
-            for name, own in _products(pool).items()
+        wanted = products_of(pool)
+        for claim in self.claims.of(pool):
+            if claim.products == wanted.get(claim.accelerator):
+                most = desired.get(claim.accelerator, 0)
+            else:
+                most = self._bound(pool.key, claim.accelerator)
+            if claim.replicas > most:
+                yield claim
+
+    def _bound(self, pool: Key, accelerator: str) -> int:
+        return sum(
+            pod.accelerator == accelerator
+            and pod.node is not None
+            and not (pod.terminating or pod.finished)
+            for pod in self._store.pods.where(("pool", pool))
         )
 
     def _groups(self) -> Mapping[Key, frozenset[Key]]:
@@ -168,6 +202,7 @@ class Devices:
             groups = device_groups(
                 [own.object for _, own in self._store.pools.items()],
                 (node for _, node in self._store.nodes.items()),
+                self.claims.products,
             )
             self._group_of = {key: group for group in groups for key in group}
         return self._group_of
@@ -177,10 +212,3 @@ def _may_overlap(one: frozenset[Product], other: frozenset[Product]) -> bool:
     """True if both may be on one node, in one group of pools: another label may mean the same."""
     labels = {label for label, _ in one}
     return not one.isdisjoint(other) or labels != {label for label, _ in other}
-
-
-def _products(pool: InferencePool) -> Mapping[str, frozenset[Product]]:
-    return {
-        accelerator.name: frozenset((accelerator.product_label, p) for p in accelerator.products)
-        for accelerator in pool.spec.accelerators
-    }

@@ -244,9 +244,12 @@ class Operator:
                 self._pools.add(found.pool)
                 self._reports.add(found.pool)
         if _of_devices(old) != _of_devices(new):
-            for found in (old, new):
-                if found is not None:
-                    self._grant({self._devices.group(found.pool)})
+            told = [found for found in (old, new) if found is not None]
+            touched = {found.pool for found in told}
+            if any(self._devices.strays(found) for found in told):
+                touched = touched.union(*(self._devices.members(pool) for pool in touched))
+                self._devices.regroup()
+            self._grant({self._devices.group(pool) for pool in touched})
 
     @_edge
     def gateway(self) -> None:
@@ -308,4 +311,5 @@ def _of_devices(found: Child | None) -> tuple[object, ...]:
     """What of a child the device grant goes by: replicas, and the record of promises."""
     if found is None or found.type not in {DEPLOYMENTS, SECRETS}:
         return ()
-    return tuple(part for part in (found.replicas, found.data.get(INDEX)) if part)
+    asked = found.claim if found.replicas else None
+    return tuple(part for part in (asked, found.data.get(INDEX)) if part)

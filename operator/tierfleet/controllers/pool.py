@@ -143,7 +143,7 @@ class Pools:
         refused: Mapping[ResourceType, ClusterError] = {}
         fault: ClusterError | None = None
         if plan.plan is not None:
-            with self._devices.writing(key, plan.placement):
+            with self._devices.writing(pool, plan.placement):
                 refused, fault = await self._write(pool, children)
         own = self._still(pool)
         if own is None:

@@ -167,6 +167,11 @@ class Store:
         for informer in self._children.values():
             yield from informer.cache.where(pool)
 
+    def deployments_of(self, pool: InferencePool) -> list[Child]:
+        """The Deployments that it owns, also those that it does not want any more."""
+        found = self._children[DEPLOYMENTS].cache.where(pool.key)
+        return [deployment for deployment in found if deployment.owner == pool.metadata.uid]
+
     def observe(self, type_: ResourceType, raw: Raw) -> None:
         """Take in the answer to a write of a child."""
         self._children[type_].observe(raw)
@@ -197,7 +202,7 @@ class Store:
         return self._published.get((pool, own.object.metadata.uid), ()) if own else ()
 
     def replicas_of(self, pool: InferencePool) -> Mapping[str, int]:
-        """Replicas that the pool's Deployments ask for, by accelerator."""
+        """Replicas that the pool's Deployments ask for, by accelerator of its spec."""
         namespace, name = pool.key
         found = (
             (a.name, self.child(DEPLOYMENTS, (namespace, names.deployment(name, a.name))))

@@ -5,6 +5,7 @@ from tierfleet.api.accelerator import Accelerator
 from tierfleet.manifests import engine, labels, secrets, sidecar
 from tierfleet.manifests.metadata import Raw
 from tierfleet.planning import nodes
+from tierfleet.planning.devices import Product
 
 GRACE_BEYOND_DRAIN_SECONDS = 30
 """What endpoints need to forget the pod, and the engine to end, beside the drain itself."""
@@ -82,6 +83,14 @@ def _affinity(pool: InferencePool, accelerator: Accelerator) -> Raw:
         **affinity,
         "nodeAffinity": {**node_affinity, _REQUIRED: {"nodeSelectorTerms": required}},
     }
+
+
+def products(template: Raw) -> frozenset[Product]:
+    """What nodes have to carry for the pods of a template, as it stands in their affinity."""
+    affinity = template.get("spec", {}).get("affinity", {}).get("nodeAffinity", {})
+    terms = affinity.get(_REQUIRED, {}).get("nodeSelectorTerms", [])
+    product: Raw = next((found for term in terms for found in term.get("matchExpressions", ())), {})
+    return frozenset((product["key"], value) for value in product.get("values", ()))
 
 
 def _spread(pool: InferencePool, accelerator: Accelerator) -> list[Raw]:

@@ -7,7 +7,7 @@ what already runs stays where it is. Rules and their reasons: `docs/planning.md`
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 from tierfleet.api import InferencePool
@@ -24,15 +24,18 @@ Product = tuple[str, str]
 
 
 def device_groups(
-    pools: Collection[InferencePool], nodes: Iterable[Node]
+    pools: Collection[InferencePool],
+    nodes: Iterable[Node],
+    asked: Callable[[InferencePool], set[Product]] = lambda _: set(),
 ) -> tuple[frozenset[PoolKey], ...]:
     """The pools in groups that want none of each other's devices, in the order of their keys.
 
     Connected components of pools that share a product (label and value), or whose products are
-    labels of the same node. In O(m log m) of m products (union-find with halved paths, Tarjan and
+    labels of the same node. What a pool does not want any more, but has `asked` for and not given
+    up, counts as well. In O(m log m) of m products (union-find with halved paths, Tarjan and
     van Leeuwen, JACM 1984), because every new pool asks anew.
     """
-    wanted = {pool.key: products(pool) for pool in pools}
+    wanted = {pool.key: products(pool) | asked(pool) for pool in pools}
     parent: dict[Product, Product] = {}
 
     def root(product: Product) -> Product:
@@ -52,7 +55,15 @@ def device_groups(
 
 def products(pool: InferencePool) -> set[Product]:
     """What the pool may run on."""
-    return {(a.product_label, product) for a in pool.spec.accelerators for product in a.products}
+    return set().union(*products_of(pool).values())
+
+
+def products_of(pool: InferencePool) -> Mapping[str, frozenset[Product]]:
+    """What each accelerator of the pool may be, by its name."""
+    return {
+        accelerator.name: frozenset((accelerator.product_label, p) for p in accelerator.products)
+        for accelerator in pool.spec.accelerators
+    }
 
 
 def _on_one_node(wanted: Collection[Product], nodes: Iterable[Node]) -> set[frozenset[Product]]:

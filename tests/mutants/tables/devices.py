@@ -143,6 +143,33 @@ MUTANTS = (
         new="        self._waiting.discard(pool)\n",
         killer="test_devices.py::test_a_pool_that_takes_the_name_of_one_that_is_gone_counts_anew",
     ),
+    _granting(
+        "what was taken out of a spec is asked for by nobody",
+        old="if claim.replicas > most:",
+        new="if claim.replicas > most and claim.products == wanted.get(claim.accelerator):",
+        killer="test_devices.py"
+        "::test_what_was_taken_out_of_a_spec_counts_as_long_as_a_deployment_asks_for_it",
+    ),
+    _granting(
+        "what runs of what was taken out of a spec holds others up",
+        old="most = self._bound(pool.key, claim.accelerator)",
+        new="most = 0",
+        killer="test_devices.py"
+        "::test_what_was_taken_out_of_a_spec_and_runs_has_its_devices_and_holds_nobody_up",
+    ),
+    _granting(
+        "an accelerator is asked for by two names",
+        old="if other != pool.key or claim.accelerator not in own",
+        new="if other != pool.key",
+        killer="test_devices.py::test_an_accelerator_that_is_called_otherwise_is_asked_for_once",
+    ),
+    _granting(
+        "a pool leaves its group with its spec",
+        old="                self.claims.products,\n",
+        new="",
+        killer="test_devices.py"
+        "::test_what_was_taken_out_of_a_spec_counts_as_long_as_a_deployment_asks_for_it",
+    ),
     wrong(
         "the end of a pool leaves its grant",
         "operator.py",

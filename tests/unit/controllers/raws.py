@@ -137,8 +137,18 @@ def index(pool: str, owner: str = "", manager: str = child.MANAGER, **document: 
     return as_applied(raw, {"f:data": {f"f:{INDEX}": {}}}, manager)
 
 
-def deployment(pool: str, replicas: int, accelerator: str = "gpu", /, **status: Any) -> Raw:
+def deployment(
+    pool: str,
+    replicas: int,
+    accelerator: str = "gpu",
+    product: str = H100,
+    /,
+    **status: Any,
+) -> Raw:
     """A pool's Deployment as we applied it; rolled out unless `status` says otherwise."""
+    where = {"key": PRODUCT, "operator": "In", "values": [product]}
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [where]}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
     done = {
         "observedGeneration": 1,
         "updatedReplicas": replicas,
@@ -148,16 +158,16 @@ def deployment(pool: str, replicas: int, accelerator: str = "gpu", /, **status: 
         "kind": "Deployment",
         "metadata": metadata(
             names.deployment(pool, accelerator),
-            labels=labels.selector(pool),
+            labels=labels.selector(pool) | {labels.ACCELERATOR: accelerator},
             ownerReferences=[{"uid": f"uid-{pool}", "controller": True}],
         ),
-        "spec": {"replicas": replicas, "template": {"spec": {}}},
+        "spec": {"replicas": replicas, "template": {"spec": {"affinity": affinity}}},
         "status": done | status,
     }
 
 
 def pod(pool: str, name: str, *, ready: bool = True) -> Raw:
-    """A replica of the pool on `gpu`."""
+    """A replica of the pool on `gpu`, bound to node `n`."""
     own = metadata(name, labels={labels.POOL: pool, labels.ACCELERATOR: "gpu"})
     conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
     return {"metadata": own, "spec": {"nodeName": "n"}, "status": {"conditions": conditions}}

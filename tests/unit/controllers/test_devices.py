@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from tests.unit.controllers import raws
 from tierfleet.api import InferencePool, Key
 from tierfleet.controllers.devices import Devices
@@ -35,8 +37,11 @@ class Fleet:
         assert own is not None
         return own.object
 
-    def deployed(self, name: str, replicas: int, on: str = "gpu") -> None:
-        self.store.observe(DEPLOYMENTS, raws.deployment(name, replicas, on))
+    def deployed(self, name: str, replicas: int, on: str = "gpu", product: str = raws.H100) -> None:
+        self.store.observe(DEPLOYMENTS, raws.deployment(name, replicas, on, product))
+
+    def ceiling(self, name: str, on: str = "gpu") -> int | None:
+        return self.devices.ceiling(self.pool(name), on)
 
     def grant(self, name: str) -> Result:
         group = self.devices.group((raws.NAMESPACE, name))
@@ -142,12 +147,119 @@ def test_what_is_being_written_counts_as_long_as_it_is() -> None:
     fleet.grant("a")
     placement = fleet.devices.granted(fleet.pool("a"))
     assert placement is not None
-    with fleet.devices.writing((raws.NAMESPACE, "a"), placement):
+    with fleet.devices.writing(fleet.pool("a"), placement):
         fleet.add("a", 0, generation=2)
         fleet.add("b", 2)
         fleet.grant("b")
         assert fleet.devices.ceiling(fleet.pool("b"), "gpu") == 0
     assert fleet.devices.ceiling(fleet.pool("b"), "gpu") is None
+
+
+def on_b200(name: str, replicas: int, accelerator: str) -> Raw:
+    """The pool as it is after H100s were taken out of its spec."""
+    raw = raws.pool(name, replicas, product="B200", generation=2)
+    raw["spec"]["accelerators"][0]["name"] = accelerator
+    return raw
+
+
+def fleet_that_has_changed_its_mind(accelerator: str) -> Fleet:
+    """Pool a asked for H100s, has got none, and wants B200s now; b was granted the H100s."""
+    fleet = Fleet(raws.node("n", 2), raws.node("other", 2, product="B200"))
+    fleet.add("a", 2)
+    fleet.grant("a")
+    fleet.deployed("a", 2)
+    fleet.store.pools.put(on_b200("a", 2, accelerator))
+    fleet.add("b", 2)
+    fleet.grant("b")
+    assert (fleet.placed("a"), fleet.placed("b")) == (f"{accelerator}:2", "gpu:2")
+    return fleet
+
+
+@pytest.mark.parametrize("accelerator", ["fast", "gpu"])
+def test_what_was_taken_out_of_a_spec_counts_as_long_as_a_deployment_asks_for_it(
+    accelerator: str,
+) -> None:
+    """Also if the accelerator has its name still, and is another one."""
+    fleet = fleet_that_has_changed_its_mind(accelerator)
+    assert fleet.ceiling("b") == 0
+    fleet.woken.clear()
+    fleet.deployed("a", 0)
+    fleet.grant("b")
+    assert fleet.woken == ["b"], "who had to wait is told"
+    assert fleet.ceiling("b") is None
+
+
+def test_what_was_taken_out_of_a_spec_and_runs_has_its_devices_and_holds_nobody_up() -> None:
+    """Of a pool that is not accepted it may run for long."""
+    fleet = Fleet(raws.node("n", 3), raws.node("other", 2, product="B200"))
+    fleet.add("a", 2)
+    fleet.grant("a")
+    fleet.deployed("a", 2)
+    fleet.store.pools.put(on_b200("a", 2, "fast"))
+    fleet.add("b", 2)
+    for pod in ("one", "two"):
+        fleet.store.pods.put(a_replica(pod))
+    fleet.grant("b")
+    assert (fleet.granted("b"), fleet.ceiling("b")) == (1, None)
+    # One is deleted, and its successor is not bound yet.
+    fleet.store.pods.put(a_replica("one", deletionTimestamp="2026-11-01T00:00:30Z"))
+    assert fleet.ceiling("b") == 0
+
+
+def a_replica(name: str, **metadata: str) -> Raw:
+    """A pod of pool a that holds a device of node n."""
+    raw = raws.pod("a", name)
+    raw["spec"]["containers"] = [{"resources": {"requests": {"nvidia.com/gpu": "1"}}}]
+    return raw | {"metadata": raw["metadata"] | metadata}
+
+
+def test_an_accelerator_that_is_called_otherwise_is_asked_for_once() -> None:
+    fleet = Fleet(raws.node("n", 2))
+    fleet.add("a", 2)
+    fleet.grant("a")
+    fleet.deployed("a", 2)
+    renamed = raws.pool("a", 2, generation=2)
+    renamed["spec"]["accelerators"][0]["name"] = "h100"
+    fleet.store.pools.put(renamed)
+    fleet.grant("a")
+    assert fleet.placed("a") == "h100:2"
+    assert fleet.ceiling("a", "h100") == 0
+    fleet.deployed("a", 0)
+    assert fleet.ceiling("a", "h100") is None
+
+
+def test_who_waits_for_what_was_being_written_is_told_when_that_ends_without_a_trace() -> None:
+    """No Deployment says so, if it failed before it came to any."""
+    fleet = Fleet(raws.node("n", 2))
+    fleet.add("a", 2)
+    fleet.grant("a")
+    placement = fleet.devices.granted(fleet.pool("a"))
+    assert placement is not None
+    with fleet.devices.writing(fleet.pool("a"), placement):
+        fleet.add("a", 0, generation=2)
+        fleet.add("b", 2)
+        fleet.grant("b")
+        assert fleet.ceiling("b") == 0
+        fleet.woken.clear()
+    assert fleet.woken == ["b"]
+
+
+def test_two_that_wait_for_a_third_do_not_wake_each_other_for_ever() -> None:
+    fleet = Fleet(raws.node("n", 2))
+    fleet.add("third", 2)
+    fleet.grant("third")
+    fleet.deployed("third", 2)
+    fleet.add("third", 0, generation=2)
+    fleet.add("a", 1)
+    fleet.add("b", 1)
+    fleet.grant("a")
+    fleet.woken.clear()
+    for name in ("a", "b", "a", "b"):
+        placement = fleet.devices.granted(fleet.pool(name))
+        assert placement is not None
+        with fleet.devices.writing(fleet.pool(name), placement):
+            assert fleet.ceiling(name) == 0
+    assert fleet.woken == []
 
 
 def test_a_pool_that_is_gone_holds_nothing() -> None:
@@ -211,11 +323,11 @@ def test_what_has_moved_is_done_with_and_the_next_time_counts_anew() -> None:
     fleet.store.nodes.put(raws.node("fast", 1, product="B200"))
     fleet.at("a", 0)
     assert fleet.at("a", 5 * MINUTE) == ("fast:1", DONE)
-    fleet.deployed("a", 1, on="fast")
+    fleet.deployed("a", 1, on="fast", product="B200")
     fleet.deployed("a", 0)
     assert fleet.at("a", 6 * MINUTE) == ("fast:1", DONE)
     # It is driven away, and there is room again at once.
-    fleet.deployed("a", 0, on="fast")
+    fleet.deployed("a", 0, on="fast", product="B200")
     fleet.deployed("a", 1)
     assert fleet.at("a", 7 * MINUTE) == ("gpu:1", RequeueAfter(5 * MINUTE))
 

@@ -9,6 +9,7 @@ from tierfleet.api import InferencePool, Key
 from tierfleet.controllers.operator import Operator
 from tierfleet.controllers.replicas import Asks
 from tierfleet.kube.cluster import Cluster
+from tierfleet.kube.resources import DEPLOYMENTS
 from tierfleet.planning.placement import Placement
 
 POOL: Key = (raws.NAMESPACE, "llama")
@@ -30,6 +31,14 @@ class Leader:
         own = self.operator.store.pools.get((raws.NAMESPACE, name))
         assert own is not None
         return own.object
+
+    def queued(self) -> set[Key]:
+        """The groups that are looked at next, once they have been taken."""
+        queue, found = self.operator._groups.queue, set[Key]()
+        while (taken := queue.take(0)) is not None:
+            found.add(taken[0])
+            queue.done(taken[0])
+        return found
 
     def grant(self) -> None:
         asyncio.run(self.operator._devices.reconcile(min(self.operator._devices.members(POOL))))
@@ -64,3 +73,19 @@ def test_a_pool_that_is_changed_or_about_to_go_keeps_its_grant() -> None:
     leader.grant()
     going = leader.put("llama", deletionTimestamp="2026-11-01T00:00:00Z")
     assert leader.granted(going) == leader.granted(llama) is not None
+
+
+def test_the_end_of_a_deployment_tells_who_waits_for_what_its_pool_wants_no_more() -> None:
+    leader = Leader()
+    store, devices = leader.operator.store, leader.operator._devices
+    leader.put("llama")
+    before = raws.deployment("other", 1)
+    store.observe(DEPLOYMENTS, before)
+    leader.put("other")
+    assert devices.members(POOL) == {POOL, (raws.NAMESPACE, "other")}
+    store.pools.put(raws.pool("other", 1, product="B200", generation=2))
+    assert devices.members(POOL) == {POOL, (raws.NAMESPACE, "other")}, "it asks for H100s still"
+    leader.queued()
+    store.observe(DEPLOYMENTS, raws.deployment("other", 1, "gpu", "B200"))
+    assert devices.members(POOL) == {POOL}
+    assert leader.queued() == {POOL, (raws.NAMESPACE, "other")}

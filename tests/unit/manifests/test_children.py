@@ -17,6 +17,8 @@ from tests.unit.manifests.fleet import (
 )
 from tierfleet import plan
 from tierfleet.manifests import Tokens, children, names, secrets
+from tierfleet.manifests.pod import products
+from tierfleet.planning.devices import products_of
 
 RESTRICTED_VOLUMES = {
     "configMap",
@@ -187,6 +189,18 @@ def test_the_product_is_required_in_every_alternative_of_the_affinity() -> None:
     terms = pod_spec(minimal(**{"template.affinity": affinity}))["affinity"]["nodeAffinity"]
     for term in terms[required]["nodeSelectorTerms"]:
         assert term["matchExpressions"][0]["key"] == "nvidia.com/gpu.product"
+
+
+@pytest.mark.parametrize("accelerator", ["h100", "tpu"])
+def test_what_nodes_have_to_carry_is_read_back_from_a_deployment(accelerator: str) -> None:
+    """Whatever else the affinity asks for."""
+    own = everything()
+    template = objects(own)[("Deployment", f"llama-70b-{accelerator}")]["spec"]["template"]
+    found = products(template)
+    assert found
+    assert found == products_of(own)[accelerator]
+    del template["spec"]["affinity"]
+    assert products(template) == frozenset(), "somebody has changed it"
 
 
 def test_the_sidecar_starts_before_the_engine_and_is_told_all_it_needs() -> None:

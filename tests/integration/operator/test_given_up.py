@@ -1,0 +1,91 @@
+"""What a pool gives up is another one's only when nobody asks for it any more.
+
+No replica finds a node here: what runs holds its devices, so nobody could ask for them twice.
+"""
+
+from pathlib import Path
+
+from e2e import nodes
+from e2e.wait import wait_until
+from e2e.world import B200, H100, PATIENCE_SECONDS, Document, World, policy, pool
+from tests.integration.operator.process import running
+from tests.integration.operator.recorder import recording
+
+UNBOUND = {"image": "vllm/vllm-openai:v0.32.0", "resources": {"requests": {"cpu": "10k"}}}
+
+
+def undeletable(world: World) -> Document:
+    """Nobody can delete a Deployment of the namespace: the API server answers 500."""
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "undeletable"},
+        "webhooks": [
+            {
+                "name": "undeletable.example.com",
+                "clientConfig": {"url": "https://127.0.0.1:1/"},
+                "failurePolicy": "Fail",
+                "namespaceSelector": {
+                    "matchLabels": {"kubernetes.io/metadata.name": world.namespace}
+                },
+                "rules": [
+                    {
+                        "apiGroups": ["apps"],
+                        "apiVersions": ["v1"],
+                        "operations": ["DELETE"],
+                        "resources": ["deployments"],
+                    }
+                ],
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+            }
+        ],
+    }
+
+
+def asked(world: World, deployment: str) -> int | None:
+    """Replicas that the Deployment asks for; None if there is no such."""
+    found = world.find("deployment", deployment)
+    return None if found is None else found["spec"]["replicas"]
+
+
+def wait_asked(world: World, deployment: str, replicas: int | None) -> None:
+    wait_until(
+        lambda: asked(world, deployment) == replicas,
+        timeout=PATIENCE_SECONDS,
+        why=f"{deployment} to ask for {replicas}; it asks for {asked(world, deployment)}",
+    )
+
+
+def wait_placed(world: World, name: str, placement: str) -> None:
+    """Return once the pool has been granted that, and has written what it may."""
+    wait_until(
+        lambda: world.placement(name) == placement,
+        timeout=PATIENCE_SECONDS,
+        why=f"{name} to be placed on {placement}; it is {world.status('tpool', name)}",
+    )
+
+
+def test_an_accelerator_that_is_taken_out_of_a_spec_is_another_ones_when_its_deployment_is_gone(
+    world: World, tmp_path: Path
+) -> None:
+    world.cluster.add_nodes([nodes.h100("h100"), nodes.b200("b200")])
+    scope = (f"--namespace={world.namespace}", "--no-leader-elect")
+    with (
+        running(world.cluster, tmp_path / "log", *scope),
+        recording(world, tmp_path) as recorder,
+    ):
+        world.apply(policy(), pool("first", 2, H100, engine=UNBOUND))
+        wait_asked(world, "first-h100", 2)
+        world.apply(undeletable(world))
+        try:
+            world.apply(pool("first", 2, B200, engine=UNBOUND))
+            wait_asked(world, "first-b200", 2)
+            world.apply(pool("second", 2, H100, engine=UNBOUND))
+            wait_placed(world, "second", "h100:2")
+            assert (asked(world, "first-h100"), asked(world, "second-h100")) == (2, 0)
+        finally:
+            world.kubectl("delete", "validatingwebhookconfiguration", "undeletable")
+        wait_asked(world, "first-h100", None)
+        wait_asked(world, "second-h100", 2)
+        assert recorder.most_devices({"first-h100": 4, "second-h100": 4}) == 8
