@@ -15,6 +15,7 @@ from tierfleet.controllers.store import CHILD_TYPES, Store
 from tierfleet.kube import ownership
 from tierfleet.kube.cluster import Cluster, ClusterError, ConflictError, NotFoundError
 from tierfleet.kube.resources import DEPLOYMENTS, POOLS, Raw, ResourceType, key_of
+from tierfleet.manifests import labels
 
 _PATHS_NAMED = 3
 
@@ -110,6 +111,15 @@ class Applier:
         meta = raw["metadata"]
         if meta["uid"] != pool.metadata.uid or "deletionTimestamp" in meta:
             raise ConflictError(f"InferencePool {pool.key[1]} is being deleted.")
+
+    async def look(self, type_: ResourceType, key: Key) -> None:
+        """Take in a child as it is; of one that is not there any more the watch will tell."""
+        try:
+            raw = await self._cluster.get(type_, key)
+        except NotFoundError:
+            return
+        if labels.POOL in raw["metadata"].get("labels", {}):
+            self._store.observe(type_, raw)
 
     async def remove(self, live: Child) -> None:
         """Delete a child that is not planned any more."""

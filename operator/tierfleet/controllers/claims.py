@@ -1,16 +1,22 @@
-"""What pools ask for of the devices: by their Deployments, and by what is being written.
+"""What pools ask for of the devices: by their Deployments, and by writes that nobody has seen yet.
 
-It must not know what was granted.
+A request that was not answered may have been done all the same, so it counts until somebody has
+looked. It must not know what was granted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from tierfleet.api import InferencePool, Key
+from tierfleet.controllers import child
 from tierfleet.controllers.child import Claim
 from tierfleet.controllers.store import Store
+from tierfleet.kube.cluster import ClusterError, UnreachableError
+from tierfleet.kube.resources import Raw, key_of
 from tierfleet.planning.devices import Product, products_of
 from tierfleet.planning.placement import Placement
+
+_SERVER_FAULT = 500
 
 
 class Claims:
@@ -19,6 +25,7 @@ class Claims:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._writing: dict[Key, tuple[Claim, ...]] = {}
+        self._unanswered: dict[Key, dict[Key, Claim]] = {}
 
     def of(self, pool: InferencePool) -> Iterator[Claim]:
         """All claims of the pool; of what is being changed the ones before and after."""
@@ -26,6 +33,7 @@ class Claims:
             if deployment.claim is not None:
                 yield deployment.claim
         yield from self._writing.get(pool.key, ())
+        yield from self._unanswered.get(pool.key, {}).values()
 
     def products(self, pool: InferencePool) -> set[Product]:
         """What the pool asks for, by whatever spec."""
@@ -40,3 +48,40 @@ class Claims:
             yield
         finally:
             del self._writing[pool.key]
+
+    @contextmanager
+    def sending(self, pool: Key, manifest: Raw) -> Iterator[None]:
+        """While a child is being written; a Deployment counts until there is an answer."""
+        claim, key = child.claim_of(manifest), key_of(manifest)
+        if claim is None:
+            yield
+            return
+        self._unanswered.setdefault(pool, {})[key] = claim
+        try:
+            yield
+        except ClusterError as error:
+            if not _may_be_done(error):
+                self.answered(pool, key)
+            raise
+        else:
+            self.answered(pool, key)
+
+    def unanswered(self, pool: Key) -> Collection[Key]:
+        """The Deployments of the pool that may be other than they are known to be."""
+        return tuple(self._unanswered.get(pool, ()))
+
+    def answered(self, pool: Key, deployment: Key) -> None:
+        """The Deployment is known to be as the store has it."""
+        of_pool = self._unanswered.get(pool, {})
+        of_pool.pop(deployment, None)
+        if not of_pool:
+            self._unanswered.pop(pool, None)
+
+    def forget(self, pool: Key) -> None:
+        """The pool is gone, and what it has made goes with it."""
+        self._unanswered.pop(pool, None)
+
+
+def _may_be_done(error: ClusterError) -> bool:
+    """False if the server said that it did not do it; a fault of its own says nothing."""
+    return isinstance(error, UnreachableError) or error.status >= _SERVER_FAULT

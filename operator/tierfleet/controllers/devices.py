@@ -70,6 +70,7 @@ class Devices:
 
         What is being written for it counts until that is done (`writing`).
         """
+        self.claims.forget(pool)
         self._granted.pop(pool, None)
         self._waiting.discard(pool)
         self._movable.pop(pool, None)
@@ -143,6 +144,12 @@ class Devices:
             if self.granted(pool) != placement:
                 # It may have held others up, and there may be no Deployment that tells of its end.
                 self._wake_waiting(self.members(pool.key))
+
+    def answered(self, pool: Key, deployment: Key) -> None:
+        """It is known what has become of a write of the Deployment."""
+        self.claims.answered(pool, deployment)
+        self._wake_waiting(self.members(pool))
+        self.regroup()
 
     def ceiling(self, pool: InferencePool, accelerator: str) -> int | None:
         """The most replicas to ask for now; None if the grant can be taken as it is.

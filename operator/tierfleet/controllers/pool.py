@@ -108,6 +108,9 @@ class Pools:
         if own is None:
             self._forget(key)
             return DONE
+        for deployment in self._devices.claims.unanswered(key):
+            await self._applier.look(DEPLOYMENTS, deployment)
+            self._devices.answered(key, deployment)
         if own.object.metadata.deletion_timestamp is not None:
             return DONE
         tokens = await self._tokens.of(own.object)
@@ -185,7 +188,8 @@ class Pools:
         for manifest in self._in_order(pool, children):
             index = manifest["metadata"]["name"] == names.plan_index(pool.metadata.name)
             try:
-                await self._applier.ensure(pool, manifest, unchanged=index)
+                with self._devices.claims.sending(pool.key, manifest):
+                    await self._applier.ensure(pool, manifest, unchanged=index)
             except ClusterError as error:
                 if self._to_tell(manifest, error):
                     refused.setdefault(type_of(manifest), error)

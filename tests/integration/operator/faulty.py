@@ -5,6 +5,7 @@ Its own kinds are followed by informers instead of kopf, so that it can be ended
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 
 from tests.integration.operator.answered import Elsewhere
@@ -13,7 +14,7 @@ from tierfleet.kube.client import Client
 from tierfleet.kube.cluster import Page, Query, UnreachableError, WatchEvent
 from tierfleet.kube.connect import connect
 from tierfleet.kube.informers import Informer
-from tierfleet.kube.resources import OURS, Key, Raw, ResourceType
+from tierfleet.kube.resources import DEPLOYMENTS, OURS, Key, Raw, ResourceType
 
 Write = Callable[[], Awaitable[Raw]]
 
@@ -118,6 +119,38 @@ class Deaf(Faulty):
         self._heard.add(what)
         self.lost += 1
         raise UnreachableError("The answer was lost.")
+
+
+class Blind(Faulty):
+    """The first write of a Deployment is done, and nobody is told: no answer, and no watch tells.
+
+    Later writes of it wait for `resume`.
+    """
+
+    def __init__(self, real: Client, deployment: str) -> None:
+        super().__init__(real)
+        self.resume = asyncio.Event()
+        self.lost = asyncio.Event()
+        self._what = f"apply {DEPLOYMENTS.plural} {deployment} "
+
+    async def write(self, what: str, send: Write) -> Raw:
+        """Send it, when it is its turn."""
+        if what != self._what:
+            return await send()
+        if not self.lost.is_set():
+            await send()
+            self.lost.set()
+            raise UnreachableError("The answer was lost.")
+        await self.resume.wait()
+        return await send()
+
+    async def watch(self, query: Query, resource_version: str) -> AsyncGenerator[WatchEvent]:
+        """Pass it on, but that of Deployments."""
+        if query.type == DEPLOYMENTS:
+            await asyncio.Event().wait()
+        async with aclosing(super().watch(query, resource_version)) as events:
+            async for event in events:
+                yield event
 
 
 async def client(kubeconfig: Path) -> Client:

@@ -3,11 +3,16 @@
 No replica finds a node here: what runs holds its devices, so nobody could ask for them twice.
 """
 
+import asyncio
 from pathlib import Path
+
+import pytest
 
 from e2e import nodes
 from e2e.wait import wait_until
 from e2e.world import B200, H100, PATIENCE_SECONDS, Document, World, policy, pool
+from tests.integration.operator import answers
+from tests.integration.operator.faulty import Blind, client, operate
 from tests.integration.operator.process import running
 from tests.integration.operator.recorder import recording
 
@@ -88,4 +93,36 @@ def test_an_accelerator_that_is_taken_out_of_a_spec_is_another_ones_when_its_dep
             world.kubectl("delete", "validatingwebhookconfiguration", "undeletable")
         wait_asked(world, "first-h100", None)
         wait_asked(world, "second-h100", 2)
+        assert recorder.most_devices({"first-h100": 4, "second-h100": 4}) == 8
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_a_write_that_nobody_was_told_of_counts_until_the_operator_has_looked(
+    world: World, tmp_path: Path
+) -> None:
+    async def go() -> None:
+        real, server = await client(world.cluster.kubeconfig), answers.of(world.cluster).url
+        cluster = Blind(real, "first-h100")
+        operator = asyncio.create_task(operate(cluster, world.namespace, server))
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await cluster.lost.wait()
+            second = pool("second", 2, H100, engine=UNBOUND, placementWeight=9)
+            await asyncio.to_thread(world.apply, second)
+            await asyncio.to_thread(wait_placed, world, "second", "h100:2")
+            assert (asked(world, "first-h100"), asked(world, "second-h100")) == (2, 0)
+            cluster.resume.set()
+            await asyncio.to_thread(wait_asked, world, "first-h100", 0)
+            await asyncio.to_thread(wait_asked, world, "second-h100", 2)
+        finally:
+            assert not operator.done(), operator
+            operator.cancel()
+            await asyncio.gather(operator, return_exceptions=True)
+            await real.close()
+
+    world.cluster.add_nodes([nodes.h100("h100")])
+    # The operator begins when there is all that it needs: what it writes first are two replicas.
+    world.apply(policy(), pool("first", 2, H100, engine=UNBOUND))
+    with recording(world, tmp_path) as recorder:
+        asyncio.run(go())
         assert recorder.most_devices({"first-h100": 4, "second-h100": 4}) == 8

@@ -171,6 +171,15 @@ MUTANTS = (
         "::test_what_was_taken_out_of_a_spec_counts_as_long_as_a_deployment_asks_for_it",
     ),
     wrong(
+        "what got no answer was not done",
+        "claims.py",
+        "if not _may_be_done(error):",
+        "if True:",
+        "test_pool.py"
+        "::test_a_deployment_that_may_have_been_written_counts_until_somebody_has_looked",
+        "controllers",
+    ),
+    wrong(
         "the end of a pool leaves its grant",
         "operator.py",
         "            self._devices.forget(key)\n",
