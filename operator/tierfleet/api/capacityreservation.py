@@ -64,6 +64,7 @@ class ReservationReason(StrEnum):
     LEDGER_REQUIRED = "LedgerRequired"
     TIER_NOT_FOUND = "TierNotFound"
     TIER_TOO_HIGH = "TierTooHigh"
+    PLAN_FULL = "PlanFull"
     # Active
     IN_TERM = "InTerm"
     NOT_STARTED = "NotStarted"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tierfleet import plan
 from tierfleet.api import InferencePool
 from tierfleet.api.inferencepool import Scaling
-from tierfleet.planning import capacity, promises
+from tierfleet.planning import capacity, index, promises
 from tierfleet.planning.devices import device_groups, grant
 from tierfleet.planning.placement import Placement, Shortfall
 from tierfleet.planning.pool import PoolPlan
@@ -112,7 +112,7 @@ def offer(preview: Preview, key: PoolKey) -> Offer | None:
     worst = next(when for when, promised in by_instant.items() if promised == most)
 
     def refused(guarantee: plan.Guarantee) -> Refusal | None:
-        return refusal(_contract(guarantee), agreed, _with_buyer(market))
+        return refusal(_contract(guarantee), agreed, _with_buyer(market), index.room(agreed))
 
     return Offer(
         plan=found,

@@ -13,7 +13,7 @@ from tierfleet import plan
 from tierfleet.api import InferencePool
 from tierfleet.api.capacityreservation import ReservationReason
 from tierfleet.api.inferencepool import ScalingMode
-from tierfleet.planning import burst, contracts, promises
+from tierfleet.planning import burst, contracts, index, promises
 from tierfleet.planning.capacity import Capacity
 from tierfleet.planning.measured import MeanCost
 from tierfleet.planning.promises import Promise
@@ -62,9 +62,15 @@ class Refusal(NamedTuple):
 
 
 def refusal(
-    wanted: plan.Reservation, others: Collection[plan.Reservation], market: Market
+    wanted: plan.Reservation,
+    others: Collection[plan.Reservation],
+    market: Market,
+    room: int,
 ) -> Refusal | None:
-    """Why the contract cannot be accepted beside the others, or None if it can."""
+    """Why the contract cannot be accepted beside the others, or None if it can.
+
+    `room` is what it may take of the plan, in bytes (`index.size`).
+    """
     return (
         _tenant_not_found(wanted, market)
         or _conflict(wanted, others, market)
@@ -72,6 +78,7 @@ def refusal(
         or _ledger_required(wanted, market)
         or _insufficient_capacity(wanted, others, market)
         or _burst_not_backed(wanted, others, market)
+        or _plan_full(wanted, room)
     )
 
 
@@ -110,12 +117,15 @@ def _tenant_not_found(wanted: plan.Reservation, market: Market) -> Refusal | Non
 def _conflict(
     wanted: plan.Reservation, others: Collection[plan.Reservation], market: Market
 ) -> Refusal | None:
+    own = {*wanted.tenants}
     for other in others:
-        shared = sorted({*wanted.tenants} & {*other.tenants})
-        if shared and promises.overlap(wanted.term, other.term, market.now):
+        if own.isdisjoint(other.tenants):
+            continue
+        if promises.overlap(wanted.term, other.term, market.now):
+            shared = min(own & {*other.tenants})
             return Refusal(
                 ReservationReason.CONFLICT,
-                f"Tenant {shared[0]!r} has reservation {other.name!r} in this pool at the same "
+                f"Tenant {shared!r} has reservation {other.name!r} in this pool at the same "
                 "time, and a tenant has at most one. Raise that one instead, or let this one "
                 "start when it ends.",
             )
@@ -229,4 +239,17 @@ def _burst_not_backed(
         f"replica ({cost}, as {how}), of which {startable} can start within "
         f"maxWaitMilliseconds, {wait}. Set "
         f"burst.windowMilliseconds to {largest} or less, or raise maxWaitMilliseconds.",
+    )
+
+
+def _plan_full(wanted: plan.Reservation, room: int) -> Refusal | None:
+    size = index.size(wanted)
+    if size <= room:
+        return None
+    tenants = f"{len(wanted.tenants)} tenants" if len(wanted.tenants) > 1 else "one tenant"
+    return Refusal(
+        ReservationReason.PLAN_FULL,
+        f"The pool's plan has no room for it: all contracts together may take "
+        f"{index.CONTRACT_BYTES} bytes, {max(0, room)} are left, and with {tenants} this one takes "
+        f"{size}. Name fewer tenants, delete reservations that nobody needs, or use another pool.",
     )

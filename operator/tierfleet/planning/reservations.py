@@ -15,7 +15,7 @@ from tierfleet import plan
 from tierfleet.api import CapacityReservation
 from tierfleet.api.capacityreservation import ReservationReason
 from tierfleet.api.conditions import Judgement, Status
-from tierfleet.planning import contracts, promises
+from tierfleet.planning import contracts, index, promises
 from tierfleet.planning.promises import Promise
 from tierfleet.planning.refusals import UNIT, Market, Refusal, refusal, refusal_of_less
 from tierfleet.planning.snapshot import PoolKey, Snapshot
@@ -46,14 +46,19 @@ def judge(snapshot: Snapshot, market: Market) -> Mapping[str, Verdict]:
     recorded = _agreed(snapshot, market.pool.key)
     agreed = {uid: _in_known_tier(contract, market) for uid, contract in recorded.items()}
     decided: dict[str, tuple[int, Refusal | None]] = {}
+    left = index.room(agreed.values())
     for reservation in _in_order(snapshot.reservations_of(market.pool.key), agreed):
         uid = reservation.metadata.uid
         before = agreed.pop(uid, None)
-        rank = 1 + max((contract.rank for contract in agreed.values()), default=-1)
-        wanted, refused = _decided(reservation, before, rank, agreed.values(), market)
+        had = index.size(before) if before is not None else 0
+        left += had
+        # Whatever there is of it: what it has had it may go on to have.
+        room = max(left, had)
+        wanted, refused = _decided(reservation, before, agreed.values(), room, market)
         kept = before if refused else wanted
         if kept is not None and not promises.over(kept.term, market.now):
             agreed[uid] = kept
+            left -= index.size(kept)
         decided[uid] = (market.amount(wanted) if wanted else 0, refused)
     granted = _granted(agreed.values(), market)
     owed = {uid: market.amount(contract) for uid, contract in granted.items()}
@@ -144,11 +149,12 @@ def _in_order(
 def _decided(
     reservation: CapacityReservation,
     before: plan.Reservation | None,
-    rank: int,
     others: Collection[plan.Reservation],
+    room: int,
     market: Market,
 ) -> tuple[plan.Reservation | None, Refusal | None]:
     """The contract that the spec asks for, and why it is refused (None: it is not)."""
+    rank = before.rank if before else 1 + max((other.rank for other in others), default=-1)
     try:
         wanted = contracts.of(reservation, before, rank, market.now)
     except ValidationError as error:
@@ -157,7 +163,7 @@ def _decided(
         return wanted, None
     if before and contracts.asks_no_more(wanted, before, market.now):
         return wanted, refusal_of_less(wanted, before, market)
-    return wanted, refusal(wanted, others, market)
+    return wanted, refusal(wanted, others, market, room)
 
 
 def _granted(agreed: Iterable[plan.Reservation], market: Market) -> Mapping[str, plan.Reservation]:

@@ -117,14 +117,14 @@ MUTANTS = (
     _wrong(
         "one contract a tenant for ever",
         "refusals.py",
-        "if shared and promises.overlap(wanted.term, other.term, market.now):",
-        "if shared:",
+        "if promises.overlap(wanted.term, other.term, market.now):",
+        "if True:",
         "test_reservations.py::test_a_tenant_has_at_most_one_reservation_in_a_pool_at_a_time",
     ),
     _wrong(
         "two contracts of a tenant at once",
         "refusals.py",
-        "if shared and promises.overlap(wanted.term, other.term, market.now):",
+        "if promises.overlap(wanted.term, other.term, market.now):",
         "if False:",
         "test_reservations.py::test_a_tenant_has_at_most_one_reservation_in_a_pool_at_a_time",
     ),
@@ -190,5 +190,44 @@ MUTANTS = (
         "for key in secret.keys} - refused",
         "for key in secret.keys}",
         "test_pool.py::test_problems_of_single_tenants_do_not_hold_a_pool",
+    ),
+    _wrong(
+        "a plan has room for every contract",
+        "refusals.py",
+        "if size <= room:",
+        "if True:",
+        "test_index.py"
+        "::test_a_contract_that_finds_no_room_in_the_plan_is_refused_and_those_before_it_stand",
+    ),
+    _wrong(
+        "others take no room in the plan",
+        "index.py",
+        "return CONTRACT_BYTES - sum(map(size, contracts))",
+        "return CONTRACT_BYTES",
+        "test_index.py::test_who_was_accepted_stays_accepted_when_an_older_one_comes",
+    ),
+    _wrong(
+        "what is accepted takes no room in the plan of those after it",
+        "reservations.py",
+        "            left -= index.size(kept)\n",
+        "",
+        "test_index.py"
+        "::test_a_contract_that_finds_no_room_in_the_plan_is_refused_and_those_before_it_stand",
+    ),
+    _wrong(
+        "tenants take no room in the plan",
+        "index.py",
+        "+ len(contract.name) + tenants",
+        "+ len(contract.name)",
+        "test_index.py"
+        "::test_a_change_that_finds_no_room_is_refused_and_what_was_agreed_stays_in_force",
+    ),
+    _wrong(
+        "a raise needs room in the plan that its contract has",
+        "reservations.py",
+        "room = max(left, had)",
+        "room = left",
+        "test_index.py"
+        "::test_what_is_on_record_beyond_the_bound_stays_and_changes_within_its_own_room",
     ),
 )
