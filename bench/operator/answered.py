@@ -22,6 +22,10 @@ class Answered(operator.Operator):
         """See `Asks`."""
         return Answer(self.store.recorded_of(pod.pool).version if pod.pool and token else "")
 
+    async def in_flight(self, pod: Pod, token: str) -> int:  # noqa: ARG002
+        """See `Asks`: all are idle."""
+        return 0
+
     async def close(self) -> None:
         """See `Asks`."""
 

@@ -16,6 +16,7 @@ from tierfleet.api.inferencepool import GatewayMode
 from tierfleet.controllers import metrics
 from tierfleet.controllers.apply import Applier
 from tierfleet.controllers.child import Child
+from tierfleet.controllers.deletion_costs import DeletionCosts
 from tierfleet.controllers.devices import MOVE_AFTER, Devices
 from tierfleet.controllers.events import Events
 from tierfleet.controllers.measuring import Measuring
@@ -120,6 +121,7 @@ class Operator:
             self._devices,
             tokens,
             self._applier,
+            DeletionCosts(cluster, self.store, tokens, asks),
             self._statuses,
             wake_reservation=self._reservations.add,
         )

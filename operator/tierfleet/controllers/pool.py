@@ -24,6 +24,7 @@ from tierfleet.api.conditions import (
 from tierfleet.api.poolstatus import InferencePoolStatus, PoolReason
 from tierfleet.controllers.apply import Applier, NotOursError, type_of
 from tierfleet.controllers.child import Child
+from tierfleet.controllers.deletion_costs import DeletionCosts
 from tierfleet.controllers.devices import Devices
 from tierfleet.controllers.own import Own
 from tierfleet.controllers.rollout import next_steps, outdated
@@ -83,6 +84,7 @@ class Pools:
         devices: Devices,
         tokens: TokenKeeper,
         applier: Applier,
+        costs: DeletionCosts,
         statuses: StatusWriter,
         *,
         wake_reservation: Callable[[Key], None],
@@ -92,6 +94,7 @@ class Pools:
         self._devices = devices
         self._tokens = tokens
         self._applier = applier
+        self._costs = costs
         self._statuses = statuses
         self._wake_reservation = wake_reservation
         self._planned: dict[Key, Planned] = {}
@@ -187,6 +190,8 @@ class Pools:
         fault: ClusterError | None = None
         for manifest in self._in_order(pool, children):
             index = manifest["metadata"]["name"] == names.plan_index(pool.metadata.name)
+            if type_of(manifest) == DEPLOYMENTS:
+                await self._costs.before(pool, manifest)
             try:
                 with self._devices.claims.sending(pool.key, manifest):
                     await self._applier.ensure(pool, manifest, unchanged=index)

@@ -79,6 +79,7 @@ def rights(namespaces: Collection[str] | None, lease: Key | None) -> Iterator[Ri
         yield Right("update", POOLS, "finalizers", namespace)
         for type_ in (DEPLOYMENTS, SERVICES, SECRETS, DISRUPTION_BUDGETS, GATEWAY_POOLS):
             yield from (Right(verb, type_, "", namespace) for verb in _WRITE)
+        yield Right("patch", PODS, "", namespace)
         yield Right("create", EVENTS, "", namespace)
     if lease is not None:
         namespace, name = lease

@@ -1,11 +1,11 @@
-"""Asks a replica, at the admin port of its sidecar, which plan it runs.
+"""Asks a replica, at the admin port of its sidecar, which plan it runs and how much it has in hand.
 
 Behind a protocol, because fake nodes run no replicas: tests answer for them. It must not know what
 becomes of an answer.
 """
 
 import asyncio
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol, TypeVar
 
 import aiohttp
 import msgspec
@@ -18,6 +18,8 @@ AT_ONCE = 32
 
 _LONGEST_ANSWER = 4 << 20
 _REFUSAL_READ = 400
+
+_D = TypeVar("_D", bound=msgspec.Struct)
 
 
 class Answer(msgspec.Struct, frozen=True, rename="camel"):
@@ -32,6 +34,17 @@ class Answer(msgspec.Struct, frozen=True, rename="camel"):
     last_error: str = ""
 
 
+class _Tier(msgspec.Struct, frozen=True, rename="camel"):
+    queued: Annotated[int, msgspec.Meta(ge=0)]
+    in_flight: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Queue(msgspec.Struct, frozen=True):
+    """What a sidecar says at `/queuez`, as far as we ask."""
+
+    load: tuple[_Tier, ...]
+
+
 class SilentError(Exception):
     """A replica gave no answer that can be used; the message is a sentence about it."""
 
@@ -41,6 +54,14 @@ class Asks(Protocol):
 
     async def ask(self, pod: Pod, token: str) -> Answer:
         """Which plan the replica runs; `token` is the pool's admin token.
+
+        Raises:
+            SilentError: it does not say.
+        """
+        ...
+
+    async def in_flight(self, pod: Pod, token: str) -> int:
+        """How many requests run or wait there; `token` as above.
 
         Raises:
             SilentError: it does not say.
@@ -63,16 +84,24 @@ class Replicas:
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(AT_ONCE)
 
-    def url(self, pod: Pod) -> str:
+    def url(self, pod: Pod, path: str) -> str:
         """Where the replica is asked."""
-        return f"http://{_address(pod)}/planz"
+        return f"http://{_address(pod)}/{path}"
 
     async def ask(self, pod: Pod, token: str) -> Answer:
         """See `Asks`."""
+        return await self._document(pod, token, "planz", Answer, "its plan")
+
+    async def in_flight(self, pod: Pod, token: str) -> int:
+        """See `Asks`."""
+        queue = await self._document(pod, token, "queuez", _Queue, "its queue")
+        return sum(tier.queued + tier.in_flight for tier in queue.load)
+
+    async def _document(self, pod: Pod, token: str, path: str, type_: type[_D], what: str) -> _D:
         where = _address(pod)
         try:
             async with self._slots, asyncio.timeout(TIMEOUT_SECONDS):
-                body = await self._get(self.url(pod), token)
+                body = await self._get(self.url(pod, path), token)
         except TimeoutError:
             raise SilentError(f"{where} does not answer within {TIMEOUT_SECONDS:g} s.") from None
         except aiohttp.ClientConnectorError as error:
@@ -82,9 +111,9 @@ class Replicas:
         if isinstance(body, _Refusal):
             raise SilentError(f"{where} answers {body.status}: {body.text}")
         try:
-            return msgspec.json.decode(body, type=Answer)
+            return msgspec.json.decode(body, type=type_)
         except msgspec.DecodeError:
-            raise SilentError(f"{where} answers with something else than its plan.") from None
+            raise SilentError(f"{where} answers with something else than {what}.") from None
 
     async def close(self) -> None:
         """See `Asks`."""

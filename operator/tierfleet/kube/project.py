@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 
 from tierfleet.api.common import POLICY_LABEL, TENANT_LABEL, TIER_LABEL, WEIGHT_ANNOTATION
 from tierfleet.kube.resources import Raw, key_of
-from tierfleet.manifests import labels, sidecar
+from tierfleet.manifests import deletion, labels, sidecar
 from tierfleet.plan import sha256_hex
 from tierfleet.planning.snapshot import Fault, Node, Pod, Taint, Trouble
 from tierfleet.planning.tenancy import TenantSecret
@@ -72,6 +72,7 @@ def pod(raw: Raw) -> Pod | None:
         starts=_starts(status) if pool is not None else 0,
         trouble=_trouble(status) if pool is not None else None,
         gone_by=_time(metadata.get("deletionTimestamp")),
+        deletion_cost=_cost(metadata) if pool is not None else 0,
     )
 
 
@@ -184,6 +185,14 @@ def _admin_port(spec: Raw) -> int:
     ports: list[Raw] = _named(spec.get("initContainers", []), sidecar.NAME).get("ports", [])
     port: int = _named(ports, sidecar.ADMIN_PORT).get("containerPort", 0)
     return port
+
+
+def _cost(metadata: Raw) -> int:
+    """As Kubernetes counts it."""
+    try:
+        return int(metadata.get("annotations", {}).get(deletion.COST, "0"))
+    except ValueError:
+        return 0
 
 
 def _starts(status: Raw) -> int:

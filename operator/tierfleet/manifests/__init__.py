@@ -6,6 +6,7 @@
     gateway.py     how a Gateway reaches it
     disruption.py  how many replicas may be evicted at once
     secrets.py     the plan in 17 parts, and the tokens
+    deletion.py    what a pod costs, told it before its Deployment shrinks
     labels.py, names.py, metadata.py
 
 Nothing here knows a client, the time of day or what is in the cluster now: the same pool and plan

@@ -84,6 +84,7 @@ class Pod:
         terminating: it has a deletion timestamp; it holds its devices until it is gone.
         trouble: why one of its containers does not run; None if nothing is wrong.
         gone_by: that timestamp: when its grace period ends.
+        deletion_cost: what Kubernetes goes by when a Deployment shrinks; 0 if nobody has set it.
         finished: phase Succeeded or Failed; it holds no devices.
         unschedulable: the scheduler found no node for it (PodScheduled False, Unschedulable).
         message: what the scheduler said about that.
@@ -109,6 +110,7 @@ class Pod:
     starts: int = 0
     trouble: Trouble | None = None
     gone_by: datetime | None = None
+    deletion_cost: int = 0
 
 
 @dataclass(frozen=True, slots=True)

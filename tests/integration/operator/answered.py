@@ -17,9 +17,9 @@ class Elsewhere(Replicas):
         super().__init__()
         self._server = server
 
-    def url(self, pod: Pod) -> str:
+    def url(self, pod: Pod, path: str) -> str:
         assert pod.pool is not None
-        return f"{self._server}/{pod.namespace}/{pod.pool[1]}/{pod.name}/planz"
+        return f"{self._server}/{pod.namespace}/{pod.pool[1]}/{pod.name}/{path}"
 
 
 if __name__ == "__main__":

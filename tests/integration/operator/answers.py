@@ -1,7 +1,7 @@
 """Answers for the replicas on fake nodes, which run no sidecars: a server on loopback.
 
-A replica runs the plan that its pool's Secrets have, as if a kubelet brought it at once, unless a
-test says otherwise. It asks for the admin token as a sidecar does.
+A replica runs the plan that its pool's Secrets have, as if a kubelet brought it at once, and has
+nothing to do, unless a test says otherwise. It asks for the admin token as a sidecar does.
 """
 
 import base64
@@ -29,7 +29,8 @@ class Answers:
         client = kubernetes.config.new_client_from_config(str(kubeconfig))
         self._core = kubernetes.client.CoreV1Api(client)
         self._instead: dict[tuple[str, str], Callable[[str], Said | None]] = {}
-        self._asked: list[tuple[str, str]] = []
+        self._work: dict[tuple[str, str], Callable[[], Said | None]] = {}
+        self._asked: list[tuple[str, str, str]] = []
         answers = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -54,8 +55,25 @@ class Answers:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def asked(self, namespace: str) -> list[str]:
-        """Pods that were asked, in order."""
-        return [pod for where, pod in list(self._asked) if where == namespace]
+        """Pods that were asked for their plan, in order."""
+        return self._asked_for(namespace, "planz")
+
+    def asked_for_work(self, namespace: str) -> list[str]:
+        """Pods that were asked how much they have in hand, in order."""
+        return self._asked_for(namespace, "queuez")
+
+    def has(self, namespace: str, pod: str, running: int, waiting: int = 0) -> None:
+        """From now on the replica has so many requests."""
+        load = [{"tier": "retail", "queued": waiting, "inFlight": running}]
+        self._work[namespace, pod] = lambda: (200, {"load": load})
+
+    def hangs(self, namespace: str, pod: str) -> None:
+        """From now on it takes the question what it has in hand, and says nothing, for ever."""
+
+        def said() -> None:
+            threading.Event().wait()
+
+        self._work[namespace, pod] = said
 
     def refuses(self, namespace: str, pod: str, version: str, why: str) -> None:
         """From now on the replica refuses what is not that version."""
@@ -73,19 +91,28 @@ class Answers:
     def is_silent(self, namespace: str, pod: str) -> None:
         """From now on the connection breaks off."""
         self._instead[namespace, pod] = lambda _: None
+        self._work[namespace, pod] = lambda: None
 
     def obeys(self, namespace: str, pod: str) -> None:
-        """From now on the replica runs what it is given."""
+        """From now on the replica runs what it is given, and has nothing to do."""
         self._instead.pop((namespace, pod), None)
+        self._work.pop((namespace, pod), None)
 
     def _answer(self, path: str, authorization: str) -> Said | None:
-        _, namespace, pool, pod, _ = path.split("/")
-        self._asked.append((namespace, pod))
+        _, namespace, pool, pod, what = path.split("/")
+        self._asked.append((namespace, pod, what))
         if authorization != f"Bearer {self._read(namespace, f'{pool}-tokens', 'admin')}":
             return 401, {}
+        if what == "queuez":
+            return self._work.get((namespace, pod), lambda: (200, {"load": []}))()
         given = json.loads(self._read(namespace, f"{pool}-plan", "index.json"))["version"]
         instead = self._instead.get((namespace, pod))
         return instead(given) if instead else (200, {"version": given, "lastError": ""})
+
+    def _asked_for(self, namespace: str, what: str) -> list[str]:
+        return [
+            pod for where, pod, about in list(self._asked) if (where, about) == (namespace, what)
+        ]
 
     def _read(self, namespace: str, name: str, entry: str) -> str:
         data = self._core.read_namespaced_secret(name, namespace).data or {}

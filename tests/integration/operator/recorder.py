@@ -16,6 +16,8 @@ from typing import Any
 from e2e.wait import wait_until
 from e2e.world import PATIENCE_SECONDS, World
 
+COST = "controller.kubernetes.io/pod-deletion-cost"
+
 
 class Recorder:
     """A watch of Deployments, Secrets, pods and pools that is written to files."""
@@ -74,6 +76,19 @@ class Recorder:
                 ready.add(name)
             seen.append(len(ready))
         return min(seen[seen.index(wanted) :])
+
+    def deletion_costs(self, pool: str) -> Iterator[Mapping[str, int]]:
+        """What Kubernetes was told that each of the pool's pods costs, after each change of it."""
+        self._catch_up("pods")
+        found: dict[str, int] = {}
+        for event in self._events("pods"):
+            metadata = event["object"]["metadata"]
+            cost = metadata.get("annotations", {}).get(COST)
+            if metadata.get("labels", {}).get("tierfleet.dev/pool") != pool or cost is None:
+                continue
+            if found.get(metadata["name"]) != int(cost):
+                found[metadata["name"]] = int(cost)
+                yield dict(found)
 
     def plans(self, pool: str) -> Iterator[Mapping[str, Any]]:
         """The index of the pool's plan as it was after each change."""

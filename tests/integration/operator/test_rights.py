@@ -14,8 +14,10 @@ from e2e.world import (
     reservation,
     tenant,
 )
+from tests.integration.operator import answers
 from tests.integration.operator.access import kubeconfig, server_of
 from tests.integration.operator.process import running
+from tests.integration.operator.recorder import COST
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "operator.md"
 
@@ -61,6 +63,14 @@ def test_with_the_documented_roles_it_does_all_that_it_does(
                 timeout=PATIENCE_SECONDS,
                 why="both edits to be put back",
             )
+            for pod in fleet.pods("llama"):
+                answers.of(cluster).has(fleet.namespace, pod["metadata"]["name"], running=5)
+            fleet.kubectl("scale", "tpool", "llama", "--replicas=1")
+            fleet.wait_ready("llama", "h100:1")
+            (pod,) = fleet.pods("llama")
+            assert pod["metadata"]["annotations"][COST] == "5"
+            fleet.kubectl("scale", "tpool", "llama", "--replicas=2")
+            fleet.wait_ready("llama", "h100:2")
             renamed = H100 | {"name": "gpu"}
             fleet.apply(pool("llama", 2, renamed))
             fleet.wait_ready("llama", "gpu:2")

@@ -7,10 +7,12 @@ import pytest
 
 from tests.integration.sidecar.inside import Call, Inside, ScriptedEngine
 from tests.integration.sidecar.wire import request
-from tests.unit.sidecar.plans import HOOK_TOKEN
+from tests.unit.sidecar.plans import ADMIN_TOKEN, HOOK_TOKEN
 from tests.unit.sidecar.waiting import until
 from tierfleet.admission.core import Core
 from tierfleet.admission.types import EngineReading
+from tierfleet.controllers.replicas import Replicas
+from tierfleet.planning.snapshot import Pod
 from tierfleet.sidecar import server
 from tierfleet.sidecar.client import Patience
 
@@ -83,9 +85,20 @@ async def test_the_queue_is_shown_to_who_may_see_it(
         assert table[-1].split()[2:] == ["no-seat", "retail", "hobby", "r3"]
         retail = {"tier": "retail", "queued": 1, "inFlight": 2}
         assert retail in shown["load"]
+        assert await in_flight(inside) == 3, "what the operator makes of it"
         held.go.set()
         for wire in (one, two, three):
             assert (await wire.answer()).status == 200
+
+
+async def in_flight(inside: Inside) -> int:
+    """As the operator asks, before it gives up a replica."""
+    replicas = Replicas()
+    try:
+        pod = Pod("n", "p", "u", address="127.0.0.1", admin_port=inside.admin_port)
+        return await replicas.in_flight(pod, ADMIN_TOKEN)
+    finally:
+        await replicas.close()
 
 
 async def test_a_drain_serves_what_is_accepted_and_turns_away_the_rest(

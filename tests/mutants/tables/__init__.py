@@ -13,6 +13,7 @@ from tests.mutants.tables import (
     room,
     shares,
     shedding,
+    shrinking,
     traffic,
 )
 
@@ -29,5 +30,6 @@ MUTANTS = (
     *shares.MUTANTS,
     *reports.MUTANTS,
     *measured.MUTANTS,
+    *shrinking.MUTANTS,
     *traffic.MUTANTS,
 )

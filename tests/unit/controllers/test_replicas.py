@@ -11,6 +11,8 @@ from tierfleet.controllers import replicas
 from tierfleet.controllers.replicas import Answer, Replicas, SilentError
 from tierfleet.planning.snapshot import Pod
 
+LESS_THAN_NOTHING = {"queued": -1, "inFlight": 0}
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -45,6 +47,7 @@ async def sidecar() -> AsyncIterator[Sidecar]:
     found = Sidecar()
     app = web.Application()
     app.router.add_get("/planz", found.serve)
+    app.router.add_get("/queuez", found.serve)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -99,6 +102,26 @@ async def test_what_is_no_answer_is_a_sentence(
     assert (await silence(asks, sidecar.pod())).startswith(f"127.0.0.1:{sidecar.port} {said}")
 
 
+async def test_it_says_how_many_requests_run_and_wait(sidecar: Sidecar, asks: Replicas) -> None:
+    load = [
+        {"tier": "pro", "queued": 3, "inFlight": 4},
+        {"tier": "retail", "queued": 5, "inFlight": 0},
+    ]
+    sidecar.answers(json.dumps({"load": load, "waiting": [{"id": "x"}], "notShown": 0}))
+    assert await asks.in_flight(sidecar.pod(), "token") == 12
+    sidecar.answers(json.dumps({"load": []}))
+    assert await asks.in_flight(sidecar.pod(), "token") == 0
+
+
+@pytest.mark.parametrize("document", [{}, {"load": [{"queued": 1}]}, {"load": [LESS_THAN_NOTHING]}])
+async def test_what_counts_no_requests_is_no_answer(
+    sidecar: Sidecar, asks: Replicas, document: object
+) -> None:
+    sidecar.answers(json.dumps(document))
+    with pytest.raises(SilentError, match=r"answers with something else than its queue\."):
+        await asks.in_flight(sidecar.pod(), "token")
+
+
 async def test_the_token_goes_to_nobody_else(sidecar: Sidecar, asks: Replicas) -> None:
     sidecar.answers("", 302, Location="http://127.0.0.2:1/planz")
     assert "answers 302" in await silence(asks, sidecar.pod())
@@ -136,5 +159,5 @@ async def test_no_more_than_a_few_are_asked_at_once(sidecar: Sidecar, asks: Repl
 
 
 def test_an_address_of_ipv6_is_one() -> None:
-    url = Replicas().url(Pod("n", "p", "u", address="fd00::1", admin_port=9090))
+    url = Replicas().url(Pod("n", "p", "u", address="fd00::1", admin_port=9090), "planz")
     assert url == "http://[fd00::1]:9090/planz"

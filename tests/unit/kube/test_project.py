@@ -6,6 +6,7 @@ import pytest
 
 from tierfleet.kube import project
 from tierfleet.kube.resources import Raw
+from tierfleet.manifests import deletion
 from tierfleet.plan import sha256_hex
 from tierfleet.planning.snapshot import Fault, Taint, Trouble
 
@@ -130,6 +131,19 @@ def test_where_a_replica_is_asked_and_when_it_is_gone() -> None:
     stranger = project.pod(pod({"containers": [container(1)]}, status={"podIP": "10.1.2.4"}))
     assert stranger is not None
     assert stranger.address == "", "nobody is going to ask it"
+
+
+def test_a_deletion_cost_is_read_as_kubernetes_reads_it() -> None:
+    def cost(**annotations: str) -> int:
+        raw = pod({"containers": [{}]}, {"tierfleet.dev/pool": "llama"})
+        raw["metadata"]["annotations"] = annotations
+        found = project.pod(raw)
+        assert found is not None
+        return found.deletion_cost
+
+    assert cost() == 0
+    assert cost(**{deletion.COST: "-7"}) == -7
+    assert cost(**{deletion.COST: "much"}) == 0, "of another API server than ours"
 
 
 def test_devices_are_counted_as_the_scheduler_counts_them() -> None:
