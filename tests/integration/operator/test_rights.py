@@ -63,6 +63,9 @@ def test_with_the_documented_roles_it_does_all_that_it_does(
                 timeout=PATIENCE_SECONDS,
                 why="both edits to be put back",
             )
+            # The edit may have replaced a pod, and its end another one.
+            fleet.kubectl("rollout", "status", "deployment/llama-h100", "--timeout=60s")
+            fleet.wait_ready("llama", "h100:2")
             for pod in fleet.pods("llama"):
                 answers.of(cluster).has(fleet.namespace, pod["metadata"]["name"], running=5)
             fleet.kubectl("scale", "tpool", "llama", "--replicas=1")
