@@ -75,7 +75,26 @@ class Accelerator(Model):
     resource: QualifiedName = "nvidia.com/gpu"
     """Extended resource that a pod asks for."""
     devices_per_replica: Annotated[int, Field(ge=1, le=64)] = 1
-    """Devices that one replica takes, all on one node."""
+    """Devices that one replica takes on a node."""
+    nodes_per_replica: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=32,
+            json_schema_extra=cel(
+                Rule(
+                    "self == oldSelf",
+                    "must not be changed: add an accelerator of another name beside this one, and "
+                    "take this one out once the other serves",
+                )
+            ),
+        ),
+    ] = 1
+    """Nodes that one replica runs on, for a model that is too large for one: it takes
+    devicesPerReplica on each. More than 1 needs LeaderWorkerSet 0.9 or newer in the cluster, whose
+    groups the replicas then are. An engine of type VLLM gets the arguments for that; one of type
+    Custom finds LWS_LEADER_ADDRESS, LWS_GROUP_SIZE and LWS_WORKER_INDEX in its environment, and
+    args may refer to them. It cannot be changed."""
     min_replicas: ReplicaCount = 0
     """Replicas that are placed here before the order of preference counts."""
     max_replicas: ReplicaCount | None = None

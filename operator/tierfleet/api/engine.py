@@ -28,6 +28,12 @@ GENERATED_ARGS = {
     "--port": "set spec.engine.port instead",
     "--host": "leave it out, the engine listens on loopback only",
     "--scheduling-policy": "leave it out, the order is decided by spec.policyRef",
+    "--nnodes": "set nodesPerReplica instead",
+    "-n": "set nodesPerReplica instead",
+    "--node-rank": "leave it out, nodesPerReplica generates it",
+    "-r": "leave it out, nodesPerReplica generates it",
+    "--master-addr": "leave it out, nodesPerReplica generates it",
+    "--headless": "leave it out, nodesPerReplica generates it",
 }
 """Arguments of vLLM that the operator generates, and what to do instead of writing them."""
 

@@ -44,6 +44,10 @@ from tierfleet.api.schema import (
 ModelName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\s]+$")]
 DesiredCount = Annotated[int, Field(ge=1, le=10_000)]
 
+NAMES_OF_SEVERAL_NODES = 46
+"""Characters of a pool's and an accelerator's name together. With two dashes, the replica's number
+(4 digits) and the hash of a StatefulSet's revision (10) they are a label's value (63)."""
+
 
 class ScalingMode(StrEnum):
     """Who decides the number of replicas."""
@@ -306,6 +310,14 @@ class InferencePool(Resource):
                 "&& self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
                 "must be at most 40 lower-case letters, digits and dashes, and begin with a "
                 "letter: Services are named after it",
+            ),
+            Rule(
+                "self.spec.accelerators.all(a, a.nodesPerReplica == 1 || "
+                f"self.metadata.name.size() + a.name.size() <= {NAMES_OF_SEVERAL_NODES})",
+                "must have names that are short enough where nodesPerReplica is more than 1: the "
+                f"pool's and the accelerator's at most {NAMES_OF_SEVERAL_NODES} characters "
+                "together, because pods carry both and more in one label",
+                ".spec.accelerators",
             ),
         )
     )

@@ -45,6 +45,7 @@ class PoolReason(StrEnum):
     SCALED_TO_ZERO = "ScaledToZero"
     NO_SUCH_ACCELERATOR = "NoSuchAccelerator"
     INSUFFICIENT_DEVICES = "InsufficientDevices"
+    LEADER_WORKER_SET_MISSING = "LeaderWorkerSetMissing"
     MAX_REPLICAS = "MaxReplicas"
     UNSCHEDULABLE = "Unschedulable"
     # Scaled

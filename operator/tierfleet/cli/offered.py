@@ -75,15 +75,20 @@ def what_it_takes(pool: InferencePool, more: More) -> str:
 
 def _devices(accelerator: Accelerator, shortfall: Shortfall) -> str:
     each, products = accelerator.devices_per_replica, " or ".join(accelerator.products)
+    nodes = accelerator.nodes_per_replica
+    if shortfall.limit is Limit.LEADER_WORKER_SET_MISSING:
+        return "LeaderWorkerSet, which the cluster does not know"
     if shortfall.limit is Limit.NO_SUCH_ACCELERATOR:
-        return f"a node with {each} {accelerator.resource} of {products} (there is none)"
+        whole = "a node" if nodes == 1 else f"{nodes} nodes"
+        return f"{whole} with {each} {accelerator.resource} of {products} (there is none)"
     known = [
         f"{shortfall.stranded} are free where too few are left" if shortfall.stranded else "",
         f"{shortfall.closed} of its nodes take no new pods" if shortfall.closed else "",
     ]
     told = ", ".join(filter(None, known))
     more = f" ({told})" if told else ""
-    return f"{each} free {accelerator.resource} on one node of {products}{more}"
+    where = "one node" if nodes == 1 else f"each of {nodes} nodes"
+    return f"{each} free {accelerator.resource} on {where} of {products}{more}"
 
 
 def _row(key: Key, own: Offer | None) -> tuple[object, ...]:

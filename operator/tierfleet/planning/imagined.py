@@ -19,13 +19,13 @@ _HOME = f"{GROUP}/imagined"
 
 
 def with_devices(snapshot: Snapshot) -> Snapshot:
-    """A node of its own for every replica that a pool may want on any accelerator.
+    """Nodes of its own for every replica that a pool may want on any accelerator.
 
     Only to grant from: its pools run nowhere else, so that none takes what is meant for another.
     """
     nodes = {node.name: node for pool in snapshot.pools.values() for node in _nodes(pool)}
     pools = {key: _at_home(pool) for key, pool in snapshot.pools.items()}
-    return replace(snapshot, pools=pools, nodes=nodes, pods=())
+    return replace(snapshot, pools=pools, nodes=nodes, pods=(), leader_worker_sets=True)
 
 
 def with_tenants(snapshot: Snapshot, namespaces: Collection[str]) -> Snapshot:
@@ -71,7 +71,8 @@ def _nodes(pool: InferencePool) -> Iterator[Node]:
     for accelerator in pool.spec.accelerators:
         home = _home(pool, accelerator.name)
         most = accelerator.max_replicas
-        for number in range(replicas if most is None else min(most, replicas)):
+        count = replicas if most is None else min(most, replicas)
+        for number in range(count * accelerator.nodes_per_replica):
             yield Node(
                 name=f"{home}/{number}",
                 labels={_HOME: home, accelerator.product_label: accelerator.products[0]},

@@ -4,11 +4,15 @@ A *seat* is the devices that a pool's pod has on a node. A live pod keeps its se
 the seat of a terminating one goes to its successor if the node still takes new pods. Everything
 else that is in use, by whoever, is not free before it is gone. Which pool is served first is not
 known here.
+
+A replica of several nodes takes as many *places*, each with its devices on one node. Two may be on
+the same node, if it is that large: the scheduler may put them there, and it decides.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from tierfleet.api import InferencePool
 from tierfleet.api.accelerator import Accelerator
@@ -48,7 +52,8 @@ class Inventory:
         """What the pool may take of one of its accelerators."""
         free = self._free_of(accelerator.resource)
         site = self._site(pool, accelerator)
-        return Offer(accelerator, self._seats(pool, accelerator), free, site)
+        makeable = accelerator.nodes_per_replica == 1 or self._snapshot.leader_worker_sets
+        return Offer(accelerator, self._seats(pool, accelerator), free, site, makeable=makeable)
 
     def _free_of(self, resource: str) -> Free:
         if resource not in self._free:
@@ -84,7 +89,8 @@ class Inventory:
         """Devices of the pool's own pods by node, as far as replicas can go on there."""
         each = accelerator.devices_per_replica
         pods: dict[str, list[Pod]] = defaultdict(list)
-        for pod in self._snapshot.pods_of(pool.key):
+        own = chain(self._snapshot.pods_of(pool.key), self._snapshot.workers_of(pool.key))
+        for pod in own:
             if pod.accelerator == accelerator.name and not pod.finished and pod.node is not None:
                 pods[pod.node].append(pod)
         seats = {}
@@ -109,33 +115,61 @@ class Offer:
     """What one pool may take of one accelerator."""
 
     def __init__(
-        self, accelerator: Accelerator, seats: Mapping[str, int], free: Free, site: _Site
+        self,
+        accelerator: Accelerator,
+        seats: Mapping[str, int],
+        free: Free,
+        site: _Site,
+        *,
+        makeable: bool,
     ) -> None:
-        """`free` and `site` are shared with other offers, `seats` are the pool's own."""
+        """`free` and `site` are shared with other offers, `seats` are the pool's own.
+
+        Not `makeable`: the cluster does not know what such replicas are made of.
+        """
         self.accelerator = accelerator
         self._each = accelerator.devices_per_replica
+        self._places = accelerator.nodes_per_replica
         self._seats = dict(seats)
         self._free = free
         self._site = site
+        self._makeable = makeable
 
     def take(self, count: int) -> int:
         """Up to `count` replicas, on seats that the pool has, then on free devices of one node."""
-        kept = self._keep(count)
-        return kept + self._grow(count - kept)
+        if not self._makeable:
+            return 0
+        places = count
+        if self._places > 1:
+            # Whole ones only, so what there is has to be known first.
+            places = min(count, self._there() // self._places) * self._places
+        kept = self._keep(places)
+        return (kept + self._grow(places - kept)) // self._places
 
     def room(self) -> int:
         """How many replicas more would find devices on nodes that take new pods."""
+        return self._open() // self._places if self._makeable else 0
+
+    def shortfall(self, wanted: int, found: int) -> Shortfall:
+        """Why `take` did not give as many as were wanted."""
+        if not self._makeable:
+            return Shortfall(Limit.LEADER_WORKER_SET_MISSING, wanted, found)
+        if not self._site.carrying:
+            return Shortfall(Limit.NO_SUCH_ACCELERATOR, wanted, found)
+        stranded = sum(self._free.get(name, 0) for name in self._site.names)
+        return Shortfall(Limit.INSUFFICIENT_DEVICES, wanted, found, stranded, self._site.closed)
+
+    def _open(self) -> int:
+        """Places on nodes that take new pods."""
         return sum(
             (self._free.get(name, 0) + self._seats.get(name, 0)) // self._each
             for name in self._site.names
         )
 
-    def shortfall(self, wanted: int, found: int) -> Shortfall:
-        """Why `take` did not give as many as were wanted."""
-        if not self._site.carrying:
-            return Shortfall(Limit.NO_SUCH_ACCELERATOR, wanted, found)
-        stranded = sum(self._free.get(name, 0) for name in self._site.names)
-        return Shortfall(Limit.INSUFFICIENT_DEVICES, wanted, found, stranded, self._site.closed)
+    def _there(self) -> int:
+        """Places, with those that the pool has on nodes that take no new pods."""
+        elsewhere = self._seats.keys() - set(self._site.names)
+        return self._open() + sum(self._seats[name] // self._each for name in elsewhere)
 
     def _keep(self, count: int) -> int:
         kept = 0

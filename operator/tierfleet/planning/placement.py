@@ -15,6 +15,7 @@ class Limit(StrEnum):
     INSUFFICIENT_DEVICES = "InsufficientDevices"
     MAX_REPLICAS = "MaxReplicas"
     MOVING = "Moving"
+    LEADER_WORKER_SET_MISSING = "LeaderWorkerSetMissing"
 
 
 class Scale(StrEnum):
@@ -39,7 +40,8 @@ class Shortfall:
     Attributes:
         wanted: replicas that would have been placed here.
         found: replicas that are.
-        stranded: free devices on nodes that have too few left for a whole replica.
+        stranded: free devices on nodes that have too few left for a whole replica, or that are too
+            few nodes for one.
         closed: nodes of the product that take no new pods: not ready, cordoned, or with a taint,
             label or affinity that keeps these pods away.
     """

@@ -78,7 +78,10 @@ class Pod:
 
     Attributes:
         node: where it is bound, None while it is not.
-        pool: the pool whose replica it is (label `tierfleet.dev/pool`), None if it is not ours.
+        pool: the pool whose replica it is (label `tierfleet.dev/pool`), None if it is not ours. A
+            replica of several nodes is its leader.
+        worker_of: the pool that it works for on one of the other nodes of a replica (label
+            `tierfleet.dev/worker-of`). It serves nobody and is no replica, but it holds devices.
         accelerator: the accelerator in that pool (label `tierfleet.dev/accelerator`).
         requests: devices by extended resource name, as the scheduler counts them.
         terminating: it has a deletion timestamp; it holds its devices until it is gone.
@@ -111,6 +114,7 @@ class Pod:
     trouble: Trouble | None = None
     gone_by: datetime | None = None
     deletion_cost: int = 0
+    worker_of: PoolKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,7 @@ class Snapshot:
     Attributes:
         tenancies: of policies whose Secrets have been put together before (`tenants.of`).
         tenants: the Secrets of other policies.
+        leader_worker_sets: whether the cluster knows what replicas of several nodes are made of.
         replicas: wanted replicas of the pool's Deployments as they are, by accelerator.
         published: the plans that replicas of the pool may run, the one in force last.
         reports: what each replica said last, by the pod's uid.
@@ -139,9 +144,11 @@ class Snapshot:
     published: Mapping[PoolKey, tuple[Published, ...]] = field(default_factory=dict)
     reports: Mapping[str, Report] = field(default_factory=dict)
     measured: Mapping[PoolKey, Measurement] = field(default_factory=dict)
+    leader_worker_sets: bool = False
 
     _pods_by_node: Mapping[str, list[Pod]] = field(init=False, repr=False, compare=False)
     _pods_by_pool: Mapping[PoolKey, list[Pod]] = field(init=False, repr=False, compare=False)
+    _workers_by_pool: Mapping[PoolKey, list[Pod]] = field(init=False, repr=False, compare=False)
     _pools_by_policy: Mapping[Key, list[InferencePool]] = field(
         init=False, repr=False, compare=False
     )
@@ -156,6 +163,7 @@ class Snapshot:
         indexes = {
             "_pods_by_node": _grouped(self.pods, lambda pod: pod.node),
             "_pods_by_pool": _grouped(self.pods, lambda pod: pod.pool),
+            "_workers_by_pool": _grouped(self.pods, lambda pod: pod.worker_of),
             "_pools_by_policy": _grouped(
                 self.pools.values(), lambda pool: (pool.key[0], pool.spec.policy_ref.name)
             ),
@@ -174,6 +182,10 @@ class Snapshot:
     def pods_of(self, pool: PoolKey) -> Iterable[Pod]:
         """Pods that are replicas of the pool, finished ones too."""
         return self._pods_by_pool.get(pool, ())
+
+    def workers_of(self, pool: PoolKey) -> Iterable[Pod]:
+        """Pods of replicas of several nodes that are not their leaders, finished ones too."""
+        return self._workers_by_pool.get(pool, ())
 
     def pools_of(self, policy: Key) -> Iterable[InferencePool]:
         """Pools that name the policy, in no order."""

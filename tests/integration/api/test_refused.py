@@ -142,6 +142,18 @@ REFUSED: list[Row] = [
     ),
     (
         POOL,
+        {"engine.args": ["--nnodes=2"]},
+        "spec.engine.args",
+        "must not contain --nnodes=2: set nodesPerReplica instead",
+    ),
+    (
+        POOL,
+        {"accelerators[0].engine.args": ["-r", "1"]},
+        "spec.accelerators",
+        "must not contain -r: leave it out, nodesPerReplica generates it",
+    ),
+    (
+        POOL,
         {"accelerators[0].engine.args": ["--model=x"]},
         "spec.accelerators",
         "must not contain --model=x: set spec.model.source instead",
@@ -270,6 +282,11 @@ REFUSED: list[Row] = [
     ),
 ]
 
+FIXED_NODES = (
+    "must not be changed: add an accelerator of another name beside this one, and take this one "
+    "out once the other serves"
+)
+
 CHANGES: list[Row] = [
     (
         POLICY,
@@ -284,6 +301,12 @@ CHANGES: list[Row] = [
         "must be a new version when a rate changes, because receipts name the version",
     ),
     (
+        POOL,
+        {"accelerators[0].nodesPerReplica": 2},
+        "spec.accelerators[0].nodesPerReplica",
+        FIXED_NODES,
+    ),
+    (
         RESERVATION,
         {"poolRef.name": "other"},
         "spec.poolRef",
@@ -294,6 +317,11 @@ CHANGES: list[Row] = [
 NAME = (
     "must be at most 40 lower-case letters, digits and dashes, and begin with a letter: "
     "Services are named after it"
+)
+SHORT_NAMES = (
+    "must have names that are short enough where nodesPerReplica is more than 1: the pool's and "
+    "the accelerator's at most 46 characters together, because pods carry both and more in one "
+    "label"
 )
 
 
@@ -318,6 +346,16 @@ def test_a_change_is_refused_with_path_and_message(
     new_version = {"burndown.output": "5", "burndown.version": "2"}
     for change in (new_version, {"tiers[0].priority": 3}):
         assert api_server.refusals_of_change(changed(stored[POLICY], **change)) == {}
+
+
+def test_names_are_shorter_where_replicas_have_several_nodes(api_server: ApiServer) -> None:
+    def refusals(**more: Any) -> str:
+        wide = MINIMAL[POOL]["spec"]["accelerators"][0] | {"name": "a" * 15} | more
+        document = changed(MINIMAL[POOL], accelerators=[wide])
+        return str(api_server.refusals(document | {"metadata": {"name": "p" * 32}}))
+
+    assert SHORT_NAMES in refusals(nodesPerReplica=2)
+    assert refusals() == refusals(name="a" * 14, nodesPerReplica=2) == "{}"
 
 
 @pytest.mark.parametrize("name", ["a" * 41, "4ever", "a.b"])
@@ -355,7 +393,7 @@ def test_every_rule_of_ours_has_a_document_that_breaks_it() -> None:
         "must not contain an argument that another field generates",
         "must not contain an engine argument that another field generates",
     }
-    broken = {row[3] for row in [*REFUSED, *CHANGES]} | {NAME}
+    broken = {row[3] for row in [*REFUSED, *CHANGES]} | {NAME, SHORT_NAMES}
     assert declared <= broken
 
 

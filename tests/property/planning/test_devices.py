@@ -48,7 +48,8 @@ def test_every_planned_replica_of_a_pool_alone_finds_its_devices(
     others_and_live = [
         pod
         for pod in snapshot.pods
-        if pod.pool != key or (pod.accelerator == kind.name and not pod.terminating)
+        if key not in {pod.pool, pod.worker_of}
+        or (pod.accelerator == kind.name and not pod.terminating)
     ]
     alone = replace(
         snapshot,
@@ -56,7 +57,9 @@ def test_every_planned_replica_of_a_pool_alone_finds_its_devices(
         pods=tuple(others_and_live),
     )
     after = bound(alone, placements(alone), spread=spread)
-    assert all(pod.node is not None for pod in after.pods_of(key))
+    found = [*after.pods_of(key), *after.workers_of(key)]
+    assert all(pod.node is not None for pod in found)
+    assert len(found) == placements(alone)[key].total * kind.nodes_per_replica
 
 
 @given(snapshots())
@@ -68,7 +71,10 @@ def test_nothing_is_planned_that_is_not_wanted_or_not_there(snapshot: Snapshot) 
         for accelerator in pool.spec.accelerators:
             desired = found[key].desired[accelerator.name]
             assert accelerator.max_replicas is None or desired <= accelerator.max_replicas
-            assert desired <= seats(snapshot, pool, accelerator) + room(snapshot, pool, accelerator)
+            places = seats(snapshot, pool, accelerator) + room(snapshot, pool, accelerator)
+            assert desired <= places // accelerator.nodes_per_replica
+            if accelerator.nodes_per_replica > 1 and not snapshot.leader_worker_sets:
+                assert not desired
 
 
 def check_devices_exist(snapshot: Snapshot, found: Mapping[PoolKey, Placement]) -> None:
@@ -80,10 +86,12 @@ def check_devices_exist(snapshot: Snapshot, found: Mapping[PoolKey, Placement]) 
             pod.requests.get(GPU, 0)
             for node in here
             for pod in snapshot.pods_on(node.name)
-            if not pod.finished and pod.pool not in ours
+            if not pod.finished and pod.pool not in ours and pod.worker_of not in ours
         )
         granted = sum(
-            found[key].desired[accelerator.name] * accelerator.devices_per_replica
+            found[key].desired[accelerator.name]
+            * accelerator.devices_per_replica
+            * accelerator.nodes_per_replica
             for key, pool in ours.items()
             for accelerator in pool.spec.accelerators
             if product in accelerator.products
@@ -92,17 +100,17 @@ def check_devices_exist(snapshot: Snapshot, found: Mapping[PoolKey, Placement]) 
 
 
 def seats(snapshot: Snapshot, pool: InferencePool, accelerator: Accelerator) -> int:
-    """Replicas that live, on whatever node."""
+    """Pods that live, on whatever node."""
     return sum(
         pod.accelerator == accelerator.name
         and pod.node is not None
         and not (pod.finished or pod.terminating)
-        for pod in snapshot.pods_of(pool.key)
+        for pod in (*snapshot.pods_of(pool.key), *snapshot.workers_of(pool.key))
     )
 
 
 def room(snapshot: Snapshot, pool: InferencePool, accelerator: Accelerator) -> int:
-    """Replicas for which nodes that take new pods would have devices if they were empty."""
+    """Pods for which nodes that take new ones would have devices if they were empty."""
     return sum(
         node.allocatable[GPU] // accelerator.devices_per_replica
         for node in snapshot.nodes.values()
@@ -154,15 +162,20 @@ def test_pools_that_compete_settle_and_stay_settled(snapshot: Snapshot, spread: 
     """The scheduler may put replicas where a larger one of another pool was to go.
 
     What finds no node then is taken back, and a smaller one may get its place. Every step but the
-    last binds or gives up a replica for good, so there are at most as many as replicas.
+    last binds or gives up a pod for good, so there are at most as many as pods.
     """
     state = settled(snapshot)
-    for _ in range(1 + sum(pool.spec.replicas for pool in snapshot.pools.values())):
+    for _ in range(1 + sum(map(most_pods, snapshot.pools.values()))):
         wanted = placements(state)
         state = bound(state, {key: wanted[key] for key in accepted(state)}, spread=spread)
         if desired(placements(state)) == desired(wanted):
             return
     raise AssertionError("the plan does not settle")
+
+
+def most_pods(pool: InferencePool) -> int:
+    """Pods that the pool may ever want."""
+    return pool.spec.replicas * max(a.nodes_per_replica for a in pool.spec.accelerators)
 
 
 @given(snapshots(), st.booleans(), st.data())
@@ -184,11 +197,13 @@ def test_what_runs_stays_whatever_becomes_of_other_pools(
         pools[key] = own.model_copy(update={"spec": own.spec.model_copy(update=update)})
     after = placements(replace(state, pools=pools))
     for other in accepted(state).keys() - {key}:
-        for name, asked in state.replicas[other].items():
+        for spec in state.pools[other].spec.accelerators:
             runs = sum(
-                pod.accelerator == name and pod.node is not None for pod in state.pods_of(other)
+                pod.accelerator == spec.name and pod.node is not None
+                for pod in (*state.pods_of(other), *state.workers_of(other))
             )
-            assert after[other].desired[name] >= min(asked, runs)
+            asked = state.replicas[other][spec.name]
+            assert after[other].desired[spec.name] >= min(asked, runs // spec.nodes_per_replica)
 
 
 @given(snapshots(), st.booleans())

@@ -18,6 +18,7 @@ from tests.unit.planning.world import (
     replica,
     reservation,
     secret,
+    worker,
     world,
 )
 from tierfleet.api import CapacityReservation, InferencePool, TierPolicy
@@ -33,12 +34,14 @@ POLICY = policy()
 _FEW = st.integers(0, 2)
 _SOME = st.integers(0, 4)
 _MANY = st.integers(0, 8)
+_ANY = st.integers(0, 99)
 _AGE = st.integers(0, 3)
 _BOOL = st.booleans()
 _MOSTLY = st.sampled_from([True, True, True, False])
 _KINDS = st.sampled_from([[("b200", B200)], [("h100", H100)], [("b200", B200), ("h100", H100)]])
 _FAST = st.sampled_from([2400, 2400, 2400, 0])
 _SIZE = st.sampled_from([1, 1, 2, 3, 4, 8])
+_NODES = st.sampled_from([1, 1, 1, 2, 2, 3])
 _RATE = st.sampled_from([500, 1000, 1000, 2400, 0])
 _MORE_THAN_MINIMUM = st.none() | _SOME
 _POLICY = st.sampled_from(["standard"] * 7 + ["gone"])
@@ -72,7 +75,8 @@ def accelerators(draw: st.DrawFn) -> list[Any]:
     for name, product in draw(_KINDS):
         low, more = draw(_FEW), draw(_MORE_THAN_MINIMUM)
         limits = {"minReplicas": low} | ({} if more is None else {"maxReplicas": low + more})
-        found.append(accelerator(name, product, draw(_SIZE), rate=draw(_RATE), **limits))
+        places = {"nodesPerReplica": draw(_NODES)}
+        found.append(accelerator(name, product, draw(_SIZE), rate=draw(_RATE), **limits, **places))
     return found
 
 
@@ -148,6 +152,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         tenants=SECRETS,
         nodes=found,
         pods=tuple(draw(pods(own, found))),
+        leader_worker_sets=draw(_MOSTLY),
         replicas={p.key: {a.name: draw(_FEW) for a in p.spec.accelerators} for p in own},
     )
 
@@ -189,13 +194,14 @@ def pods(draw: st.DrawFn, own: list[InferencePool], found: dict[str, Node]) -> l
         for number in range(draw(_FEW)):
             name = f"p-{node.name}-{number}"
             here = [
-                replica(p.metadata.name, a.name, node.name, a.devices_per_replica, name=name)
+                part(p.metadata.name, a.name, node.name, a.devices_per_replica, name=name)
                 for p in own
                 for a in p.spec.accelerators
                 if carries(node, a)
+                for part in (replica, worker)[: a.nodes_per_replica]
             ]
             other = Pod("default", name, name, node.name, requests={GPU: 1 + draw(_MANY)})
-            pod = [other, *here][draw(_MANY) % (1 + len(here))]
+            pod = [other, *here][draw(_ANY) % (1 + len(here))]
             if pod.requests[GPU] > left:
                 continue
             left -= pod.requests[GPU]

@@ -134,6 +134,21 @@ def replica(of: str, on: str, node: str | None, devices: int, **more: Any) -> Po
     return Pod(NAMESPACE, name, name, node, key, on, {GPU: devices}, **more)
 
 
+def worker(of: str, on: str, node: str | None, devices: int, **more: Any) -> Pod:
+    """A pod that works for a replica of the pool `of` on accelerator `on`."""
+    return as_worker(replica(of, on, node, devices, **more))
+
+
+def as_worker(pod: Pod) -> Pod:
+    """The pod in the other part of a replica of several nodes."""
+    return replace(pod, pool=None, worker_of=pod.pool or pod.worker_of)
+
+
+def as_leader(pod: Pod) -> Pod:
+    """The pod in the part of a replica of several nodes that counts."""
+    return replace(pod, pool=pod.pool or pod.worker_of, worker_of=None)
+
+
 def world(*objects: Any, **more: Any) -> Snapshot:
     """A snapshot of these objects, with a Secret for every tenant that a reservation names."""
     found: dict[type, dict[Any, Any]] = {InferencePool: {}, TierPolicy: {}, CapacityReservation: {}}
@@ -150,6 +165,7 @@ def world(*objects: Any, **more: Any) -> Snapshot:
             "pools": found[InferencePool],
             "policies": found[TierPolicy] or {(NAMESPACE, "standard"): policy()},
             "reservations": found[CapacityReservation],
+            "leader_worker_sets": True,
         }
         | more
     )
@@ -248,23 +264,26 @@ def bound(snapshot: Snapshot, wanted: Mapping[PoolKey, Placement], *, spread: bo
     """The world after Deployments and scheduler did their work; what found no node is pending.
 
     Pods beyond what is wanted are gone, the live ones stay, new ones go to the emptiest node
-    (`spread`, as the scheduler does by default) or to the fullest that has room.
+    (`spread`, as the scheduler does by default) or to the fullest that has room. Which pod of a
+    replica of several nodes leads is made out anew: here only the places count.
     """
-    own = {pod.uid for key in wanted for pod in snapshot.pods_of(key)}
+    own = {pod.uid for key in wanted for pod in (*snapshot.pods_of(key), *snapshot.workers_of(key))}
     pods = [pod for pod in snapshot.pods if pod.uid not in own]
-    missing: list[tuple[PoolKey, Any, int]] = []
+    missing: list[tuple[PoolKey, Any, bool]] = []
     for key, placement in wanted.items():
         for spec in snapshot.pools[key].spec.accelerators:
             live = [
                 pod
-                for pod in snapshot.pods_of(key)
+                for pod in (*snapshot.pods_of(key), *snapshot.workers_of(key))
                 if pod.accelerator == spec.name
                 and pod.node
                 and not (pod.terminating or pod.finished)
             ]
-            kept = live[: placement.desired[spec.name]]
-            pods += kept
-            missing.append((key, spec, placement.desired[spec.name] - len(kept)))
+            places = placement.desired[spec.name] * spec.nodes_per_replica
+            leads = placement.desired[spec.name]
+            kept = live[:places]
+            pods += [*map(as_leader, kept[:leads]), *map(as_worker, kept[leads:])]
+            missing += [(key, spec, number < leads) for number in range(len(kept), places)]
     free = {
         (node.name, resource): count
         - sum(
@@ -275,31 +294,30 @@ def bound(snapshot: Snapshot, wanted: Mapping[PoolKey, Placement], *, spread: bo
         for node in snapshot.nodes.values()
         for resource, count in node.allocatable.items()
     }
-    for key, spec, count in missing:
+    for key, spec, leads in missing:
         template = snapshot.pools[key].spec.template
-        for number in range(count):
-            room = [
-                (free[(node.name, spec.resource)], node.name)
-                for node in snapshot.nodes.values()
-                if free.get((node.name, spec.resource), 0) >= spec.devices_per_replica
-                and rules.takes(node, spec, template)
-            ]
-            node = (max(room) if spread else min(room))[1] if room else None
-            if node:
-                free[(node, spec.resource)] -= spec.devices_per_replica
-            pods.append(
-                Pod(
-                    key[0],
-                    f"{key[1]}-{spec.name}-new-{number}-{len(pods)}",
-                    f"{key[1]}-{spec.name}-new-{number}-{len(pods)}",
-                    node,
-                    key,
-                    spec.name,
-                    {spec.resource: spec.devices_per_replica},
-                    ready=node is not None,
-                    unschedulable=node is None,
-                )
-            )
+        room = [
+            (free[(node.name, spec.resource)], node.name)
+            for node in snapshot.nodes.values()
+            if free.get((node.name, spec.resource), 0) >= spec.devices_per_replica
+            and rules.takes(node, spec, template)
+        ]
+        node = (max(room) if spread else min(room))[1] if room else None
+        if node:
+            free[(node, spec.resource)] -= spec.devices_per_replica
+        name = f"{key[1]}-{spec.name}-new-{len(pods)}"
+        pod = Pod(
+            key[0],
+            name,
+            name,
+            node,
+            key,
+            spec.name,
+            {spec.resource: spec.devices_per_replica},
+            ready=node is not None,
+            unschedulable=node is None,
+        )
+        pods.append(pod if leads else as_worker(pod))
     asked_for = {key: placement.desired for key, placement in wanted.items()}
     return replace(snapshot, pods=tuple(pods), replicas={**snapshot.replicas, **asked_for})
 

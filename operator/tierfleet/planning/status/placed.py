@@ -11,12 +11,15 @@ from tierfleet.planning.snapshot import Pod
 
 
 def placed(pool: InferencePool, placement: Placement, pods: Sequence[Pod]) -> Judgement:
-    """The condition `Placed`: whether every wanted replica has devices, or what is missing."""
+    """The condition `Placed`: whether every wanted replica has devices, or what is missing.
+
+    `pods` are the pool's, those that only work for a replica too.
+    """
     if not placement.wanted:
         return Judgement(Status.TRUE, PoolReason.SCALED_TO_ZERO, "No replica is asked for.")
     if placement.total < placement.wanted:
         return _missing(pool, placement)
-    refused = _refused(placement, pods)
+    refused = _refused(pool, placement, pods)
     if refused:
         return Judgement(
             Status.FALSE,
@@ -51,12 +54,21 @@ def why_not_more(accelerator: Accelerator, shortfall: Shortfall | None) -> str |
                 f"No node has {accelerator.product_label}={products}{labels}; "
                 f"{_replicas(shortfall.wanted)} wanted. Add such nodes, or correct products."
             )
-    each = accelerator.devices_per_replica
-    wanted = f"{_replicas(shortfall.wanted)} wanted with {each} {accelerator.resource} on one node"
-    sentences = [f"{wanted} each, room found for {shortfall.found}."]
+        case Limit.LEADER_WORKER_SET_MISSING:
+            return (
+                f"{_replicas(shortfall.wanted)} wanted of {accelerator.nodes_per_replica} nodes "
+                "each, which need LeaderWorkerSet, and the cluster does not know "
+                "leaderworkersets.leaderworkerset.x-k8s.io (v1). Install LeaderWorkerSet 0.9 or "
+                "newer; they are made once it is there."
+            )
+    wanted = f"{_replicas(shortfall.wanted)} wanted with {_devices(accelerator)}"
+    sentences = [f"{wanted}, room found for {shortfall.found}."]
     if shortfall.stranded:
         sentences.append(
             f"{shortfall.stranded} free {_are(shortfall.stranded)} on nodes that have too few left."
+            if accelerator.nodes_per_replica == 1
+            else f"{shortfall.stranded} more {_are(shortfall.stranded)} free, which are not enough "
+            "or not together."
         )
     if shortfall.closed:
         nodes = "node of this product takes" if shortfall.closed == 1 else "nodes take"
@@ -64,6 +76,13 @@ def why_not_more(accelerator: Accelerator, shortfall: Shortfall | None) -> str |
             f"{shortfall.closed} {nodes} no new pods (not ready, cordoned or tainted)."
         )
     return " ".join(sentences)
+
+
+def _devices(accelerator: Accelerator) -> str:
+    """What one replica takes, and where."""
+    each = f"{accelerator.devices_per_replica} {accelerator.resource} on"
+    nodes = accelerator.nodes_per_replica
+    return f"{each} one node each" if nodes == 1 else f"{each} each of {nodes} nodes"
 
 
 def _missing(pool: InferencePool, placement: Placement) -> Judgement:
@@ -79,7 +98,11 @@ def _missing(pool: InferencePool, placement: Placement) -> Judgement:
     reason = next(
         (
             PoolReason(limit)
-            for limit in (Limit.INSUFFICIENT_DEVICES, Limit.NO_SUCH_ACCELERATOR)
+            for limit in (
+                Limit.LEADER_WORKER_SET_MISSING,
+                Limit.INSUFFICIENT_DEVICES,
+                Limit.NO_SUCH_ACCELERATOR,
+            )
             if limit in limits
         ),
         PoolReason.MAX_REPLICAS,
@@ -104,13 +127,15 @@ def _next_step(reason: PoolReason, placement: Placement) -> str:
     return f"Raise maxReplicas, or {fewer}." if reason is PoolReason.MAX_REPLICAS else ""
 
 
-def _refused(placement: Placement, pods: Sequence[Pod]) -> Pod | None:
+def _refused(pool: InferencePool, placement: Placement, pods: Sequence[Pod]) -> Pod | None:
     """A planned pod that no node takes, although it has devices and none is about to be freed."""
-    for name, desired in placement.desired.items():
+    desired = placement.desired
+    for accelerator in pool.spec.accelerators:
+        name, nodes = accelerator.name, accelerator.nodes_per_replica
         own = [pod for pod in pods if pod.accelerator == name and not pod.finished]
         waiting = [pod for pod in own if pod.unschedulable and not pod.terminating]
         leaving = sum(pod.terminating for pod in own)
-        surplus = max(0, len(own) - leaving - desired)
+        surplus = max(0, len(own) - leaving - desired[name] * nodes)
         if len(waiting) > leaving + surplus:
             return min(waiting, key=lambda pod: pod.name)
     return None

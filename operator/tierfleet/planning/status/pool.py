@@ -85,7 +85,7 @@ def _judgements(
     outdated: int,
 ) -> dict[str, Judgement]:
     pool = snapshot.pools[pool_plan.key]
-    pods = list(snapshot.pods_of(pool.key))
+    pods = [*snapshot.pods_of(pool.key), *snapshot.workers_of(pool.key)]
     judgements: dict[str, Judgement] = {
         PoolCondition.ACCEPTED: pool_plan.accepted,
         PoolCondition.PLACED: placed(pool, pool_plan.placement, pods),

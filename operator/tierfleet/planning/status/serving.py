@@ -15,10 +15,11 @@ def serving(
 ) -> Judgement:
     """Whether as many replicas as planned are ready on each accelerator, as the spec says now.
 
-    `outdated` is how many do not run the planned pod template, ready or not.
+    `pods` are the pool's, those that only work for a replica too. `outdated` is how many replicas
+    do not run the planned pod template, ready or not.
     """
     live = [pod for pod in pods if not pod.finished and not pod.terminating]
-    on = Counter(pod.accelerator for pod in live if pod.ready)
+    on = Counter(pod.accelerator for pod in live if pod.ready and pod.pool is not None)
     ready = sum(min(desired, on[name]) for name, desired in placement.desired.items())
     counted = f"{ready} of {placement.total} replicas are ready"
     if ready == placement.total and not outdated:
