@@ -299,6 +299,11 @@ class InferencePoolSpec(Model):
             return self.scaling.max_replicas or self.replicas
         return self.replicas
 
+    @property
+    def on_several_nodes(self) -> bool:
+        """Whether replicas on one of the accelerators take several nodes each."""
+        return any(accelerator.nodes_per_replica > 1 for accelerator in self.accelerators)
+
 
 class InferencePool(Resource):
     """A model served by a fleet of replicas on one or several kinds of accelerator."""

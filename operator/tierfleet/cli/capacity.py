@@ -73,5 +73,7 @@ async def _seen(client: "Client", namespace: str) -> "tuple[Preview, list[str]]"
         now = await live.look(client, {namespace})
     except live.RefusedError as error:
         raise sentences.mistake(str(error)) from None
-    snapshot = facts.snapshot(now.objects.values(), datetime.now(UTC))
+    snapshot = facts.snapshot(
+        now.objects.values(), datetime.now(UTC), leader_worker_sets=now.leader_worker_sets
+    )
     return preview(imagined.with_tenants(snapshot, now.secretless)), now.notes

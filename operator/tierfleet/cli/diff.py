@@ -82,8 +82,11 @@ async def _compared(
             objects[(type_, key_of(raw))] = raw
     instant = datetime.now(UTC)
     before, after = (
-        preview(imagined.with_tenants(facts.snapshot(raws.values(), instant), now.secretless))
+        preview(imagined.with_tenants(snapshot, now.secretless))
         for raws in (now.objects, objects)
+        for snapshot in [
+            facts.snapshot(raws.values(), instant, leader_worker_sets=now.leader_worker_sets)
+        ]
     )
     found = difference(before, after)
     pools = {key_of(raw) for raw in changed if facts.type_of(raw) == POOLS}

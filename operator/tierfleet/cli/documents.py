@@ -19,10 +19,10 @@ from tierfleet.cli import sentences
 from tierfleet.controllers.facts import model_of, type_of
 from tierfleet.kube import project
 from tierfleet.kube.resources import (
-    DEPLOYMENTS,
     NODES,
     OURS,
     PODS,
+    REPLICAS,
     SECRETS,
     Raw,
     ResourceType,
@@ -206,13 +206,13 @@ def _checked(raw: Raw, where: str, namespace: str, served: bool) -> Raw:
     return raw
 
 
-def _replicas(deployment: Raw) -> None:
-    """Read what a plan takes of a Deployment.
+def _replicas(child: Raw) -> None:
+    """Read what a plan takes of a Deployment or a LeaderWorkerSet.
 
     Raises:
         TypeError: it is something else.
     """
-    spec = deployment.get("spec") or {}
+    spec = child.get("spec") or {}
     if not isinstance(spec, dict) or type(spec.get("replicas", 0)) is not int:
         raise TypeError
 
@@ -220,7 +220,7 @@ def _replicas(deployment: Raw) -> None:
 _READ: dict[ResourceType, Callable[[Raw], object]] = {
     NODES: project.node,
     PODS: project.pod,
-    DEPLOYMENTS: _replicas,
+    **dict.fromkeys(REPLICAS, _replicas),
 }
 
 

@@ -14,7 +14,7 @@ from tierfleet.controllers.events import DRIFT_REPAIRED, Events
 from tierfleet.controllers.store import CHILD_TYPES, Store
 from tierfleet.kube import ownership
 from tierfleet.kube.cluster import Cluster, ClusterError, ConflictError, NotFoundError
-from tierfleet.kube.resources import DEPLOYMENTS, POOLS, Raw, ResourceType, key_of
+from tierfleet.kube.resources import POOLS, REPLICAS, Raw, ResourceType, key_of
 from tierfleet.manifests import labels
 
 _PATHS_NAMED = 3
@@ -59,7 +59,7 @@ class Applier:
 
         With `unchanged` only if it is still what the cache says it is: for a child whose content
         was planned from what stands in it, and which records what was promised. Of one that is not
-        there, like of a Deployment, the pool itself is asked for first.
+        there, like of what makes replicas, the pool itself is asked for first.
 
         Raises:
             NotOursError: an object of that name belongs to somebody else.
@@ -70,7 +70,7 @@ class Applier:
         wanted = child.stamped(manifest)
         live = self._store.child(type_, key) or await self._read(type_, key)
         if live is None:
-            if unchanged or type_ == DEPLOYMENTS:
+            if unchanged or type_ in REPLICAS:
                 await self._confirm(pool)
             await self._apply(type_, wanted)
             if (type_, key) in self._lost.get(pool.key, ()):
@@ -97,7 +97,7 @@ class Applier:
             await self._tell(pool, type_, _repaired(type_, key, missing, live))
 
     async def _confirm(self, pool: InferencePool) -> None:
-        """Asks for the pool itself before a record of promises or a Deployment is made for it.
+        """Asks for the pool itself before a record of promises or replicas are made for it.
 
         Watches of different types do not wait for each other: of a pool that is deleted we may hear
         first that its children have gone, and would make them anew, with devices of others by then.

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from tierfleet import manifests
 from tierfleet.api import GROUP, Key
 from tierfleet.kube import ownership
 from tierfleet.kube.ownership import Fields, Foreign
 from tierfleet.kube.project import decoded
-from tierfleet.kube.resources import DEPLOYMENTS, SECRETS, Raw, ResourceType, key_of
+from tierfleet.kube.resources import DEPLOYMENTS, REPLICAS, SECRETS, Raw, ResourceType, key_of
 from tierfleet.manifests import labels, names, pod
 from tierfleet.planning.devices import Product
 
@@ -27,7 +28,7 @@ APPLIED = f"{GROUP}/applied"
 
 
 class Claim(NamedTuple):
-    """What a Deployment asks for.
+    """What a Deployment or a LeaderWorkerSet asks for.
 
     Attributes:
         accelerator: what the pool calls the devices, or called them when it was made.
@@ -49,9 +50,9 @@ class Child:
         applied: stamp of the manifest that was applied last; empty if somebody changed even that.
         owned: `fields` as JSON: a tree of dictionaries would take twenty times the memory.
         foreign: what others set in its spec or data.
-        claim: of a Deployment, what it asks for.
-        rolling: a Deployment whose pods are not what its spec says yet.
-        pods: of a Deployment, whatever template they run.
+        claim: of a Deployment or a LeaderWorkerSet, what it asks for.
+        rolling: one of these whose replicas are not what its spec says yet.
+        pods: replicas that it has, whatever template they run.
         outdated: those of them that may not run the template of its spec.
         data: entries of a Secret that the operator reads back.
         version: its resourceVersion, which alone makes no difference.
@@ -74,7 +75,7 @@ class Child:
 
     @property
     def replicas(self) -> int:
-        """Of a Deployment's spec."""
+        """Of the spec of what makes some."""
         return self.claim.replicas if self.claim is not None else 0
 
     @property
@@ -84,7 +85,7 @@ class Child:
 
     @property
     def pods_stamp(self) -> str:
-        """Of a Deployment: which pods it has, as `pods_stamp` of a manifest tells."""
+        """Of what makes replicas: which pods it has, as `pods_stamp` of a manifest tells."""
         return self.applied.partition(".")[2]
 
 
@@ -100,7 +101,7 @@ def project(type_: ResourceType, raw: Raw) -> Child:
     pool = metadata.get("labels", {}).get(labels.POOL, "")
     read_back = type_ == SECRETS and key[1] in {names.plan_index(pool), names.tokens(pool)}
     fields = ownership.applied(raw, MANAGER)
-    status = raw.get("status", {}) if type_ == DEPLOYMENTS else {}
+    status = raw.get("status", {}) if type_ in REPLICAS else {}
     stamped_by_us = f"f:{APPLIED}" in fields.get("f:metadata", {}).get("f:annotations", {})
     return Child(
         type=type_,
@@ -111,8 +112,8 @@ def project(type_: ResourceType, raw: Raw) -> Child:
         applied=metadata.get("annotations", {}).get(APPLIED, "") if stamped_by_us else "",
         owned=msgspec.json.encode(fields),
         foreign=ownership.foreign(raw, MANAGER, root_of(type_)),
-        claim=_claim(metadata, raw["spec"]) if type_ == DEPLOYMENTS else None,
-        rolling=type_ == DEPLOYMENTS and _rolling(raw),
+        claim=_claim(raw) if type_ in REPLICAS else None,
+        rolling=type_ in REPLICAS and _rolling(type_, raw),
         pods=status.get("replicas", 0),
         outdated=_outdated(metadata, status),
         data=decoded(raw) if read_back else {},
@@ -121,10 +122,8 @@ def project(type_: ResourceType, raw: Raw) -> Child:
 
 
 def claim_of(manifest: Raw) -> Claim | None:
-    """What the manifest of a child asks for; None if it is no Deployment."""
-    if manifest["kind"] != DEPLOYMENTS.kind:
-        return None
-    return _claim(manifest["metadata"], manifest["spec"])
+    """What the manifest of a child asks for; None if it makes no replicas."""
+    return _claim(manifest) if manifest["kind"] in manifests.REPLICAS else None
 
 
 def root_of(type_: ResourceType) -> str:
@@ -133,14 +132,14 @@ def root_of(type_: ResourceType) -> str:
 
 
 def stamp(manifest: Raw) -> str:
-    """What tells one manifest from another: a hash of it, and for a Deployment one of its pods."""
+    """What tells one manifest from another: a hash of it, and one of its pods if it makes some."""
     whole = _digest(manifest)
-    return f"{whole}.{pods_stamp(manifest)}" if manifest["kind"] == DEPLOYMENTS.kind else whole
+    return f"{whole}.{pods_stamp(manifest)}" if manifest["kind"] in manifests.REPLICAS else whole
 
 
-def pods_stamp(deployment: Raw) -> str:
-    """What tells one pod template from another: if it differs, every pod is replaced."""
-    return _digest(deployment["spec"]["template"])
+def pods_stamp(manifest: Raw) -> str:
+    """What tells the pods of one manifest from another's: if it differs, all are replaced."""
+    return _digest(manifests.templates(manifest))
 
 
 def stamped(manifest: Raw) -> Raw:
@@ -155,11 +154,11 @@ def _digest(content: object) -> str:
     return hashlib.sha256(text).hexdigest()[:16]
 
 
-def _claim(metadata: Raw, spec: Raw) -> Claim:
+def _claim(raw: Raw) -> Claim:
     return Claim(
-        accelerator=metadata.get("labels", {}).get(labels.ACCELERATOR, ""),
-        products=pod.products(spec["template"]),
-        replicas=spec.get("replicas", 0),
+        accelerator=raw["metadata"].get("labels", {}).get(labels.ACCELERATOR, ""),
+        products=pod.products(manifests.leading(raw)),
+        replicas=raw["spec"].get("replicas", 0),
     )
 
 
@@ -175,16 +174,17 @@ def _outdated(metadata: Raw, status: Raw) -> int:
     return pods - status.get("updatedReplicas", 0) if observed else pods
 
 
-def _rolling(deployment: Raw) -> bool:
-    """As `kubectl rollout status` tells it.
+def _rolling(type_: ResourceType, raw: Raw) -> bool:
+    """As `kubectl rollout status` tells it; a LeaderWorkerSet counts whole groups.
 
     Old replicas count until they are gone: for a moment the status has an old one, which is being
     taken down, among those that are available, and the new one already among the updated.
     """
-    status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
+    status, wanted = raw.get("status", {}), raw["spec"].get("replicas", 1)
+    serving = "availableReplicas" if type_ == DEPLOYMENTS else "readyReplicas"
     return bool(
-        status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0)
+        status.get("observedGeneration", 0) < raw["metadata"].get("generation", 0)
         or status.get("updatedReplicas", 0) < wanted
         or status.get("replicas", 0) > status.get("updatedReplicas", 0)
-        or status.get("availableReplicas", 0) < wanted
+        or status.get(serving, 0) < wanted
     )

@@ -1,4 +1,4 @@
-"""What pools ask for of the devices: by their Deployments, and by writes that nobody has seen yet.
+"""What pools ask for of the devices: by what makes replicas, and by writes that nobody saw yet.
 
 A request that was not answered may have been done all the same, so it counts until somebody has
 looked. It must not know what was granted.
@@ -9,14 +9,18 @@ from contextlib import contextmanager
 
 from tierfleet.api import InferencePool, Key
 from tierfleet.controllers import child
+from tierfleet.controllers.apply import type_of
 from tierfleet.controllers.child import Claim
 from tierfleet.controllers.store import Store
 from tierfleet.kube.cluster import ClusterError, UnreachableError
-from tierfleet.kube.resources import Raw, key_of
+from tierfleet.kube.resources import Raw, ResourceType, key_of
 from tierfleet.planning.devices import Product, products_of
 from tierfleet.planning.placement import Placement
 
 _SERVER_FAULT = 500
+
+Written = tuple[ResourceType, Key]
+"""A child that was written."""
 
 
 class Claims:
@@ -25,13 +29,13 @@ class Claims:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._writing: dict[Key, tuple[Claim, ...]] = {}
-        self._unanswered: dict[Key, dict[Key, Claim]] = {}
+        self._unanswered: dict[Key, dict[Written, Claim]] = {}
 
     def of(self, pool: InferencePool) -> Iterator[Claim]:
         """All claims of the pool; of what is being changed the ones before and after."""
-        for deployment in self._store.deployments_of(pool):
-            if deployment.claim is not None:
-                yield deployment.claim
+        for found in self._store.claimants(pool):
+            if found.claim is not None:
+                yield found.claim
         yield from self._writing.get(pool.key, ())
         yield from self._unanswered.get(pool.key, {}).values()
 
@@ -51,29 +55,29 @@ class Claims:
 
     @contextmanager
     def sending(self, pool: Key, manifest: Raw) -> Iterator[None]:
-        """While a child is being written; a Deployment counts until there is an answer."""
-        claim, key = child.claim_of(manifest), key_of(manifest)
+        """While a child is being written; what makes replicas counts until there is an answer."""
+        claim, written = child.claim_of(manifest), (type_of(manifest), key_of(manifest))
         if claim is None:
             yield
             return
-        self._unanswered.setdefault(pool, {})[key] = claim
+        self._unanswered.setdefault(pool, {})[written] = claim
         try:
             yield
         except ClusterError as error:
             if not _may_be_done(error):
-                self.answered(pool, key)
+                self.answered(pool, written)
             raise
         else:
-            self.answered(pool, key)
+            self.answered(pool, written)
 
-    def unanswered(self, pool: Key) -> Collection[Key]:
-        """The Deployments of the pool that may be other than they are known to be."""
+    def unanswered(self, pool: Key) -> Collection[Written]:
+        """The children of the pool that may be other than they are known to be."""
         return tuple(self._unanswered.get(pool, ()))
 
-    def answered(self, pool: Key, deployment: Key) -> None:
-        """The Deployment is known to be as the store has it."""
+    def answered(self, pool: Key, written: Written) -> None:
+        """The child is known to be as the store has it."""
         of_pool = self._unanswered.get(pool, {})
-        of_pool.pop(deployment, None)
+        of_pool.pop(written, None)
         if not of_pool:
             self._unanswered.pop(pool, None)
 

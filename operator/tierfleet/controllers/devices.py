@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tierfleet.api import InferencePool, Key
 from tierfleet.controllers.child import Child, Claim
-from tierfleet.controllers.claims import Claims
+from tierfleet.controllers.claims import Claims, Written
 from tierfleet.controllers.store import Store
 from tierfleet.controllers.worker import DONE, RequeueAfter, Result, at_next
 from tierfleet.planning import ahead
@@ -80,7 +80,7 @@ class Devices:
         self._group_of = None
 
     def strays(self, found: Child) -> bool:
-        """True for a Deployment that asks for what its pool does not want any more."""
+        """True for a child that asks for devices that its pool does not want any more."""
         own, claim = self._store.pools.get(found.pool), found.claim
         if own is None or claim is None:
             return False
@@ -145,9 +145,9 @@ class Devices:
                 # It may have held others up, and there may be no Deployment that tells of its end.
                 self._wake_waiting(self.members(pool.key))
 
-    def answered(self, pool: Key, deployment: Key) -> None:
-        """It is known what has become of a write of the Deployment."""
-        self.claims.answered(pool, deployment)
+    def answered(self, pool: Key, written: Written) -> None:
+        """It is known what has become of a write of that child."""
+        self.claims.answered(pool, written)
         self._wake_waiting(self.members(pool))
         self.regroup()
 

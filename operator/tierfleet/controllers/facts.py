@@ -14,11 +14,11 @@ from tierfleet.api.common import POLICY_LABEL, Resource
 from tierfleet.controllers import own
 from tierfleet.kube import project
 from tierfleet.kube.resources import (
-    DEPLOYMENTS,
     NODES,
     PODS,
     POLICIES,
     POOLS,
+    REPLICAS,
     RESERVATIONS,
     SECRETS,
     Raw,
@@ -32,7 +32,7 @@ from tierfleet.planning.published import Recorded
 from tierfleet.planning.snapshot import Node, Pod, Snapshot
 from tierfleet.planning.tenancy import TenantSecret
 
-USED = (POLICIES, POOLS, RESERVATIONS, SECRETS, NODES, PODS, DEPLOYMENTS)
+USED = (POLICIES, POOLS, RESERVATIONS, SECRETS, NODES, PODS, *REPLICAS)
 """What a plan is made from."""
 
 _MODELS: dict[str, type[Resource]] = {kind.definition.kind: kind for kind in KINDS}
@@ -49,10 +49,11 @@ def model_of(type_: ResourceType) -> type[Resource] | None:
     return _MODELS[type_.kind] if type_.group == GROUP else None
 
 
-def snapshot(objects: Iterable[Raw], now: datetime) -> Snapshot:
+def snapshot(objects: Iterable[Raw], now: datetime, *, leader_worker_sets: bool = True) -> Snapshot:
     """What planning knows if these objects are all there are; others than `USED` are left out.
 
-    Without its Deployments a pool asks for as many replicas as it has pods.
+    Without what they are made from a pool asks for as many replicas as there are of it.
+    `leader_worker_sets` is whether the cluster knows that kind.
     """
     found: dict[ResourceType, dict[Key, Any]] = {type_: {} for type_ in USED}
     nodes: dict[str, Node] = {}
@@ -75,7 +76,7 @@ def snapshot(objects: Iterable[Raw], now: datetime) -> Snapshot:
             nodes[key[1]] = project.node(raw)
         elif type_ == PODS:
             pods += [pod] if (pod := project.pod(raw)) is not None else []
-        elif type_ == DEPLOYMENTS and pool[1]:
+        elif type_ in REPLICAS and pool[1]:
             accelerator = own_labels.get(labels.ACCELERATOR, "")
             replicas[pool][accelerator] = (raw.get("spec") or {}).get("replicas", 0)
         elif type_ == SECRETS and POLICY_LABEL in own_labels:
@@ -92,6 +93,7 @@ def snapshot(objects: Iterable[Raw], now: datetime) -> Snapshot:
         pods=tuple(pods),
         recorded=recorded,
         replicas=_counted(pods) | replicas,
+        leader_worker_sets=leader_worker_sets,
     )
 
 

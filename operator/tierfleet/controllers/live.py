@@ -14,6 +14,7 @@ from tierfleet.kube.client import Client
 from tierfleet.kube.cluster import ClusterError, ForbiddenError, NotFoundError, Query
 from tierfleet.kube.resources import (
     DEPLOYMENTS,
+    LEADER_WORKER_SETS,
     NODES,
     OURS,
     PODS,
@@ -41,11 +42,13 @@ class Live:
     Attributes:
         objects: by type and key.
         secretless: namespaces whose Secrets may not be read: neither tenants nor records.
+        leader_worker_sets: the cluster knows that kind.
         notes: what is not known, as sentences.
     """
 
     objects: dict[tuple[ResourceType, Key], Raw] = field(default_factory=dict)
     secretless: set[str] = field(default_factory=set)
+    leader_worker_sets: bool = True
     notes: list[str] = field(default_factory=list)
 
     def take(self, type_: ResourceType, objects: Iterable[Raw]) -> None:
@@ -75,18 +78,45 @@ async def look(client: Client, namespaces: Collection[str]) -> Live:
                 f"You may not list {query.type.plural}, without which nobody can tell where there "
                 f"are devices: {_said(error)} Ask for it, or choose another --context."
             ) from None
+    live.leader_worker_sets = await _serves(client, LEADER_WORKER_SETS)
     served = sorted({key[0] for type_, key in live.objects if type_ == POOLS} | {*namespaces})
     for namespace in served:
         await _secrets(client, namespace, live)
-        try:
-            found = await _all(client, Query(DEPLOYMENTS, namespace, labels=labels.POOL))
-            live.take(DEPLOYMENTS, found)
-        except ForbiddenError as error:
-            live.notes.append(
-                f"You may not list deployments in namespace {namespace}, so the replicas that "
-                f"a pool has are counted by its pods: {_said(error)}"
-            )
+        await _replicas(client, DEPLOYMENTS, namespace, live)
+        if live.leader_worker_sets and _on_several_nodes(namespace, live):
+            await _replicas(client, LEADER_WORKER_SETS, namespace, live)
     return live
+
+
+async def _serves(client: Client, type_: ResourceType) -> bool:
+    try:
+        await client.discover(type_.api_version)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _on_several_nodes(namespace: str, live: Live) -> bool:
+    """Whether a pool there has replicas of several nodes: others need no right to look for them."""
+    pools = (
+        raw for (type_, key), raw in live.objects.items() if (type_, key[0]) == (POOLS, namespace)
+    )
+    return any(
+        accelerator.get("nodesPerReplica", 1) > 1
+        for pool in pools
+        for accelerator in pool["spec"]["accelerators"]
+    )
+
+
+async def _replicas(client: Client, type_: ResourceType, namespace: str, live: Live) -> None:
+    """What the replicas of the namespace's pools are made from."""
+    try:
+        live.take(type_, await _all(client, Query(type_, namespace, labels=labels.POOL)))
+    except ForbiddenError as error:
+        live.notes.append(
+            f"You may not list {type_.plural} in namespace {namespace}, so the replicas that "
+            f"a pool has are counted by its pods: {_said(error)}"
+        )
 
 
 async def tried(client: Client, live: Live, given: Iterable[Raw], manager: str | None) -> list[Raw]:

@@ -32,7 +32,13 @@ from tierfleet.controllers.store import Store
 from tierfleet.controllers.tokens import TokenKeeper
 from tierfleet.controllers.worker import Controller
 from tierfleet.kube.cluster import Cluster
-from tierfleet.kube.resources import DEPLOYMENTS, SECRETS
+from tierfleet.kube.resources import (
+    GATEWAY_POOLS,
+    LEADER_WORKER_SETS,
+    REPLICAS,
+    SECRETS,
+    ResourceType,
+)
 from tierfleet.plan.parts import INDEX
 from tierfleet.planning.devices import Product, products
 from tierfleet.planning.snapshot import Node, Pod
@@ -74,8 +80,8 @@ class Operator:
         tenant Secret  its policy's status, the pools that name the policy
         reservation    its own status, its pool's plan, its pool's devices (precedence)
         pool           itself, its devices, its policy's status, its reservations
-        gateway kind   the pools that have a child of it
-        child          its pool; devices too, if it is a Deployment or the plan's record
+        optional kind  the pools that have a child of it; devices too, if it makes replicas
+        child          its pool; devices too, if it makes replicas or is the plan's record
         node, pod      the devices of the groups that may use the node; its own pool
         pool, child,
         pod            what the pool's replicas report
@@ -254,11 +260,17 @@ class Operator:
             self._grant({self._devices.group(pool) for pool in touched})
 
     @_edge
-    def gateway(self) -> None:
-        """The kind that a Gateway routes to has come or gone."""
+    def served(self, type_: ResourceType) -> None:
+        """A kind that the cluster need not know has come or gone."""
         for key, own in self.store.pools.items():
-            if own.object.spec.gateway.inference_pool is GatewayMode.EMIT:
+            if (
+                type_ == GATEWAY_POOLS
+                and own.object.spec.gateway.inference_pool is GatewayMode.EMIT
+            ):
                 self._pools.add(key)
+            if type_ == LEADER_WORKER_SETS and own.object.spec.on_several_nodes:
+                self._pools.add(key)
+                self._grant({self._devices.group(key)})
 
     @_edge
     def node(self, key: Key, old: Node | None, new: Node | None) -> None:  # noqa: ARG002
@@ -273,10 +285,11 @@ class Operator:
         for pod in (old, new):
             if pod is None:
                 continue
-            if pod.pool is not None:
-                self._pools.add(pod.pool)
-                self._reports.add(pod.pool)
-                self._grant({self._devices.group(pod.pool)})
+            pool = pod.pool or pod.worker_of
+            if pool is not None:
+                self._pools.add(pool)
+                self._reports.add(pool)
+                self._grant({self._devices.group(pool)})
             node = self.store.nodes.get(("", pod.node)) if pod.node is not None else None
             if node is not None:
                 self._grant(self._devices.groups_on(node))
@@ -311,7 +324,7 @@ def _products(own: Own[InferencePool] | None) -> set[Product]:
 
 def _of_devices(found: Child | None) -> tuple[object, ...]:
     """What of a child the device grant goes by: replicas, and the record of promises."""
-    if found is None or found.type not in {DEPLOYMENTS, SECRETS}:
+    if found is None or found.type not in {*REPLICAS, SECRETS}:
         return ()
     asked = found.claim if found.replicas else None
     return tuple(part for part in (asked, found.data.get(INDEX)) if part)

@@ -37,6 +37,7 @@ from tierfleet.kube.resources import (
     DEPLOYMENTS,
     GATEWAY_POOLS,
     POOLS,
+    REPLICAS,
     SECRETS,
     Raw,
     ResourceType,
@@ -111,9 +112,9 @@ class Pools:
         if own is None:
             self._forget(key)
             return DONE
-        for deployment in self._devices.claims.unanswered(key):
-            await self._applier.look(DEPLOYMENTS, deployment)
-            self._devices.answered(key, deployment)
+        for written in self._devices.claims.unanswered(key):
+            await self._applier.look(*written)
+            self._devices.answered(key, written)
         if own.object.metadata.deletion_timestamp is not None:
             return DONE
         tokens = await self._tokens.of(own.object)
@@ -146,6 +147,7 @@ class Pools:
         key = pool.key
         wanted = manifests.children(pool, plan, tokens)
         children = [manifest for manifest in wanted if self._store.serves(type_of(manifest))]
+        unserved = {type_of(manifest) for manifest in wanted} - set(map(type_of, children))
         refused: Mapping[ResourceType, ClusterError] = {}
         fault: ClusterError | None = None
         if plan.plan is not None:
@@ -161,9 +163,9 @@ class Pools:
             plan = replace(plan, plan=None)
         else:
             self._remember(snapshot, plan, running, backing.of(after, plan))
-        deployments = [manifest for manifest in children if type_of(manifest) == DEPLOYMENTS]
-        status = summarise_pool(snapshot, plan, running, outdated(deployments, self._deployment))
-        if len(children) < len(wanted):
+        made_from = [manifest for manifest in children if type_of(manifest) in REPLICAS]
+        status = summarise_pool(snapshot, plan, running, outdated(made_from, self._child))
+        if GATEWAY_POOLS in unserved:
             status = _without_gateway(pool, status, snapshot.now)
         for type_, why in refused.items():
             await self._statuses.write(
@@ -181,7 +183,7 @@ class Pools:
         """Make the children be as planned.
 
         Pods rely on the Secrets: if one of those cannot be written, nothing else is. The rest does
-        not wait for each other: Deployments follow a plan that is written.
+        not wait for each other: replicas follow a plan that is written.
 
         Returns:
             Why some cannot be written, the first of each type; and a fault that is not to be told.
@@ -229,23 +231,23 @@ class Pools:
         return own if same else None
 
     def _in_order(self, pool: InferencePool, children: Sequence[Raw]) -> Iterator[Raw]:
-        yield from (manifest for manifest in children if type_of(manifest) != DEPLOYMENTS)
+        yield from (manifest for manifest in children if type_of(manifest) not in REPLICAS)
         # What may be added is known once the plan that counts it has been written.
-        deployments = [manifest for manifest in children if type_of(manifest) == DEPLOYMENTS]
-        yield from next_steps(self._bounded(pool, deployments), self._deployment)
+        made_from = [manifest for manifest in children if type_of(manifest) in REPLICAS]
+        yield from next_steps(self._bounded(pool, made_from), self._child)
 
-    def _deployment(self, manifest: Raw) -> Child | None:
-        return self._store.child(DEPLOYMENTS, key_of(manifest))
+    def _child(self, manifest: Raw) -> Child | None:
+        return self._store.child(type_of(manifest), key_of(manifest))
 
-    def _bounded(self, pool: InferencePool, deployments: Sequence[Raw]) -> Sequence[Raw]:
-        """The Deployments, each with as many replicas as it may ask for now."""
-        named = {d["metadata"]["labels"][labels.ACCELERATOR]: d for d in deployments}
+    def _bounded(self, pool: InferencePool, made_from: Sequence[Raw]) -> Sequence[Raw]:
+        """What replicas are made from, each with as many as it may ask for now."""
+        named = {d["metadata"]["labels"][labels.ACCELERATOR]: d for d in made_from}
         desired = {name: self._within_ceiling(pool, name, d) for name, d in named.items()}
         granted = shares.allowed(self._store.of_pool(pool), pool.key, desired)
         return [d | {"spec": d["spec"] | {"replicas": granted[name]}} for name, d in named.items()]
 
-    def _within_ceiling(self, pool: InferencePool, accelerator: str, deployment: Raw) -> int:
-        wanted: int = deployment["spec"]["replicas"]
+    def _within_ceiling(self, pool: InferencePool, accelerator: str, manifest: Raw) -> int:
+        wanted: int = manifest["spec"]["replicas"]
         ceiling = self._devices.ceiling(pool, accelerator)
         return wanted if ceiling is None else min(wanted, ceiling)
 

@@ -12,23 +12,20 @@ from typing import NamedTuple
 
 from tierfleet.api import API_VERSION, VERSION
 from tierfleet.controllers import prometheus
+from tierfleet.controllers.store import CHILD_TYPES
 from tierfleet.kube.client import Client
 from tierfleet.kube.cluster import ClusterError, NotFoundError
 from tierfleet.kube.connect import explain
 from tierfleet.kube.resources import (
     DEFINITIONS,
-    DEPLOYMENTS,
-    DISRUPTION_BUDGETS,
     EVENTS,
-    GATEWAY_POOLS,
     LEASES,
     NAMESPACES,
     NODES,
+    OPTIONAL,
     OURS,
     PODS,
     POOLS,
-    SECRETS,
-    SERVICES,
     Key,
     ResourceType,
     definition_of,
@@ -69,15 +66,15 @@ def rights(namespaces: Collection[str] | None, lease: Key | None) -> Iterator[Ri
     """All that the operator needs; `lease` None if it does not elect a leader."""
     for type_, verbs in ((NODES, _READ), (PODS, _READ)):
         yield from (Right(verb, type_) for verb in verbs)
-    for verb in _READ:
-        yield Right(verb, DEFINITIONS, name=definition_of(GATEWAY_POOLS))
+    for type_ in OPTIONAL:
+        yield from (Right(verb, DEFINITIONS, name=definition_of(type_)) for verb in _READ)
     for namespace in sorted(namespaces) if namespaces is not None else [None]:
         for type_ in OURS:
             yield from (Right(verb, type_, "", namespace) for verb in ("get", "patch", *_READ))
             yield Right("patch", type_, "status", namespace)
         # For blockOwnerDeletion, where OwnerReferencesPermissionEnforcement is on.
         yield Right("update", POOLS, "finalizers", namespace)
-        for type_ in (DEPLOYMENTS, SERVICES, SECRETS, DISRUPTION_BUDGETS, GATEWAY_POOLS):
+        for type_ in CHILD_TYPES:
             yield from (Right(verb, type_, "", namespace) for verb in _WRITE)
         yield Right("patch", PODS, "", namespace)
         yield Right("create", EVENTS, "", namespace)

@@ -9,9 +9,12 @@ import asyncio
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from typing import Any, Protocol
 
 from tierfleet.api import CapacityReservation, InferencePool, Key, TierPolicy
+from tierfleet.api.accelerator import Accelerator
 from tierfleet.api.common import POLICY_LABEL
 from tierfleet.controllers import child, own
 from tierfleet.controllers.child import Child
@@ -24,10 +27,13 @@ from tierfleet.kube.resources import (
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
     GATEWAY_POOLS,
+    LEADER_WORKER_SETS,
     NODES,
+    OPTIONAL,
     PODS,
     POLICIES,
     POOLS,
+    REPLICAS,
     RESERVATIONS,
     SECRETS,
     SERVICES,
@@ -44,7 +50,7 @@ from tierfleet.planning.published import NOTHING_RECORDED, Published, Recorded, 
 from tierfleet.planning.snapshot import Node, Pod, Snapshot
 from tierfleet.planning.tenancy import Tenancy, TenantSecret
 
-CHILD_TYPES = (SECRETS, SERVICES, DISRUPTION_BUDGETS, GATEWAY_POOLS, DEPLOYMENTS)
+CHILD_TYPES = (SECRETS, SERVICES, DISRUPTION_BUDGETS, GATEWAY_POOLS, *REPLICAS)
 
 
 class Edges(Protocol):
@@ -72,8 +78,8 @@ class Edges(Protocol):
     def child(self, key: Key, old: Child | None, new: Child | None) -> None:
         """An object that we made."""
 
-    def gateway(self) -> None:
-        """The cluster has come to know the kind that a Gateway routes to, or to know it no more."""
+    def served(self, type_: ResourceType) -> None:
+        """The cluster has come to know a type of child that is optional, or knows it no more."""
 
     def node(self, key: Key, old: Node | None, new: Node | None) -> None:
         """A node."""
@@ -127,12 +133,13 @@ class Store:
             )
             for type_ in CHILD_TYPES
         }
-        self._gateway = WhileServed(
-            cluster, GATEWAY_POOLS, self._children[GATEWAY_POOLS], edges.gateway
-        )
+        self._optional = {
+            type_: WhileServed(cluster, type_, self._children[type_], partial(edges.served, type_))
+            for type_ in OPTIONAL
+        }
         self._informers: list[Informer[Any] | WhileServed] = [
-            *(child for type_, child in self._children.items() if type_ != GATEWAY_POOLS),
-            self._gateway,
+            *(child for type_, child in self._children.items() if type_ not in OPTIONAL),
+            *self._optional.values(),
             Informer(cluster, SECRETS, self.tenants, namespaces=namespaces, labels=POLICY_LABEL),
             # Nodes are shared with whoever else runs in the cluster, so their pods count as well.
             Informer(cluster, PODS, self.pods, fields=project.NOT_FINISHED),
@@ -156,7 +163,7 @@ class Store:
 
     def serves(self, type_: ResourceType) -> bool:
         """Whether the cluster knows that type of child."""
-        return type_ != GATEWAY_POOLS or self._gateway.served
+        return type_ not in self._optional or self._optional[type_].served
 
     def child(self, type_: ResourceType, key: Key) -> Child | None:
         """The object of ours of that key."""
@@ -167,10 +174,12 @@ class Store:
         for informer in self._children.values():
             yield from informer.cache.where(pool)
 
-    def deployments_of(self, pool: InferencePool) -> list[Child]:
-        """The Deployments that it owns, also those that it does not want any more."""
-        found = self._children[DEPLOYMENTS].cache.where(pool.key)
-        return [deployment for deployment in found if deployment.owner == pool.metadata.uid]
+    def claimants(self, pool: InferencePool) -> Iterator[Child]:
+        """What it owns that makes replicas, also what it does not want any more."""
+        for type_ in REPLICAS:
+            for found in self._children[type_].cache.where(pool.key):
+                if found.owner == pool.metadata.uid:
+                    yield found
 
     def observe(self, type_: ResourceType, raw: Raw) -> None:
         """Take in the answer to a write of a child."""
@@ -202,21 +211,21 @@ class Store:
         return self._published.get((pool, own.object.metadata.uid), ()) if own else ()
 
     def replicas_of(self, pool: InferencePool) -> Mapping[str, int]:
-        """Replicas that the pool's Deployments ask for, by accelerator of its spec."""
+        """Replicas that Deployments and LeaderWorkerSets ask for, by accelerator of its spec."""
         namespace, name = pool.key
         found = (
-            (a.name, self.child(DEPLOYMENTS, (namespace, names.deployment(name, a.name))))
+            (a.name, self.child(_made_from(a), (namespace, names.replicas(name, a.name))))
             for a in pool.spec.accelerators
         )
         return {
-            accelerator: deployment.replicas
-            for accelerator, deployment in found
-            if deployment and deployment.owner == pool.metadata.uid
+            accelerator: child.replicas
+            for accelerator, child in found
+            if child and child.owner == pool.metadata.uid
         }
 
     def of_pool(self, pool: InferencePool) -> Snapshot:
         """What its own plan and status are made of."""
-        return self._snapshot([pool], pods=self.pods.where(("pool", pool.key)))
+        return self._snapshot([pool], pods=self._pods_of(pool.key))
 
     def of_policy(self, policy: TierPolicy) -> Snapshot:
         """What its status is made of."""
@@ -231,13 +240,18 @@ class Store:
         """What the devices of a group of pools are granted from."""
         wanted = {product for pool in pools for product in products(pool)}
         nodes = {node.name: node for product in wanted for node in self.nodes.where(product)}
-        terms = [*(("node", name) for name in nodes), *(("pool", pool.key) for pool in pools)]
-        pods = {pod.uid: pod for term in terms for pod in self.pods.where(term)}
+        there = (self.pods.where(("node", name)) for name in nodes)
+        ours = (self._pods_of(pool.key) for pool in pools)
+        pods = {pod.uid: pod for pod in chain.from_iterable(chain(there, ours))}
         # Also nodes that have lost the label: what runs there stays.
         for pod in pods.values():
             if pod.node is not None and (node := self.nodes.get(("", pod.node))) is not None:
                 nodes[pod.node] = node
         return self._snapshot(pools, pods=pods.values(), nodes=nodes.values())
+
+    def _pods_of(self, pool: Key) -> list[Pod]:
+        """Its replicas, and what works for them on other nodes."""
+        return [*self.pods.where(("pool", pool)), *self.pods.where(("worker", pool))]
 
     def _snapshot(
         self,
@@ -272,6 +286,7 @@ class Store:
                 for uid, report in self.reports.get(pool.key, {}).items()
             },
             measured={pool.key: self.measured(pool.key) for pool in pools},
+            leader_worker_sets=self.serves(LEADER_WORKER_SETS),
         )
 
     def _tenancy(self, policy: TierPolicy) -> Tenancy:
@@ -306,6 +321,10 @@ class Store:
         self._edges.child(key, old, new)
 
 
+def _made_from(accelerator: Accelerator) -> ResourceType:
+    return DEPLOYMENTS if accelerator.nodes_per_replica == 1 else LEADER_WORKER_SETS
+
+
 def _intact(index: Child) -> bool:
     """True while the document is the one that we applied: nobody else has written it since."""
     return f"f:{INDEX}" in index.fields.get("f:data", {})
@@ -327,5 +346,7 @@ def _node_terms(node: Node) -> Iterable[tuple[str, str]]:
 def _pod_terms(pod: Pod) -> Iterator[tuple[str, object]]:
     if pod.pool is not None:
         yield ("pool", pod.pool)
+    if pod.worker_of is not None:
+        yield ("worker", pod.worker_of)
     if pod.node is not None:
         yield ("node", pod.node)

@@ -49,9 +49,10 @@ def pod(raw: Raw) -> Pod | None:
     metadata, spec, status = raw["metadata"], raw.get("spec", {}), raw.get("status", {})
     namespace, name = key_of(raw)
     own = metadata.get("labels", {})
-    pool = own.get(labels.POOL)
+    pool, worker_of = own.get(labels.POOL), own.get(labels.WORKER_OF)
+    ours = pool is not None or worker_of is not None
     requests = _requests(spec)
-    if pool is None and not requests:
+    if not ours and not requests:
         return None
     scheduled = _condition(status, "PodScheduled")
     return Pod(
@@ -70,9 +71,11 @@ def pod(raw: Raw) -> Pod | None:
         address=status.get("podIP", "") if pool is not None else "",
         admin_port=_admin_port(spec) if pool is not None else 0,
         starts=_starts(status) if pool is not None else 0,
-        trouble=_trouble(status) if pool is not None else None,
+        trouble=_trouble(status) if ours else None,
         gone_by=_time(metadata.get("deletionTimestamp")),
         deletion_cost=_cost(metadata) if pool is not None else 0,
+        # What leads a replica is one, whatever else is written on it.
+        worker_of=(namespace, worker_of) if worker_of is not None and pool is None else None,
     )
 
 

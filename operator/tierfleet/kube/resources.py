@@ -55,6 +55,14 @@ NAMESPACES = ResourceType("", "v1", "namespaces", "Namespace", namespaced=False)
 DISRUPTION_BUDGETS = ResourceType("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 GATEWAY_POOLS = ResourceType("inference.networking.k8s.io", "v1", "inferencepools", "InferencePool")
 """Of the Gateway API Inference Extension; only there if its CRDs are installed."""
+LEADER_WORKER_SETS = ResourceType(
+    *("leaderworkerset.x-k8s.io", "v1", "leaderworkersets", "LeaderWorkerSet")
+)
+"""Of kubernetes-sigs/lws; only there if its CRDs are installed."""
+OPTIONAL = (GATEWAY_POOLS, LEADER_WORKER_SETS)
+"""Types of children that a cluster may not have."""
+REPLICAS = (DEPLOYMENTS, LEADER_WORKER_SETS)
+"""What replicas are made from, of one node each or of several."""
 AMBIGUOUS = (GATEWAY_POOLS,)
 DEFINITIONS = ResourceType(
     *("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition"),

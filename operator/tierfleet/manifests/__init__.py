@@ -2,6 +2,7 @@
 
     children.py    all of them, in the order in which they are applied
     deployment.py  replicas on one accelerator      pod.py, engine.py, sidecar.py: what is in them
+    leaderworkerset.py  those that take several nodes each
     service.py     where callers reach the pool
     gateway.py     how a Gateway reaches it
     disruption.py  how many replicas may be evicted at once
@@ -15,7 +16,7 @@ change no pod template: that would restart the whole fleet (`tests/unit/manifest
 copy).
 """
 
-from tierfleet.manifests.children import children
+from tierfleet.manifests.children import REPLICAS, children, leading, templates
 from tierfleet.manifests.secrets import Tokens
 
-__all__ = ["Tokens", "children"]
+__all__ = ["REPLICAS", "Tokens", "children", "leading", "templates"]

@@ -1,10 +1,14 @@
-"""The Deployment of a pool's replicas on one accelerator."""
+"""The Deployment of a pool's replicas on one accelerator, each of which takes one node."""
 
 from tierfleet.api import InferencePool
 from tierfleet.api.accelerator import Accelerator
 from tierfleet.manifests import labels, metadata, names, pod
 from tierfleet.manifests.metadata import Raw
 from tierfleet.manifests.secrets import Tokens
+
+KIND = "Deployment"
+REVISION_LABEL = "pod-template-hash"
+"""Label of its pods: which template they were made from."""
 
 _SLACK_SECONDS = 600
 """For pulling an image, beside draining the old replica and starting the new one."""
@@ -19,8 +23,8 @@ def deployment(pool: InferencePool, accelerator: Accelerator, replicas: int, tok
     own = {labels.ACCELERATOR: accelerator.name}
     return {
         "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": metadata.of(pool, names.deployment(name, accelerator.name), "replica", **own),
+        "kind": KIND,
+        "metadata": metadata.of(pool, names.replicas(name, accelerator.name), "replica", **own),
         "spec": {
             "replicas": replicas,
             "selector": {"matchLabels": {**labels.selector(name), **own}},
@@ -37,6 +41,6 @@ def deployment(pool: InferencePool, accelerator: Accelerator, replicas: int, tok
                 + _SLACK_SECONDS
             ),
             "revisionHistoryLimit": 3,
-            "template": pod.template(pool, accelerator, tokens.hook),
+            "template": pod.template(pool, accelerator, tokens.hook, REVISION_LABEL),
         },
     }

@@ -11,13 +11,23 @@ POOL = f"{GROUP}/pool"
 """The InferencePool that an object belongs to."""
 ACCELERATOR = f"{GROUP}/accelerator"
 """The accelerator, of those in the pool's spec, that a pod runs on."""
+WORKER_OF = f"{GROUP}/worker-of"
+"""The InferencePool that a pod works for beside a replica's leader. It has this instead of POOL:
+what selects replicas (Services, metrics, the scale subresource) must not find it."""
 
 MANAGER = "tierfleet"
+_MANAGED_BY = "app.kubernetes.io/managed-by"
+_INSTANCE = "app.kubernetes.io/instance"
 
 
 def selector(pool: str) -> dict[str, str]:
-    """Labels that select all pods of the pool, in its namespace."""
+    """Labels that select all replicas of the pool, in its namespace."""
     return {POOL: pool}
+
+
+def with_workers(pool: str) -> dict[str, str]:
+    """Labels that select all pods of the pool, in its namespace, workers too."""
+    return {_INSTANCE: pool, _MANAGED_BY: MANAGER}
 
 
 def selector_text(labels: Mapping[str, str]) -> str:
@@ -27,10 +37,18 @@ def selector_text(labels: Mapping[str, str]) -> str:
 
 def common(pool: str, component: str) -> dict[str, str]:
     """Labels of every child: the recommended ones of Kubernetes, and whose it is."""
+    return _recommended(pool, component) | selector(pool)
+
+
+def worker(pool: str) -> dict[str, str]:
+    """Labels of a pod that works beside a replica's leader."""
+    return _recommended(pool, "worker") | {WORKER_OF: pool}
+
+
+def _recommended(pool: str, component: str) -> dict[str, str]:
     return {
         "app.kubernetes.io/name": MANAGER,
-        "app.kubernetes.io/instance": pool,
+        _INSTANCE: pool,
         "app.kubernetes.io/component": component,
-        "app.kubernetes.io/managed-by": MANAGER,
-        **selector(pool),
+        _MANAGED_BY: MANAGER,
     }

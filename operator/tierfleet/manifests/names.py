@@ -7,7 +7,7 @@ a DNS label (63) and leaves room for the suffix of a Deployment's pods.
 from tierfleet.api import Key
 
 
-def deployment(pool: str, accelerator: str) -> str:
+def replicas(pool: str, accelerator: str) -> str:
     """The replicas on one accelerator."""
     return f"{pool}-{accelerator}"
 

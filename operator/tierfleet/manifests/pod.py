@@ -1,4 +1,8 @@
-"""The pod of one replica: a sidecar and its engine, on a node with the accelerator's devices."""
+"""The pod of one replica: a sidecar and its engine, on a node with the accelerator's devices.
+
+Of a replica of several nodes that is the pod that leads. Those on the other nodes have an engine
+and nothing else: nobody calls them, so nothing has to stand before them.
+"""
 
 from tierfleet.api import InferencePool
 from tierfleet.api.accelerator import Accelerator
@@ -14,31 +18,55 @@ _USER = 65532
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
-def template(pool: InferencePool, accelerator: Accelerator, hook_token: str) -> Raw:
-    """The pod template; what selects the pod wins over what the spec adds."""
+def template(
+    pool: InferencePool, accelerator: Accelerator, hook_token: str, revision_label: str
+) -> Raw:
+    """The pod template; what selects the pod wins over what the spec adds.
+
+    `revision_label` is the label that tells pods of one template from those of another.
+    """
+    own = labels.common(pool.metadata.name, "replica")
+    spec = {
+        **_spec(pool, accelerator, grace_period_seconds(pool)),
+        "topologySpreadConstraints": _spread(pool, accelerator, revision_label),
+        "initContainers": [sidecar.container(pool, accelerator)],
+        "containers": [engine.container(pool, accelerator, hook_token)],
+        "volumes": [_plan(pool), *_volumes(pool)],
+    }
+    return {"metadata": _metadata(pool, accelerator, own), "spec": spec}
+
+
+def worker_template(pool: InferencePool, accelerator: Accelerator) -> Raw:
+    """The template of the pods that work beside a replica's leader.
+
+    They end after it, or end it: what it has to finish is finished by then, or cannot be.
+    """
+    own = labels.worker(pool.metadata.name)
+    spec = {
+        **_spec(pool, accelerator, GRACE_BEYOND_DRAIN_SECONDS),
+        "containers": [engine.worker(pool, accelerator)],
+        "volumes": _volumes(pool),
+    }
+    return {"metadata": _metadata(pool, accelerator, own), "spec": spec}
+
+
+def _metadata(pool: InferencePool, accelerator: Accelerator, own: dict[str, str]) -> Raw:
     given = pool.spec.template
     return {
-        "metadata": {
-            "labels": {
-                **given.labels,
-                **labels.common(pool.metadata.name, "replica"),
-                labels.ACCELERATOR: accelerator.name,
-            },
-            "annotations": {
-                "kubectl.kubernetes.io/default-container": engine.NAME,
-                **given.annotations,
-            },
+        "labels": {**given.labels, **own, labels.ACCELERATOR: accelerator.name},
+        "annotations": {
+            "kubectl.kubernetes.io/default-container": engine.NAME,
+            **given.annotations,
         },
-        "spec": _spec(pool, accelerator, hook_token),
     }
 
 
-def _spec(pool: InferencePool, accelerator: Accelerator, hook_token: str) -> Raw:
-    given = pool.spec.template
+def _spec(pool: InferencePool, accelerator: Accelerator, grace_seconds: int) -> Raw:
+    """What the pods of every node have in common."""
     spec = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": grace_period_seconds(pool),
+        "terminationGracePeriodSeconds": grace_seconds,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": _USER,
@@ -48,11 +76,7 @@ def _spec(pool: InferencePool, accelerator: Accelerator, hook_token: str) -> Raw
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "affinity": _affinity(pool, accelerator),
-        "tolerations": [t.to_raw() for t in nodes.tolerations(accelerator, given)],
-        "topologySpreadConstraints": _spread(pool, accelerator),
-        "initContainers": [sidecar.container(pool, accelerator)],
-        "containers": [engine.container(pool, accelerator, hook_token)],
-        "volumes": _volumes(pool),
+        "tolerations": [t.to_raw() for t in nodes.tolerations(accelerator, pool.spec.template)],
     }
     if accelerator.node_selector:
         spec["nodeSelector"] = dict(accelerator.node_selector)
@@ -93,7 +117,7 @@ def products(template: Raw) -> frozenset[Product]:
     return frozenset((product["key"], value) for value in product.get("values", ()))
 
 
-def _spread(pool: InferencePool, accelerator: Accelerator) -> list[Raw]:
+def _spread(pool: InferencePool, accelerator: Accelerator, revision_label: str) -> list[Raw]:
     """Over zones, then nodes, where that is possible: a lost one takes as little as it can."""
     return [
         {
@@ -106,22 +130,26 @@ def _spread(pool: InferencePool, accelerator: Accelerator) -> list[Raw]:
                     labels.ACCELERATOR: accelerator.name,
                 }
             },
-            "matchLabelKeys": ["pod-template-hash"],
+            "matchLabelKeys": [revision_label],
         }
         for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
     ]
 
 
-def _volumes(pool: InferencePool) -> list[Raw]:
-    spec = pool.spec.engine
+def _plan(pool: InferencePool) -> Raw:
     parts = secrets.part_names(pool.metadata.name)
-    plan: list[Raw] = [
+    sources: list[Raw] = [
         {"secret": {"name": name, "items": [{"key": part, "path": part}]}}
         for part, name in parts.items()
     ]
+    return {"name": sidecar.PLAN_VOLUME, "projected": {"sources": sources}}
+
+
+def _volumes(pool: InferencePool) -> list[Raw]:
+    """What the engine mounts."""
+    spec = pool.spec.engine
     memory = {"medium": "Memory", "sizeLimit": spec.shared_memory}
     volumes: list[Raw] = [
-        {"name": sidecar.PLAN_VOLUME, "projected": {"sources": plan}},
         {"name": engine.SHARED_MEMORY_VOLUME, "emptyDir": memory},
         {"name": engine.TEMPORARY_VOLUME, "emptyDir": {}},
     ]

@@ -130,7 +130,7 @@ def _others(before: Children, after: Children) -> Iterator[str]:
     if not before or not after:
         return
     for kind, name in {**before, **after}:
-        if kind in {"Secret", "Deployment"}:
+        if kind in {"Secret", *manifests.REPLICAS}:
             continue
         if before.get((kind, name)) != after.get((kind, name)):
             # A Gateway's InferencePool is a child of ours, which has the same name.
@@ -144,8 +144,9 @@ def _pods(
     new = after.plans[key].placement.desired
     for accelerator in {**new, **old}:
         was, becomes = old.get(accelerator, 0), new.get(accelerator, 0)
-        name = ("Deployment", manifests.names.deployment(key[1], accelerator))
-        replaced = _template(children.get(name)) != _template(planned.get(name))
+        name = manifests.names.replicas(key[1], accelerator)
+        now, then = _of_replicas(children, name), _of_replicas(planned, name)
+        replaced = _templates(now) != _templates(then)
         pods = tuple(
             sorted(
                 pod.name
@@ -153,13 +154,19 @@ def _pods(
                 if pod.accelerator == accelerator and not (pod.finished or pod.terminating)
             )
         )
-        replaced = replaced and bool(pods) and name in planned
+        replaced = replaced and bool(pods) and then is not None
         if was != becomes or replaced:
             yield PodsChange(accelerator, was, becomes, pods, replaced)
 
 
-def _template(deployment: Any) -> Any:
-    return deployment and deployment["spec"]["template"]
+def _of_replicas(children: Children, name: str) -> Any:
+    """The child that replicas are made from; None if there is none."""
+    found = (children.get((kind, name)) for kind in manifests.REPLICAS)
+    return next((child for child in found if child is not None), None)
+
+
+def _templates(child: Any) -> Any:
+    return child and manifests.templates(child)
 
 
 def _told(status: CapacityReservationStatus) -> tuple[object, ...]:

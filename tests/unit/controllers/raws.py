@@ -10,7 +10,7 @@ from tests.unit.kube.fake import FakeCluster
 from tierfleet.api import Key
 from tierfleet.controllers import child
 from tierfleet.controllers.store import Store
-from tierfleet.kube.resources import DEPLOYMENTS, Raw
+from tierfleet.kube.resources import DEPLOYMENTS, Raw, ResourceType
 from tierfleet.manifests import labels, names
 from tierfleet.plan.parts import INDEX
 
@@ -41,8 +41,8 @@ class Changes:
     def child(self, key: Key, *_: Any) -> None:
         self.told.append(("child", key[1]))
 
-    def gateway(self) -> None:
-        self.told.append(("gateway", ""))
+    def served(self, type_: ResourceType) -> None:
+        self.told.append(("served", type_.kind))
 
     def node(self, key: Key, *_: Any) -> None:
         self.told.append(("node", key[1]))
@@ -157,12 +157,34 @@ def deployment(
     return {
         "kind": "Deployment",
         "metadata": metadata(
-            names.deployment(pool, accelerator),
+            names.replicas(pool, accelerator),
             labels=labels.selector(pool) | {labels.ACCELERATOR: accelerator},
             ownerReferences=[{"uid": f"uid-{pool}", "controller": True}],
         ),
         "spec": {"replicas": replicas, "template": {"spec": {"affinity": affinity}}},
         "status": done | status,
+    }
+
+
+def leader_worker_set(pool: str, replicas: int, accelerator: str = "gpu", /, **status: Any) -> Raw:
+    """The same of replicas of several nodes."""
+    raw = deployment(pool, replicas, accelerator)
+    done = {"observedGeneration": 1, "updatedReplicas": replicas, "readyReplicas": replicas}
+    return raw | {
+        "kind": "LeaderWorkerSet",
+        "spec": {"replicas": replicas, "leaderWorkerTemplate": {"workerTemplate": {"spec": {}}}},
+        "status": {"replicas": replicas} | done | status,
+    }
+
+
+def worker(pool: str, name: str) -> Raw:
+    """A pod that works for a replica of the pool on `gpu`, with one device."""
+    own = metadata(name, labels={labels.WORKER_OF: pool, labels.ACCELERATOR: "gpu"})
+    devices = {"limits": {"nvidia.com/gpu": "1"}}
+    return {
+        "metadata": own,
+        "spec": {"nodeName": "n", "containers": [{"name": "engine", "resources": devices}]},
+        "status": {},
     }
 
 

@@ -31,6 +31,12 @@ def minimal(**changes: Any) -> InferencePool:
     return parsed(changed(MINIMAL["InferencePool"], **(built | changes)))
 
 
+def several_nodes(**changes: Any) -> InferencePool:
+    """A pool whose replicas take eight devices on each of two nodes, and these fields changed."""
+    pair = {"accelerators[0].devicesPerReplica": 8, "accelerators[0].nodesPerReplica": 2}
+    return minimal(**(pair | changes))
+
+
 def parsed(document: dict[str, Any]) -> InferencePool:
     metadata = document["metadata"] | {"uid": "11111111-2222-3333-4444-555555555555"}
     return InferencePool.model_validate(document | {"metadata": metadata})

@@ -108,7 +108,7 @@ def test_no_secret_but_the_hook_token_stands_outside_a_secret() -> None:
 def test_names_are_labels_even_for_the_longest_pool_and_accelerator() -> None:
     pool, accelerator = "p" * 40, "a" * 15
     made = [
-        names.deployment(pool, accelerator),
+        names.replicas(pool, accelerator),
         names.service(pool),
         names.disruption_budget(pool),
         names.tokens(pool),

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.manifests.fleet import everything, minimal, objects
+from tests.unit.manifests.fleet import everything, minimal, objects, several_nodes
 from tierfleet.api import InferencePool
 
-POOLS = {"everything": everything, "minimal": minimal}
+POOLS = {"everything": everything, "minimal": minimal, "several-nodes": several_nodes}
 
 
 def golden(name: str) -> Path:

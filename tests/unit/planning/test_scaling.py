@@ -258,7 +258,7 @@ def test_status_budget_and_deployments_agree_about_the_number() -> None:
     decided = plan_of(snapshot)
     status = summarise_pool(snapshot, decided, NOTHING_KNOWN)
     assert (status.replicas, status.ready_summary) == (4, "4/4")
-    budget = disruption.budget(snapshot.pools[POOL], decided.placement.wanted)
+    budget = disruption.budget(snapshot.pools[POOL], decided.placement)
     assert budget["spec"]["minAvailable"] == 3
     poor = changed(snapshot, pods=(), nodes=nodes(H100, 1, devices=3))
     conditions = summarise_pool(poor, plan_of(poor), NOTHING_KNOWN).conditions
