@@ -5,13 +5,31 @@ labels by which they are known, none beyond the groups that are wanted, and the 
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
+from e2e.cluster import Cluster
 from e2e.wait import wait_until
 from e2e.world import PATIENCE_SECONDS, Document, World
 
 THEIRS = "leaderworkersets.leaderworkerset.x-k8s.io"
+_CRD = Path(__file__).with_name("leaderworkerset.yaml")
 _PREFIX = "leaderworkerset.sigs.k8s.io"
+
+
+def install(cluster: Cluster) -> None:
+    """Make the cluster know the kind, and return once it does."""
+    cluster.apply(_CRD)
+    wait_until(
+        lambda: cluster.kubectl("get", THEIRS, "--all-namespaces", check=False).returncode == 0,
+        timeout=PATIENCE_SECONDS,
+        why="the kind to be served",
+    )
+
+
+def uninstall(cluster: Cluster) -> None:
+    """Make it know the kind no more."""
+    cluster.kubectl("delete", "--ignore-not-found", f"--filename={_CRD}")
 
 
 def asked_for(world: World, name: str, replicas: int) -> Document:

@@ -6,7 +6,6 @@ Services and the operator are real.
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,10 +13,16 @@ from e2e import nodes
 from e2e.cluster import Cluster
 from e2e.wait import wait_until
 from e2e.world import B200, PATIENCE_SECONDS, Document, World, policy, pool
-from tests.integration.operator.by_hand import THEIRS, asked_for, carry_out, tell
+from tests.integration.operator.by_hand import (
+    THEIRS,
+    asked_for,
+    carry_out,
+    install,
+    tell,
+    uninstall,
+)
 from tests.integration.operator.process import Operator
 
-CRD = Path(__file__).with_name("leaderworkerset.yaml")
 WIDE = {
     "name": "h100",
     "products": ["NVIDIA-H100-80GB-HBM3"],
@@ -36,9 +41,9 @@ ONE = {
 @pytest.fixture
 def leader_worker_sets(cluster: Cluster) -> Iterator[None]:
     """The stand-in of their kind, for as long as the test."""
-    cluster.apply(CRD)
+    install(cluster)
     yield
-    cluster.kubectl("delete", "--ignore-not-found", f"--filename={CRD}")
+    uninstall(cluster)
 
 
 @pytest.fixture
@@ -147,11 +152,11 @@ def test_without_their_kind_what_fits_runs_and_the_rest_follows_once_it_is_there
         why="the replica of one node to serve",
     )
     try:
-        cluster.apply(CRD)
+        install(cluster)
         where(fleet, carry_out(fleet, "llama-h100", 1))
         fleet.wait_ready("llama", "h100:1 b200:1")
     finally:
-        cluster.kubectl("delete", "--ignore-not-found", f"--filename={CRD}")
+        uninstall(cluster)
     fleet.wait_for_condition("tpool", "llama", "Placed", "False", "LeaderWorkerSetMissing")
     assert operator.running
 
