@@ -52,7 +52,8 @@ def full() -> dict[str, Document]:
 def examples() -> list[Document]:
     """The documents of `examples/`, in the order in which they are applied."""
     folder = ROOT / "examples"
-    files = [*sorted(folder.glob("*.yaml")), *sorted(folder.glob("simulated/*.yaml"))]
+    beside = [file for name in ("simulated", "several-nodes") for file in (folder / name).iterdir()]
+    files = [*sorted(folder.glob("*.yaml")), *sorted(beside)]
     return [document for file in files for document in yaml.safe_load_all(file.read_text())]
 
 
