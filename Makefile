@@ -90,7 +90,7 @@ bench-operator: tools ## Measure the operator on 1,000 pools with 10,000 fake po
 	@$(RUN) bench.operator
 
 .PHONY: e2e-vllm
-e2e-vllm: $(INSTALLED) ## Test the sidecar in front of a real vLLM on the processor (4 minutes; installs 6 GB at first)
+e2e-vllm: $(INSTALLED) ## Test the sidecar in front of a real vLLM on the processor (6 minutes; installs 6 GB at first)
 	@$(RUN) e2e.vllm.install >/dev/null
 	$(RUN) pytest e2e/vllm -s
 

@@ -87,7 +87,7 @@ def serving(
             "--max-model-len", str(MAX_MODEL_LEN), "--max-num-seqs", str(seats),
             "--scheduling-policy", policy, "--distributed-executor-backend", "uni",
             *options,
-            environment=_environment(python),
+            environment=environment(python),
         )  # fmt: skip
 
         def ready() -> bool:
@@ -101,6 +101,7 @@ def serving(
         claimed.release()
 
 
-def _environment(python: Path) -> Mapping[str, str]:
+def environment(python: Path) -> Mapping[str, str]:
+    """What a vLLM of that installation is started with."""
     # What it has found out about models is kept with it, not in the user's own cache of vLLM.
     return _ENVIRONMENT | {"VLLM_CACHE_ROOT": str(python.parent.parent / "cache")}
