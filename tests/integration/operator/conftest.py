@@ -6,6 +6,7 @@ import pytest
 from e2e import nodes
 from e2e.cluster import Cluster
 from e2e.world import World
+from tests.integration.operator import by_hand
 from tests.integration.operator.process import Operator, running
 
 
@@ -22,6 +23,14 @@ def fleet(cluster: Cluster, world: World) -> World:
         [nodes.b200("b200-0"), nodes.b200("b200-1"), nodes.h100("h100-0"), nodes.h100("h100-1")]
     )
     return world
+
+
+@pytest.fixture
+def leader_worker_sets(cluster: Cluster) -> Iterator[None]:
+    """The stand-in of their kind, for as long as the test."""
+    by_hand.install(cluster)
+    yield
+    by_hand.uninstall(cluster)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ Services and the operator are real.
 """
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -36,14 +35,6 @@ ONE = {
     "devicesPerReplica": 8,
     "capacity": {"serviceTokensPerSecond": 15000},
 }
-
-
-@pytest.fixture
-def leader_worker_sets(cluster: Cluster) -> Iterator[None]:
-    """The stand-in of their kind, for as long as the test."""
-    install(cluster)
-    yield
-    uninstall(cluster)
 
 
 @pytest.fixture
