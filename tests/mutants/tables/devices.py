@@ -239,4 +239,42 @@ MUTANTS = (
         "    yield _most\n    yield _least",
         "test_devices.py::test_minimums_are_placed_before_the_order_of_preference",
     ),
+    _wrong(
+        "a replica of several nodes may have some of its places",
+        "inventory.py",
+        "places = min(count, self._there() // self._places) * self._places",
+        "places = min(count * self._places, self._there())",
+        "test_several_nodes.py::test_a_replica_takes_its_devices_on_each_of_its_nodes",
+    ),
+    _wrong(
+        "workers hold nothing of their pool's",
+        "inventory.py",
+        "own = chain(self._snapshot.pods_of(pool.key), self._snapshot.workers_of(pool.key))",
+        "own = self._snapshot.pods_of(pool.key)",
+        "test_several_nodes.py"
+        "::test_both_pods_of_a_replica_hold_their_devices_against_whoever_wants_them",
+    ),
+    _wrong(
+        "places on nodes that take no new pods are lost",
+        "inventory.py",
+        "return self._open() + sum(self._seats[name] // self._each for name in elsewhere)",
+        "return self._open() + 0 * len(elsewhere)",
+        "test_several_nodes.py::test_a_replica_that_runs_keeps_its_place_on_a_cordoned_node",
+    ),
+    _wrong(
+        "replicas are placed that nothing can be made from",
+        "inventory.py",
+        "makeable = accelerator.nodes_per_replica == 1 or self._snapshot.leader_worker_sets",
+        "makeable = True",
+        "test_several_nodes.py"
+        "::test_without_leader_worker_set_there_is_none_and_what_fits_elsewhere_runs",
+    ),
+    _wrong(
+        "room is counted in places",
+        "inventory.py",
+        "return self._open() // self._places if self._makeable else 0",
+        "return self._open() if self._makeable else 0",
+        "test_several_nodes.py"
+        "::test_room_where_replicas_are_preferred_is_counted_in_whole_replicas",
+    ),
 )

@@ -21,7 +21,9 @@ from tests.unit.planning.world import (
 )
 from tierfleet.api.conditions import Condition, find
 from tierfleet.planning.capacity import preferred
+from tierfleet.planning.difference import difference
 from tierfleet.planning.placement import Limit, Shortfall
+from tierfleet.planning.preview import preview
 from tierfleet.planning.snapshot import Fault, Pod, Snapshot, Trouble
 from tierfleet.planning.status import summarise_pool
 
@@ -172,6 +174,19 @@ def test_capacity_is_of_replicas_whatever_number_of_nodes_they_take() -> None:
     assert preferred(wanted) == {"h100": 3}
     fleet = world(wanted, nodes=nodes(H100, 4))
     assert plan_of(fleet).capacity.total == 10_000
+
+
+def test_a_new_template_replaces_replicas_and_names_the_pods_that_lead() -> None:
+    engine = {"image": "vllm:2"}
+    before, after = (
+        world(pool("pool", of_two(), **spec), nodes=nodes(H100, 2), pods=pair(0, 0, 1))
+        for spec in ({}, {"engine": engine})
+    )
+    ((_, change),) = difference(preview(before), preview(after)).pools.items()
+    assert [(pods.accelerator, pods.replaced, pods.pods) for pods in change.pods] == [
+        ("h100", True, ("pool-h100-0",))
+    ]
+    assert not difference(preview(before), preview(before))
 
 
 def test_other_pools_get_what_a_whole_replica_leaves() -> None:
