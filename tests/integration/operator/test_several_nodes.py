@@ -211,10 +211,16 @@ def test_what_others_change_is_put_back_and_it_goes_with_the_pool(
         why="an Event for each",
     )
     assert asked_for(four, "llama-h100", 1)["spec"] == before
-    pods = carry_out(four, "llama-h100", 1)
+    four.apply(pool("llama", 1, WIDE | {"name": "wide"}))
+    pods = carry_out(four, "llama-wide", 1)
+    wait_until(
+        lambda: four.find(THEIRS, "llama-h100") is None,
+        timeout=PATIENCE_SECONDS,
+        why="what is not planned any more to be deleted",
+    )
     four.kubectl("delete", "tpool", "llama")
     wait_until(
-        lambda: four.find(THEIRS, "llama-h100") is None and four.find("pod", pods[1]) is None,
+        lambda: four.find(THEIRS, "llama-wide") is None and four.find("pod", pods[1]) is None,
         timeout=PATIENCE_SECONDS,
         why="it to go with the pool, and its pods with it",
     )
