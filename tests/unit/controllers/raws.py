@@ -170,9 +170,10 @@ def leader_worker_set(pool: str, replicas: int, accelerator: str = "gpu", /, **s
     """The same of replicas of several nodes."""
     raw = deployment(pool, replicas, accelerator)
     done = {"observedGeneration": 1, "updatedReplicas": replicas, "readyReplicas": replicas}
+    templates = {"leaderTemplate": raw["spec"]["template"], "workerTemplate": {"spec": {}}}
     return raw | {
         "kind": "LeaderWorkerSet",
-        "spec": {"replicas": replicas, "leaderWorkerTemplate": {"workerTemplate": {"spec": {}}}},
+        "spec": {"replicas": replicas, "leaderWorkerTemplate": templates},
         "status": {"replicas": replicas} | done | status,
     }
 

@@ -1,5 +1,6 @@
 """What is known of replicas of several nodes, and whom a change of them concerns."""
 
+import asyncio
 import math
 from typing import cast
 
@@ -9,9 +10,11 @@ from tests.unit.controllers import raws
 from tests.unit.kube.fake import FakeCluster
 from tierfleet.api import Key
 from tierfleet.controllers import child, facts
+from tierfleet.controllers.claims import Claims
+from tierfleet.controllers.devices import Devices
 from tierfleet.controllers.operator import Operator
 from tierfleet.controllers.replicas import Asks
-from tierfleet.kube.cluster import Cluster
+from tierfleet.kube.cluster import Cluster, UnreachableError
 from tierfleet.kube.resources import DEPLOYMENTS, GATEWAY_POOLS, LEADER_WORKER_SETS, Raw
 from tierfleet.kube.workqueue import WorkQueue
 
@@ -67,6 +70,39 @@ def test_replicas_are_counted_from_what_makes_them() -> None:
     assert store.replicas_of(own.object) == {}
     store.observe(LEADER_WORKER_SETS, raws.leader_worker_set("llama", 2))
     assert store.replicas_of(own.object) == {"gpu": 2}
+
+
+def test_what_they_ask_for_holds_back_whoever_would_take_it_until_it_is_given_up() -> None:
+    store = raws.store()
+    store.policies.put(raws.policy())
+    for name in ("n1", "n2", "n3"):
+        store.nodes.put(raws.node(name, 1))
+    store.pools.put(pool(1))
+    store.pools.put(raws.pool("other", 1))
+    store.observe(LEADER_WORKER_SETS, raws.leader_worker_set("llama", 2))
+    devices = Devices(store, lambda _: None)
+    asyncio.run(devices.reconcile(min(devices.members(POOL))))
+    other = store.pools.get((raws.NAMESPACE, "other"))
+    assert other is not None
+    assert devices.ceiling(other.object, "gpu") == 0
+    store.observe(LEADER_WORKER_SETS, raws.leader_worker_set("llama", 0))
+    assert devices.ceiling(other.object, "gpu") is None
+
+
+async def test_a_write_that_was_not_answered_counts_until_somebody_has_looked() -> None:
+    store = raws.store()
+    store.pools.put(pool())
+    own = store.pools.get(POOL)
+    assert own is not None
+    claims = Claims(store)
+    manifest = raws.leader_worker_set("llama", 2)
+    with pytest.raises(UnreachableError), claims.sending(POOL, manifest):
+        raise UnreachableError("cut off")
+    assert [claim.replicas for claim in claims.of(own.object)] == [2]
+    (written,) = claims.unanswered(POOL)
+    assert written == (LEADER_WORKER_SETS, (raws.NAMESPACE, "llama-gpu"))
+    claims.answered(POOL, written)
+    assert list(claims.of(own.object)) == []
 
 
 def test_workers_are_known_to_whoever_plans_and_are_no_replicas() -> None:

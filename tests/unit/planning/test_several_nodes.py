@@ -177,10 +177,13 @@ def test_capacity_is_of_replicas_whatever_number_of_nodes_they_take() -> None:
 
 
 def test_a_new_template_replaces_replicas_and_names_the_pods_that_lead() -> None:
-    engine = {"image": "vllm:2"}
     before, after = (
-        world(pool("pool", of_two(), **spec), nodes=nodes(H100, 2), pods=pair(0, 0, 1))
-        for spec in ({}, {"engine": engine})
+        world(
+            pool("pool", of_two(), engine={"image": image}),
+            nodes=nodes(H100, 2),
+            pods=pair(0, 0, 1),
+        )
+        for image in ("vllm:1", "vllm:2")
     )
     ((_, change),) = difference(preview(before), preview(after)).pools.items()
     assert [(pods.accelerator, pods.replaced, pods.pods) for pods in change.pods] == [
