@@ -10,11 +10,12 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from tierfleet import plan
 from tierfleet.api import InferencePool, Key
 from tierfleet.api.inferencepool import ScalingMode
+from tierfleet.api.tierpolicy import TierPolicySpec
 from tierfleet.controllers import metrics
 from tierfleet.controllers.costs import Costs
 from tierfleet.controllers.prometheus import PrometheusError
@@ -122,8 +123,8 @@ class Measuring:
     def _take(self, found: Mapping[Key, list[Sample]], end: datetime) -> None:
         """Keep the samples that count, of replicas that there are; what they did last is load."""
         loads: dict[Key, list[tuple[str, Sample]]] = {}
-        served: dict[Key, list[Sample]] = {}
-        tiers = _Tiers(self._store)
+        served: dict[Key, tuple[InferencePool, list[Sample]]] = {}
+        rules = _Policies(self._store)
         for key, samples in found.items():
             pod = self._store.pods.get(key)
             own = self._store.pools.get(pod.pool) if pod and pod.pool else None
@@ -131,22 +132,22 @@ class Measuring:
                 continue
             pool = own.object
             last = loads.setdefault(pool.key, [])
-            served.setdefault(pool.key, []).extend(samples)
+            served.setdefault(pool.key, (pool, []))[1].extend(samples)
             kept = self._samples.setdefault((pool.key, pod.accelerator), {})
             for sample in samples:
                 if sample.end == end:
                     last.append((pod.accelerator, sample))
-                if counts(sample, tiers.of(pool)) and not pod.terminating:
+                if counts(sample, rules.of(pool).tiers) and not pod.terminating:
                     kept[sample.replica, sample.end] = sample.served
         oldest = end - WINDOW * timedelta(seconds=self._interval)
-        for pool_key, of_pool in served.items():
-            self._costs.take(pool_key, of_pool)
+        for pool, of_pool in served.values():
+            self._costs.take(pool.key, rules.of(pool).burndown, of_pool)
         self._costs.keep(oldest, end)
         self._forget(oldest, end)
         for key, own in self._store.pools.items():
             ready = any(pod.ready for pod in self._store.pods.where(("pool", key)))
             self._unseen[key] = self._unseen[key] + 1 if ready and key not in loads else 0
-            self._scaling.take(own.object, tiers.of(own.object), loads.get(key, ()), end)
+            self._scaling.take(own.object, rules.of(own.object).tiers, loads.get(key, ()), end)
 
     def _forget(self, oldest: datetime, latest: datetime) -> None:
         """Samples that are too old, or of replicas that go: of another engine, it may be.
@@ -212,17 +213,27 @@ class Measuring:
         return traffic.settled(before, self._costs.of(pool))
 
 
-class _Tiers:
-    """Tiers by pool, translated once for each policy."""
+class _Rules(NamedTuple):
+    """What measuring goes by: the policy's tiers, and the version of its rates."""
+
+    tiers: tuple[plan.Tier, ...] = ()
+    burndown: str = ""
+
+
+class _Policies:
+    """The rules of pools, translated once for each policy."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._found: dict[Key, tuple[plan.Tier, ...]] = {}
+        self._found: dict[Key, _Rules] = {}
 
-    def of(self, pool: InferencePool) -> tuple[plan.Tier, ...]:
+    def of(self, pool: InferencePool) -> _Rules:
         key = (pool.key[0], pool.spec.policy_ref.name)
         if key not in self._found:
             own = self._store.policies.get(key)
-            tiers = own.object.spec.tiers if own else ()
-            self._found[key] = tuple(to_plan(tier, plan.Tier) for tier in tiers)
+            self._found[key] = _translated(own.object.spec) if own else _Rules()
         return self._found[key]
+
+
+def _translated(spec: TierPolicySpec) -> _Rules:
+    return _Rules(tuple(to_plan(tier, plan.Tier) for tier in spec.tiers), spec.burndown.version)

@@ -49,10 +49,14 @@ class Rate(NamedTuple):
 
 
 class MeanCost(NamedTuple):
-    """Service tokens of one request at the mean; `since` when it is measured, None: assumed."""
+    """Service tokens of one request at the mean; `since` when it is measured, None: assumed.
+
+    `burndown` is the version of the rates that they are counted at.
+    """
 
     service_tokens: float
     since: datetime | None = None
+    burndown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +134,8 @@ def settled(before: Rate | None, found: Rate | None) -> Rate | None:
     """The value in force from now on: another one only if it differs by more than `HYSTERESIS`."""
     if before is None or found is None:
         return before or found
-    moved = differs(before.service_tokens_per_second, found.service_tokens_per_second)
-    return found if moved else before
-
-
-def differs(before: float, found: float) -> bool:
-    """True if a value is another one than that in force."""
-    return abs(found - before) > HYSTERESIS * before
+    apart = abs(found.service_tokens_per_second - before.service_tokens_per_second)
+    return before if apart <= HYSTERESIS * before.service_tokens_per_second else found
 
 
 def rates(

@@ -32,7 +32,10 @@ def read(index: bytes) -> Recorded:
             groups=_GROUPS.validate_python(document.get("groups", ())),
             shadow=document.get("enforcement") == plan.Enforcement.SHADOW,
             policy=str(document.get("policy", "")),
-            mean_cost=traffic.recorded(_MEAN_COST.validate_python(document.get("meanCost"))),
+            mean_cost=traffic.recorded(
+                _MEAN_COST.validate_python(document.get("meanCost")),
+                plan.Burndown.model_validate(document.get("burndown", {})),
+            ),
         )
     except (ValueError, TypeError, KeyError, AttributeError, ValidationError):
         return NOTHING_RECORDED
@@ -46,5 +49,5 @@ def of(document: plan.Plan) -> Recorded:
         groups=document.groups,
         shadow=document.enforcement is plan.Enforcement.SHADOW,
         policy=document.policy,
-        mean_cost=traffic.recorded(document.mean_cost),
+        mean_cost=traffic.recorded(document.mean_cost, document.burndown),
     )

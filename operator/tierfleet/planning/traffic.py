@@ -17,15 +17,17 @@ from tierfleet.planning.measured import (
     Measurement,
     Sample,
     Sight,
-    differs,
 )
 
 MEAN_PROMPT_TOKENS = 1000
 MEAN_OUTPUT_TOKENS = 250
 """A chat request with some context: assumed until the mean cost is measured."""
 FEWEST = 400
-"""Requests, without which there is no mean: of costs that vary as much as they measure, which is
-what an exponential does, that of so many is off by 5 % (one standard error), as the hysteresis."""
+"""Requests, without which there is no mean."""
+HYSTERESIS = 0.25
+"""Of the value in force, within which another one is the same. The standard error of `FEWEST` is
+5 % for costs that vary as an exponential does, and 10 % for such as vary twice as much: chance
+alone must not make new plans."""
 
 
 class Served(NamedTuple):
@@ -54,10 +56,11 @@ def total(parts: Iterable[Served]) -> Served:
     return Served(math.fsum(tokens), math.fsum(requests))
 
 
-def estimate(served: Mapping[datetime, Served]) -> MeanCost | None:
+def estimate(served: Mapping[datetime, Served], burndown: str) -> MeanCost | None:
     """Tokens by requests over all sub-windows, by their end; None: they are too few.
 
-    The mean of the sub-windows' means would make much of one that had few requests.
+    The mean of the sub-windows' means would make much of one that had few requests. `burndown` is
+    the version of the rates at which all of them were counted.
     """
     busy = {end: one for end, one in served.items() if one.service_tokens > 0}
     if len(busy) < FEWEST_SUB_WINDOWS:
@@ -65,22 +68,30 @@ def estimate(served: Mapping[datetime, Served]) -> MeanCost | None:
     tokens, requests = total(busy.values())
     if requests < FEWEST or tokens > HIGHEST * requests:
         return None
-    return MeanCost(round(tokens / requests) or 1, max(busy))
+    return MeanCost(round(tokens / requests) or 1, max(busy), burndown)
 
 
 def settled(before: MeanCost | None, found: MeanCost | None) -> MeanCost | None:
-    """The value in force from now on, as of a rate (`measured.settled`)."""
+    """The value in force from now on: another one only if it differs by more than `HYSTERESIS`.
+
+    One that is counted at other rates is no value any more.
+    """
     if before is None or found is None:
         return before or found
-    return found if differs(before.service_tokens, found.service_tokens) else before
+    apart = abs(found.service_tokens - before.service_tokens)
+    same = before.burndown == found.burndown and apart <= HYSTERESIS * before.service_tokens
+    return before if same else found
 
 
 def mean_cost(
     burndown: plan.Burndown, recorded: MeanCost | None, measurement: Measurement
 ) -> MeanCost:
-    """Of one request: measured now or before, else that of an assumed one at these rates."""
+    """Of one request: measured now or before at these rates, else that of an assumed one."""
     remembered = None if measurement.sight is Sight.OFF else recorded
-    return measurement.mean_cost or remembered or MeanCost(assumed(burndown))
+    for known in (measurement.mean_cost, remembered):
+        if known is not None and known.burndown == burndown.version:
+            return known
+    return MeanCost(assumed(burndown), burndown=burndown.version)
 
 
 def assumed(burndown: plan.Burndown) -> float:
@@ -88,9 +99,11 @@ def assumed(burndown: plan.Burndown) -> float:
     return MEAN_PROMPT_TOKENS * float(burndown.input) + MEAN_OUTPUT_TOKENS * float(burndown.output)
 
 
-def recorded(mean: plan.MeanCost | None) -> MeanCost | None:
-    """What a plan remembers as measured."""
-    return None if mean is None else MeanCost(mean.service_tokens, mean.measured_since)
+def recorded(mean: plan.MeanCost | None, burndown: plan.Burndown) -> MeanCost | None:
+    """What a plan with these rates remembers as measured."""
+    if mean is None:
+        return None
+    return MeanCost(mean.service_tokens, mean.measured_since, burndown.version)
 
 
 def to_record(mean: MeanCost) -> plan.MeanCost | None:

@@ -52,7 +52,7 @@ MUTANTS = (
     _wrong(
         "every measurement is taken over",
         "measured.py",
-        "return found if moved else before",
+        "return before if apart <= HYSTERESIS * before.service_tokens_per_second else found",
         "return found",
         "test_measured.py::test_another_value_is_taken_over_from_five_percent_on",
     ),

@@ -12,8 +12,16 @@ from tierfleet.controllers.measuring import CATCH_UP, PATIENCE, WINDOW, Measurin
 from tierfleet.controllers.prometheus import PrometheusError
 from tierfleet.controllers.store import Store
 from tierfleet.kube.resources import DEPLOYMENTS, Raw
-from tierfleet.planning.measured import FEWEST_SAMPLES, HYSTERESIS, MeanCost, Rate, Sample, Sight
+from tierfleet.planning.measured import (
+    FEWEST_SAMPLES,
+    FEWEST_SUB_WINDOWS,
+    MeanCost,
+    Rate,
+    Sample,
+    Sight,
+)
 from tierfleet.planning.published import Published
+from tierfleet.planning.traffic import HYSTERESIS
 
 INTERVAL = 60
 POOL = (raws.NAMESPACE, "llama")
@@ -28,6 +36,8 @@ class Scripted:
         self.rates: dict[str, float] = {}
         self.full = 1.0
         self.requests: float | None = None
+        self.silent = ""
+        """The replica that does not say how many requests it served."""
 
     async def read(self, start: int, end: int) -> Mapping[Key, list[Sample]]:
         self.asked.append((start, end))
@@ -36,7 +46,8 @@ class Scripted:
         return {
             (raws.NAMESPACE, name): [
                 Sample(
-                    name, datetime.fromtimestamp(at, UTC), rate, self.full, {}, {}, self.requests
+                    *(name, datetime.fromtimestamp(at, UTC), rate, self.full, {}, {}),
+                    None if name == self.silent else self.requests,
                 )
                 for at in range(start, end + 1, INTERVAL)
             ]
@@ -162,11 +173,11 @@ async def test_the_mean_cost_is_of_all_replicas_and_is_told_when_it_changes() ->
     world.source.rates = {"a": 1000.0, "b": 3000.0}
     await world.polls()
     assert (world.rate(), world.cost(), world.woken) == (None, 1000, ["llama"])
-    world.source.rates = {"a": 1030.0, "b": 3030.0}
+    world.source.rates = {"a": 1400.0, "b": 3400.0}
     await world.polls(WINDOW)
     assert (world.cost(), world.woken) == (1000, ["llama"])
     world.source.rates = {"a": 2000.0, "b": 4000.0}
-    await world.polls(WINDOW)
+    await world.polls(2 * WINDOW)
     assert world.cost() == pytest.approx(1500, rel=HYSTERESIS)
 
 
@@ -180,17 +191,46 @@ async def test_what_gone_replicas_served_counts_until_the_window_has_passed() ->
     await world.polls()
     assert world.cost() == 1000, "a few sub-windows of one replica make no other mean"
     await world.polls(WINDOW)
-    assert world.cost() == pytest.approx(500, rel=2 * HYSTERESIS)
+    assert world.cost() == pytest.approx(500, rel=HYSTERESIS)
 
 
 async def test_the_first_mean_cost_is_compared_with_what_the_plan_remembers() -> None:
     world = World()
-    before = MeanCost(1020, raws.NOW)
+    before = MeanCost(1020, raws.NOW, "1")
     world.store._published[POOL, f"uid-{POOL[1]}"] = (Published(0, remembered(before), raws.NOW),)
     world.source.requests = 1.0
     world.source.rates = {"a": 1000.0}
     await world.polls()
     assert world.measuring.of(POOL).mean_cost == before
+
+
+async def test_while_one_replica_does_not_count_requests_nothing_is_told_of_their_cost() -> None:
+    """Its sidecar is of before, and would refuse a plan that tells it."""
+    world = World()
+    world.source.requests, world.source.rates = 5.0, {"a": 1000.0, "b": 1000.0}
+    world.source.silent = "b"
+    await world.polls(WINDOW)
+    assert world.cost() is None
+    world.source.silent = ""
+    await world.polls(WINDOW)
+    assert world.cost() == 200
+
+
+async def test_what_was_counted_at_other_rates_is_forgotten_once_they_change() -> None:
+    world = World()
+    world.source.requests, world.source.rates = 5.0, {"a": 100_000.0}
+    await world.polls(WINDOW)
+    assert world.cost() == 20_000
+    cheap = raws.policy()
+    cheap["metadata"]["generation"] = 2
+    cheap["spec"]["burndown"] = {"version": "2", "input": "0.01"}
+    world.store.policies.put(cheap)
+    # Replicas learn of it within two minutes: what they count until then is of either kind.
+    await world.polls(2)
+    world.source.rates = {"a": 1000.0}
+    await world.polls(FEWEST_SUB_WINDOWS + 1)
+    assert world.measuring.of(POOL).mean_cost is not None
+    assert world.cost() == 200
 
 
 async def test_requests_that_are_read_again_after_the_clock_was_set_back_count_once() -> None:

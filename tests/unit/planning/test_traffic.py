@@ -40,6 +40,8 @@ from tierfleet.planning.status import summarise_pool
 from tierfleet.planning.traffic import FEWEST, Served
 
 POOL = (NAMESPACE, "pool")
+RATES = "1"
+"""The version that a policy's rates have unless it says otherwise."""
 
 
 def sample(**changes: Any) -> Sample:
@@ -68,48 +70,59 @@ def test_what_cannot_be_says_nothing(impossible: float) -> None:
 def test_the_mean_is_of_requests_and_not_of_sub_windows() -> None:
     """One with a single request of 100,000 tokens weighs as much as that request."""
     many = [(100_000.0, 200.0)] * 4
-    found = traffic.estimate(windows((100_000, 1), *many))
-    assert found == (round(500_000 / 801), NOW)
+    found = traffic.estimate(windows((100_000, 1), *many), RATES)
+    assert found == MeanCost(round(500_000 / 801), NOW, RATES)
 
 
 def test_few_requests_are_no_mean_nor_is_one_moment_of_many() -> None:
-    assert traffic.estimate({}) is None
+    assert traffic.estimate({}, RATES) is None
     each = FEWEST / FEWEST_SUB_WINDOWS
     enough = [(1000 * each, each)] * FEWEST_SUB_WINDOWS
-    assert traffic.estimate(windows(*enough)) == (1000, NOW)
-    assert traffic.estimate(windows((1000 * each, each - 1), *enough[1:])) is None
-    assert traffic.estimate(windows((5000 * each, 5 * each), *[(0.0, 0.0)] * 9)) is None
+    assert traffic.estimate(windows(*enough), RATES) == MeanCost(1000, NOW, RATES)
+    assert traffic.estimate(windows((1000 * each, each - 1), *enough[1:]), RATES) is None
+    assert traffic.estimate(windows((5000 * each, 5 * each), *[(0.0, 0.0)] * 9), RATES) is None
 
 
 def test_an_idle_sub_window_makes_a_mean_no_newer() -> None:
     enough = [(100_000.0, 100.0)] * FEWEST_SUB_WINDOWS
-    found = traffic.estimate(windows(*enough, (0, 0)))
-    assert found == (1000, NOW - timedelta(minutes=1))
+    found = traffic.estimate(windows(*enough, (0, 0)), RATES)
+    assert found == MeanCost(1000, NOW - timedelta(minutes=1), RATES)
 
 
 def test_a_mean_is_at_least_one_and_what_no_request_can_cost_is_none() -> None:
     cheap = [(1.0, 100.0)] * FEWEST_SUB_WINDOWS
-    assert traffic.estimate(windows(*cheap)) == (1, NOW)
+    assert traffic.estimate(windows(*cheap), RATES) == MeanCost(1, NOW, RATES)
     dear = [(HIGHEST * 200.0, 100.0)] * FEWEST_SUB_WINDOWS
-    assert traffic.estimate(windows(*dear)) is None
+    assert traffic.estimate(windows(*dear), RATES) is None
 
 
-def test_another_mean_is_taken_over_from_five_percent_on() -> None:
-    before, later = MeanCost(1000, NOW), NOW + timedelta(hours=1)
-    for same in (950, 1000, 1050):
-        assert traffic.settled(before, MeanCost(same, later)) == before
-    for other in (949, 1051):
-        assert traffic.settled(before, MeanCost(other, later)) == (other, later)
+def test_chance_makes_no_other_mean_but_a_quarter_does() -> None:
+    before, later = MeanCost(1000, NOW, RATES), NOW + timedelta(hours=1)
+    for same in (750, 1000, 1250):
+        assert traffic.settled(before, MeanCost(same, later, RATES)) == before
+    for other in (749, 1251):
+        found = MeanCost(other, later, RATES)
+        assert traffic.settled(before, found) == found
     assert traffic.settled(before, None) == before
     assert traffic.settled(None, before) == before
+
+
+def test_what_was_counted_at_other_rates_is_no_value_any_more() -> None:
+    before, found = MeanCost(1000, NOW, RATES), MeanCost(1000, NOW, "2")
+    assert traffic.settled(before, found) == found
+    cheap = {"version": "2", "input": "0.01", "output": "0.04"}
+    remembering = written(seen(bursty(), 700))
+    changed_rates = changed(remembering, policies=world(policy(burndown=cheap)).policies)
+    assert plan_of(changed_rates).mean_cost == MeanCost(20, burndown="2")
+    assert plan_of(seen(changed_rates, 700)).mean_cost == MeanCost(20, burndown="2")
 
 
 def test_what_requests_are_assumed_to_cost_follows_the_burndown() -> None:
     rates = {"version": "2", "input": "2", "output": "10"}
     free = {"version": "3", "input": "0", "output": "0"}
-    assert plan_of(world(policy(), pool())).mean_cost == MeanCost(2000)
-    assert plan_of(world(policy(burndown=rates), pool())).mean_cost == MeanCost(4500)
-    assert plan_of(world(policy(burndown=free), pool())).mean_cost == MeanCost(0)
+    assert plan_of(world(policy(), pool())).mean_cost == MeanCost(2000, burndown=RATES)
+    assert plan_of(world(policy(burndown=rates), pool())).mean_cost == MeanCost(4500, burndown="2")
+    assert plan_of(world(policy(burndown=free), pool())).mean_cost == MeanCost(0, burndown="3")
 
 
 def bursty() -> Snapshot:
@@ -122,7 +135,7 @@ def bursty() -> Snapshot:
 
 
 def seen(snapshot: Snapshot, cost: float | None, sight: Sight = Sight.CLEAR) -> Snapshot:
-    mean = None if cost is None else MeanCost(cost, NOW)
+    mean = None if cost is None else MeanCost(cost, NOW, RATES)
     return changed(snapshot, measured={POOL: Measurement(sight, mean_cost=mean)})
 
 
@@ -142,14 +155,14 @@ def test_the_mean_cost_outlives_prometheus_and_the_operator(sight: Sight) -> Non
     first = plan_of(written(seen(bursty(), 700))).plan
     assert first is not None
     again = plan_of(seen(written(seen(bursty(), 700)), None, sight))
-    assert again.mean_cost == MeanCost(700, NOW)
+    assert again.mean_cost == MeanCost(700, NOW, RATES)
     assert again.plan == first, "and no plan moves"
 
 
 def test_without_measuring_what_was_measured_is_forgotten() -> None:
-    off = changed(bursty(), recorded={POOL: remembered(MeanCost(700, NOW))})
+    off = changed(bursty(), recorded={POOL: remembered(MeanCost(700, NOW, RATES))})
     found = written(seen(off, None, Sight.OFF))
-    assert plan_of(found).mean_cost == MeanCost(2000)
+    assert plan_of(found).mean_cost == MeanCost(2000, burndown=RATES)
     assert found.recorded_of(POOL).mean_cost is None
 
 
@@ -157,7 +170,7 @@ def test_a_damaged_record_is_none() -> None:
     document = plan_of(seen(bursty(), 700)).plan
     assert document is not None
     index = split(document)[INDEX]
-    assert read(index).mean_cost == (700, NOW)
+    assert read(index).mean_cost == MeanCost(700, NOW, RATES)
     assert read(index.replace(b'"serviceTokens": 700', b'"serviceTokens": 0')) == Recorded()
 
 
