@@ -1,7 +1,8 @@
 """Tells Kubernetes, before a Deployment shrinks, how much work each of its replicas has in hand.
 
-Best effort and bounded in time: a shrink gives up devices that others may wait for. Who does not
-answer keeps the cost that it has. It must not know why a Deployment shrinks.
+Best effort and bounded in time: a shrink gives up devices that others may wait for, and keeps one
+of few workers meanwhile. Who does not answer keeps the cost that it has, and who did not the last
+time it was asked anything is not asked. It must not know why a Deployment shrinks.
 """
 
 import asyncio
@@ -21,9 +22,8 @@ from tierfleet.planning.snapshot import Pod
 MANAGER = "tierfleet-deletion-cost"
 """Field manager of the annotation."""
 
-BOUND_SECONDS = 5.0
-"""For all that is asked and written before one Deployment shrinks. A replica that is asked has 3 s
-(`replicas.TIMEOUT_SECONDS`)."""
+BOUND_SECONDS = 2.0
+"""For all that is asked and written before one Deployment shrinks."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,10 +59,12 @@ class DeletionCosts:
         token = self._tokens.admin(pool)
         if not rivals or token is None:
             return
-        problems: list[str] = []
+        silences = {pod.uid: self._silence(pool, pod) for pod in rivals}
+        problems = [silence for silence in silences.values() if silence]
+        asked = [pod for pod in rivals if not silences[pod.uid]]
         try:
             async with asyncio.timeout(self._bound):
-                await asyncio.gather(*(self._tell(pod, token, problems) for pod in rivals))
+                await asyncio.gather(*(self._tell(pod, token, problems) for pod in asked))
         except TimeoutError:
             problems.append(f"it took longer than {self._bound:g} s.")
         if problems:
@@ -72,6 +74,14 @@ class DeletionCosts:
                 problems[0],
                 f" (and {len(problems) - 1} more)" if len(problems) > 1 else "",
             )
+
+    def _silence(self, pool: InferencePool, pod: Pod) -> str:
+        """Why it did not say which plan it runs, the last time; empty if it did or was not asked.
+
+        That was asked without a pool that waits for it (`reports`), and will be again.
+        """
+        report = self._store.reports.get(pool.key, {}).get(pod.uid)
+        return report.silence if report is not None and report.starts == pod.starts else ""
 
     async def _tell(self, pod: Pod, token: str, problems: list[str]) -> None:
         try:

@@ -17,6 +17,7 @@ from tierfleet.kube.cluster import Cluster, ConflictError, ForbiddenError
 from tierfleet.kube.resources import DEPLOYMENTS, PODS, SECRETS, Raw, ResourceType
 from tierfleet.manifests import labels
 from tierfleet.manifests.deletion import COST
+from tierfleet.planning.published import Report
 from tierfleet.planning.snapshot import Pod
 
 NEVER = -1
@@ -97,6 +98,13 @@ class World:
             raw["metadata"]["annotations"] = {COST: cost}
         self.store.pods.put(raw)
 
+    def said(self, starts: int = 0, **silences: str) -> None:
+        """What replicas did not say when they were last asked for their plan, by pod."""
+        self.store.reports[self.pool.key] = {
+            f"uid-{name}": Report(1, starts, raws.NOW, silence=silence)
+            for name, silence in silences.items()
+        }
+
     async def before(self, replicas: int) -> None:
         deployment = raws.deployment("llama", replicas)
         deployment["metadata"]["labels"][labels.ACCELERATOR] = "gpu"
@@ -164,6 +172,43 @@ async def test_who_does_not_answer_keeps_its_cost_and_the_others_are_told(
         "inference/llama-gpu shrinks, and Kubernetes was not told how busy all of its replicas "
         "are: y gives no answer."
     )
+
+
+async def test_who_was_silent_the_last_time_is_not_asked_and_the_others_are(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World(x=4, y=NEVER, z=7)
+    world.pod("x")
+    world.pod("y", cost="3")
+    world.pod("z")
+    world.said(x="", y="y is dead.")
+    await world.before(1)
+    assert sorted(world.replicas.asked) == ["x", "z"]
+    assert world.server.costs() == {"x": "4", "z": "7"}
+    (line,) = said(caplog)
+    assert line.endswith("how busy all of its replicas are: y is dead.")
+
+
+async def test_nobody_is_waited_for_where_all_were_silent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World(x=NEVER, y=NEVER)
+    world.pod("x")
+    world.pod("y")
+    world.said(x="x is dead.", y="y is dead.")
+    await world.before(1)
+    assert world.replicas.asked == []
+    (line,) = said(caplog)
+    assert line.endswith("are: x is dead. (and 1 more)")
+
+
+async def test_the_silence_of_a_sidecar_that_was_started_again_counts_no_more() -> None:
+    world = World(x=4, y=2)
+    world.pod("x")
+    world.pod("y")
+    world.said(starts=7, x="It starts.")
+    await world.before(1)
+    assert world.server.costs() == {"x": "4", "y": "2"}
 
 
 async def test_what_is_refused_is_said_once_and_stops_nothing(
