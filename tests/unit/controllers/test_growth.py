@@ -1,14 +1,15 @@
 """What one change takes does not depend on how many pools there are in other groups.
 
-Counted in calls of Python functions, which are the same on every machine; `make bench-operator`
-measures the time.
+Unless a pool wants other products, or is new: that groups all pools again, for little each. Counted
+in calls of Python functions, which are the same on every machine; `make bench-operator` measures
+the time.
 """
 
 import asyncio
 import base64
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, cast
@@ -25,6 +26,9 @@ from tierfleet.kube.cluster import Cluster
 from tierfleet.kube.resources import POLICIES, POOLS, RESERVATIONS, Raw, ResourceType, key_of
 
 OF_A_GROUP = 4
+MOST_CALLS = 60
+"""For each pool of another group, when pools are grouped again."""
+
 OWN = {type_.kind: type_ for type_ in (POOLS, POLICIES, RESERVATIONS)}
 
 
@@ -95,7 +99,7 @@ class Fleet:
             pool = raws.pool(name, 2, product=group)
             pool["spec"]["policyRef"] = {"name": group}
             pool["spec"]["accelerators"][0]["capacity"] = {"serviceTokensPerSecond": 1000}
-            store.nodes.put(raws.node(f"n-{name}", 2, product=group))
+            store.nodes.put(raws.node(f"n-{name}", 3, product=group))
             for replica in "ab":
                 pod = raws.pod(name, f"{name}-{replica}")
                 pod["spec"]["nodeName"] = f"n-{name}"
@@ -146,31 +150,67 @@ def counted() -> Iterator[list[str]]:
         sys.setprofile(None)
 
 
-async def calls_of_changes(groups: int) -> tuple[int, int]:
-    """Calls, and requests, that changing a pool and a contract of one group takes."""
+@pytest.fixture(autouse=True)
+def nothing_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operator, "RESYNC_SECONDS", 1e9)
+
+
+Change = Callable[[Server], None]
+
+
+def other_disruption(server: Server) -> None:
+    server.give(server.own[POOLS, "g0-1"], disruption={"maxUnavailable": 2})
+
+
+def other_replicas(server: Server) -> None:
+    server.give(server.own[POOLS, "g0-1"], replicas=3)
+
+
+def other_burst(server: Server) -> None:
+    server.give(server.own[RESERVATIONS, "g0-1"], burst={"windowMilliseconds": 1})
+
+
+def other_product(server: Server) -> None:
+    pool = server.own[POOLS, "g0-1"]
+    (accelerator,) = pool["spec"]["accelerators"]
+    server.give(pool, accelerators=[accelerator | {"products": ["another"]}])
+
+
+def new_pool(server: Server) -> None:
+    pool = raws.pool("new", 2, product="another")
+    pool["spec"]["policyRef"] = {"name": "g0"}
+    server.give(pool)
+
+
+async def calls_of(*changes: Change, groups: int) -> tuple[int, int]:
+    """Calls, and requests, that the changes take one after the other, all in one group."""
     fleet = Fleet(groups)
     lead = asyncio.create_task(fleet.operator.lead())
     try:
         await fleet.quiet()
         asked = len(fleet.server.requests)
         with counted() as calls:
-            pool = fleet.server.own[POOLS, "g0-1"]
-            fleet.server.give(pool, disruption={"maxUnavailable": 2})
-            await fleet.quiet()
-            promised = fleet.server.own[RESERVATIONS, "g0-1"]
-            fleet.server.give(promised, burst={"windowMilliseconds": 1})
-            await fleet.quiet()
+            for change in changes:
+                change(fleet.server)
+                await fleet.quiet()
         return len(calls), len(fleet.server.requests) - asked
     finally:
         lead.cancel()
 
 
-async def test_a_change_takes_the_same_whether_there_are_few_pools_or_many(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(operator, "RESYNC_SECONDS", 1e9)
-    few, asked = await calls_of_changes(groups=2)
-    many, asked_by_many = await calls_of_changes(groups=16)
-    assert asked == asked_by_many >= 4, "the budget, the plan, two statuses"
+async def test_a_change_takes_the_same_whether_there_are_few_pools_or_many() -> None:
+    changes = (other_disruption, other_burst, other_replicas)
+    few, asked = await calls_of(*changes, groups=2)
+    many, asked_by_many = await calls_of(*changes, groups=16)
+    assert asked == asked_by_many >= 6, "the budget, the plan, a Deployment, three statuses"
     assert few > 1000, "something was done"
     assert many == few
+
+
+@pytest.mark.parametrize("change", [other_product, new_pool])
+async def test_what_groups_all_pools_again_takes_little_for_each(change: Change) -> None:
+    few, asked = await calls_of(change, groups=2)
+    many, asked_by_many = await calls_of(change, groups=16)
+    assert asked == asked_by_many >= 2, "the plan, a status"
+    assert few > 1000, "something was done"
+    assert many - few <= MOST_CALLS * (16 - 2) * OF_A_GROUP
