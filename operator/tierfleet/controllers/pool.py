@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 from tierfleet import manifests
@@ -31,7 +32,7 @@ from tierfleet.controllers.rollout import next_steps, outdated
 from tierfleet.controllers.status import StatusWriter
 from tierfleet.controllers.store import Store
 from tierfleet.controllers.tokens import TokenKeeper
-from tierfleet.controllers.worker import DONE, Done, RequeueAfter, Result, Retry, at_next
+from tierfleet.controllers.worker import DONE, Done, RequeueAfter, Result, Retry, Term, at_next
 from tierfleet.kube.cluster import ClusterError, ForbiddenError, InvalidError
 from tierfleet.kube.resources import (
     DEPLOYMENTS,
@@ -112,12 +113,15 @@ class Pools:
         if own is None:
             self._forget(key)
             return DONE
-        for written in self._devices.claims.unanswered(key):
-            await self._applier.look(*written)
-            self._devices.answered(key, written)
-        if own.object.metadata.deletion_timestamp is not None:
-            return DONE
-        tokens = await self._tokens.of(own.object)
+        try:
+            for written in self._devices.claims.unanswered(key):
+                await self._applier.look(*written)
+                self._devices.answered(key, written)
+            if own.object.metadata.deletion_timestamp is not None:
+                return DONE
+            tokens = await self._tokens.of(own.object)
+        except ClusterError as why:
+            return Retry(why, _next_look_unplanned(self._store.of_pool(own.object), key))
         # Read when nothing is awaited any more before it counts (`writing`): a grant that another
         # pool has got meanwhile would be taken all the same.
         own = self._still(own.object)
@@ -281,6 +285,17 @@ def _next_look(
     """When time alone makes another plan or status; planned from `snapshot`, it is `after` now."""
     edges = (plan.next_change, running.next_change, shares.next_change(after, plan.key))
     return at_next(edges, snapshot.now)
+
+
+def _next_look_unplanned(snapshot: Snapshot, key: Key) -> Done | RequeueAfter:
+    """The same where there is no new plan; terms of contracts whose change is refused count too."""
+    asked = (reservation.spec.term for reservation in snapshot.reservations_of(key))
+    agreed = (contract.term for contract in snapshot.recorded_of(key).reservations)
+    terms: Iterator[Term] = chain(asked, agreed)
+    edges = (edge for term in terms for edge in (term.start, term.end))
+    running = enforcement.of(snapshot, key)
+    others = (running.next_change, shares.next_change(snapshot, key))
+    return at_next(chain(edges, others), snapshot.now)
 
 
 def _without_tenants(plan: PoolPlan) -> PoolPlan:

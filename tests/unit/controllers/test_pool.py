@@ -126,24 +126,44 @@ async def test_devices_that_another_pool_got_while_tokens_were_asked_for_are_not
     assert world.server.replicas("llama-gpu") == 0
 
 
-@pytest.mark.parametrize("name", ["llama-plan-f", "llama"])
-async def test_a_term_that_begins_is_not_missed_while_something_cannot_be_written(
-    name: str,
+BEGINS = timedelta(minutes=2)
+ACME = raws.reservation("acme", "llama", {"start": (raws.NOW + BEGINS).isoformat()})
+
+
+@pytest.mark.parametrize(
+    ("verb", "name"), [("get", "llama-tokens"), ("apply", "llama-plan-f"), ("apply", "llama")]
+)
+async def test_a_term_that_begins_is_not_missed_while_something_cannot_be_read_or_written(
+    verb: str, name: str
 ) -> None:
-    """A part of the plan, without which nothing goes on; the Service, which is told of."""
+    """The tokens, before anything is planned; a part of the plan, without which nothing goes on;
+    the Service, which is told of."""
 
     async def meanwhile() -> None:
         raise ForbiddenError("a rule forbids it", 403)
 
-    world = interrupted("apply", name, meanwhile)
+    world = interrupted(verb, name, meanwhile)
     world.store.pools.put(raws.pool("llama", 2))
-    start = raws.NOW + timedelta(minutes=2)
-    world.store.reservations.put(raws.reservation("acme", "llama", {"start": start.isoformat()}))
+    world.store.reservations.put(ACME)
     await world.grant()
     again = await world.reconcile()
     assert world.server.came
     assert isinstance(again, Retry)
-    assert again.by == RequeueAfter(120)
+    assert again.by == RequeueAfter(BEGINS.total_seconds())
+
+
+async def test_nor_while_nobody_says_what_has_become_of_a_deployment() -> None:
+    about = (raws.NAMESPACE, "llama-gpu")
+    world = World(Deaf(("apply", about), done=False))
+    world.store.pools.put(raws.pool("llama", 2))
+    world.store.reservations.put(ACME)
+    await world.grant()
+    await world.reconcile()
+    world.server.what, world.server.came = ("get", about), False
+    again = await world.reconcile()
+    assert world.server.came
+    assert isinstance(again, Retry)
+    assert again.by == RequeueAfter(BEGINS.total_seconds())
 
 
 async def test_what_was_planned_of_a_pool_that_ended_meanwhile_is_not_told_of_the_next_one() -> (
