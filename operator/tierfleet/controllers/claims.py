@@ -12,12 +12,10 @@ from tierfleet.controllers import child
 from tierfleet.controllers.apply import type_of
 from tierfleet.controllers.child import Claim
 from tierfleet.controllers.store import Store
-from tierfleet.kube.cluster import ClusterError, UnreachableError
+from tierfleet.kube.cluster import SERVER_FAULT, ClusterError, UnreachableError
 from tierfleet.kube.resources import Raw, ResourceType, key_of
 from tierfleet.planning.devices import Product, products_of
 from tierfleet.planning.placement import Placement
-
-_SERVER_FAULT = 500
 
 Written = tuple[ResourceType, Key]
 """A child that was written."""
@@ -88,4 +86,4 @@ class Claims:
 
 def _may_be_done(error: ClusterError) -> bool:
     """False if the server said that it did not do it; a fault of its own says nothing."""
-    return isinstance(error, UnreachableError) or error.status >= _SERVER_FAULT
+    return isinstance(error, UnreachableError) or error.status >= SERVER_FAULT

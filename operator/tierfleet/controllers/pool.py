@@ -33,7 +33,7 @@ from tierfleet.controllers.status import StatusWriter
 from tierfleet.controllers.store import Store
 from tierfleet.controllers.tokens import TokenKeeper
 from tierfleet.controllers.worker import DONE, Done, RequeueAfter, Result, Retry, Term, at_next
-from tierfleet.kube.cluster import ClusterError, ForbiddenError, InvalidError
+from tierfleet.kube.cluster import SERVER_FAULT, ClusterError, ForbiddenError, InvalidError
 from tierfleet.kube.resources import (
     DEPLOYMENTS,
     GATEWAY_POOLS,
@@ -53,8 +53,6 @@ from tierfleet.planning.enforcement import Enforcement
 from tierfleet.planning.pool import PoolPlan, TokenHashes, plan_pool
 from tierfleet.planning.snapshot import Snapshot
 from tierfleet.planning.status import summarise_pool
-
-_SERVER_FAULT = 500
 
 logger = logging.getLogger(__name__)
 
@@ -204,7 +202,7 @@ class Pools:
             except ClusterError as error:
                 if self._to_tell(manifest, error):
                     refused.setdefault(type_of(manifest), error)
-                elif error.status >= _SERVER_FAULT and type_of(manifest) != SECRETS:
+                elif error.status >= SERVER_FAULT and type_of(manifest) != SECRETS:
                     fault = fault or error
                 else:
                     raise
@@ -226,7 +224,7 @@ class Pools:
         if isinstance(error, NotOursError | InvalidError | ForbiddenError):
             return True
         missing = self._store.child(type_of(manifest), key_of(manifest)) is None
-        return error.status >= _SERVER_FAULT and missing
+        return error.status >= SERVER_FAULT and missing
 
     def _still(self, pool: InferencePool) -> Own[InferencePool] | None:
         """The pool as it is now; None if it is gone, or another one has its name."""
@@ -312,7 +310,7 @@ def _with_refusal(
     why: ClusterError,
     now: datetime,
 ) -> InferencePoolStatus:
-    if why.status >= _SERVER_FAULT:
+    if why.status >= SERVER_FAULT:
         message = (
             f"The API server cannot make a {type_.told} of this pool: {why} That is a fault in the "
             "cluster; once it is mended this goes on by itself."

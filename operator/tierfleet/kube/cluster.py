@@ -9,6 +9,9 @@ from typing import Literal, NamedTuple, Protocol
 
 from tierfleet.kube.resources import Key, Raw, ResourceType
 
+SERVER_FAULT = 500
+"""From this HTTP status on it is the server's own fault, and what was asked may be done."""
+
 
 class ClusterError(Exception):
     """The API server refused or did not answer; the message is a sentence with its reason."""
