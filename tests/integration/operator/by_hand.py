@@ -1,4 +1,4 @@
-"""Pods of LeaderWorkerSets, made by hand: its controller is not to be had here.
+"""Pods of LeaderWorkerSets, made by hand: its controller does not run here.
 
 Each call does once what the controller would have done by then: the pods of each group with the
 labels by which they are known, none beyond the groups that are wanted, and the status.
