@@ -5,7 +5,7 @@ what is not planned any more is deleted last, and the status tells what has been
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
@@ -154,7 +154,7 @@ class Pools:
         fault: ClusterError | None = None
         if plan.plan is not None:
             with self._devices.writing(pool, plan.placement):
-                refused, fault = await self._write(pool, children)
+                refused, fault = await self._write(pool, children, unserved)
         own = self._still(pool)
         if own is None:
             return DONE  # what has its name now is another, which is looked at for itself
@@ -180,9 +180,9 @@ class Pools:
         return _next_look(snapshot, plan, after, running)
 
     async def _write(
-        self, pool: InferencePool, children: Sequence[Raw]
+        self, pool: InferencePool, children: Sequence[Raw], unserved: Collection[ResourceType]
     ) -> tuple[Mapping[ResourceType, ClusterError], ClusterError | None]:
-        """Make the children be as planned.
+        """Make the children be as planned, but those of types that are `unserved`.
 
         Pods rely on the Secrets: if one of those cannot be written, nothing else is. The rest does
         not wait for each other: replicas follow a plan that is written.
@@ -210,7 +210,9 @@ class Pools:
                     return refused, fault
         planned = {(type_of(manifest), key_of(manifest)) for manifest in children}
         for live in list(self._store.children_of(pool.key)):
-            if live.owner == pool.metadata.uid and (live.type, live.key) not in planned:
+            # What is not served may be soon, and what there is of it is planned then.
+            stray = (live.type, live.key) not in planned and live.type not in unserved
+            if live.owner == pool.metadata.uid and stray:
                 await self._applier.remove(live)
         self._applier.settled(pool.key)
         return refused, fault

@@ -25,7 +25,7 @@ class WhileServed:
         informer: Informer[Any],
         on_change: Callable[[], None],
     ) -> None:
-        """`on_change` is called when the type is served, and when it no longer is."""
+        """`on_change` is called when all of the type is known, and when it is served no longer."""
         self._type = type_
         self._informer = informer
         self._on_change = on_change
@@ -37,11 +37,15 @@ class WhileServed:
         )
         self._there = asyncio.Event()
         self._gone = asyncio.Event()
+        self._listed = False
 
     @property
     def served(self) -> bool:
-        """Whether the cluster serves the type, as far as is known."""
-        return self._there.is_set()
+        """Whether the cluster serves the type, and what there is of it is known.
+
+        One that is served again may have objects: who took them for none would make them anew.
+        """
+        return self._listed
 
     async def run(self) -> None:
         """Follow the type for ever, whenever it is there."""
@@ -52,17 +56,27 @@ class WhileServed:
     async def synced(self) -> None:
         """Return once it is known whether the type is there, and if so, what is there of it."""
         await self._definitions.synced()
-        if self.served:
-            await self._informer.synced()
+        if self._there.is_set():
+            await self._all_listed()
 
     async def _follow(self) -> None:
         while True:
             await self._there.wait()
             async with asyncio.TaskGroup() as tasks:
-                following = tasks.create_task(self._informer.run())
+                begun = [
+                    tasks.create_task(self._informer.run()),
+                    tasks.create_task(self._all_listed()),
+                ]
                 await self._gone.wait()
-                following.cancel()
+                for task in begun:
+                    task.cancel()
             self._informer.forget()
+
+    async def _all_listed(self) -> None:
+        await self._informer.synced()
+        if self._there.is_set() and not self._listed:
+            self._listed = True
+            self._on_change()
 
     def _changed(self, _: Key, old: frozenset[str] | None, new: frozenset[str] | None) -> None:
         before, now = (self._type.version in (found or ()) for found in (old, new))
@@ -74,4 +88,6 @@ class WhileServed:
         else:
             self._there.clear()
             self._gone.set()
-        self._on_change()
+            if self._listed:
+                self._listed = False
+                self._on_change()

@@ -125,7 +125,8 @@ class Offer:
     ) -> None:
         """`free` and `site` are shared with other offers, `seats` are the pool's own.
 
-        Not `makeable`: the cluster does not know what such replicas are made of.
+        Not `makeable`: the cluster does not know what such replicas are made of. What runs stays:
+        it may know it again in a moment.
         """
         self.accelerator = accelerator
         self._each = accelerator.devices_per_replica
@@ -137,12 +138,11 @@ class Offer:
 
     def take(self, count: int) -> int:
         """Up to `count` replicas, on seats that the pool has, then on free devices of one node."""
-        if not self._makeable:
-            return 0
         places = count
         if self._places > 1:
             # Whole ones only, so what there is has to be known first.
-            places = min(count, self._there() // self._places) * self._places
+            there = self._there() if self._makeable else self._own()
+            places = min(count, there // self._places) * self._places
         kept = self._keep(places)
         return (kept + self._grow(places - kept)) // self._places
 
@@ -170,6 +170,10 @@ class Offer:
         """Places, with those that the pool has on nodes that take no new pods."""
         elsewhere = self._seats.keys() - set(self._site.names)
         return self._open() + sum(self._seats[name] // self._each for name in elsewhere)
+
+    def _own(self) -> int:
+        """Places that the pool has."""
+        return sum(seats // self._each for seats in self._seats.values())
 
     def _keep(self, count: int) -> int:
         kept = 0

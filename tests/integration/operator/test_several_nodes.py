@@ -148,8 +148,49 @@ def test_without_their_kind_what_fits_runs_and_the_rest_follows_once_it_is_there
         fleet.wait_ready("llama", "h100:1 b200:1")
     finally:
         uninstall(cluster)
+    # Whoever collects garbage cannot tell whose pods they are without the kind.
+    fleet.kubectl("delete", "pods", "llama-h100-0", "llama-h100-0-1")
     fleet.wait_for_condition("tpool", "llama", "Placed", "False", "LeaderWorkerSetMissing")
     assert operator.running
+
+
+def test_what_runs_outlives_a_moment_in_which_the_kind_is_not_served(
+    operator: Operator, four: World, leader_worker_sets: None
+) -> None:
+    four.apply(policy(), pool("llama", 1, WIDE))
+    where(four, carry_out(four, "llama-h100", 1))
+    four.wait_ready("llama", "h100:1")
+    before = four.get(THEIRS, "llama-h100")["metadata"]
+
+    def serve(served: bool) -> None:
+        change = [{"op": "replace", "path": "/spec/versions/0/served", "value": served}]
+        four.cluster.kubectl("patch", "crd", THEIRS, "--type=json", f"--patch={json.dumps(change)}")
+
+    def lists() -> int:
+        asked = ((r["verb"], r.get("objectRef", {}).get("resource")) for r in operator.requests())
+        return sum(one == ("list", "leaderworkersets") for one in asked)
+
+    def look(percent: int) -> None:
+        """Have the pool looked at: once this percentage is told, it has been."""
+        four.apply(pool("llama", 1, WIDE, partitioning={"sellablePercent": percent}))
+        wait_until(
+            lambda: four.status("tpool", "llama")["capacity"]["sellable"] == 300 * percent,
+            timeout=PATIENCE_SECONDS,
+            why="the pool to be looked at",
+        )
+
+    def gone_for_a_moment() -> None:
+        before = lists()
+        serve(False)
+        serve(True)
+        wait_until(lambda: lists() > before, timeout=PATIENCE_SECONDS, why="a new list of them")
+
+    for percent in (50, 60):
+        gone_for_a_moment()
+        look(percent)
+        now = four.get(THEIRS, "llama-h100")["metadata"]
+        assert (now["uid"], now["generation"]) == (before["uid"], before["generation"])
+    four.wait_ready("llama", "h100:1")
 
 
 def test_workers_hold_their_devices_until_a_smaller_pool_has_given_them_up(

@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.kube.fake import FakeCluster, until
 from tierfleet.kube.cache import Cache
+from tierfleet.kube.cluster import UnreachableError
 from tierfleet.kube.informers import Informer
 from tierfleet.kube.resources import DEFINITIONS, GATEWAY_POOLS, Key, Raw, definition_of
 from tierfleet.kube.served import WhileServed
@@ -88,6 +89,17 @@ async def test_a_type_that_comes_is_followed_and_forgotten_when_it_goes_and_foll
             await until(lambda: len(world.kept) == 0)
             assert (world.follows.served, world.told) == (False, turn + 1)
     assert world.lost == [("default", "llama")] * 2
+
+
+async def test_a_type_is_served_once_what_there_is_of_it_is_known(world: Followed) -> None:
+    async with world.running():
+        world.fake.put(GATEWAY_POOLS, "llama")
+        world.fake.put(DEFINITIONS, NAME, **THERE, **versions("v1"))
+        world.fake.fail.append(UnreachableError("The connection was reset."))
+        await until(lambda: not world.fake.fail)
+        assert (world.follows.served, world.told, len(world.kept)) == (False, 0, 0)
+        await until(lambda: world.follows.served)
+        assert (world.told, len(world.kept)) == (1, 1)
 
 
 @pytest.mark.parametrize(

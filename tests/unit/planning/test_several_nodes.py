@@ -140,6 +140,19 @@ def test_without_leader_worker_set_there_is_none_and_what_fits_elsewhere_runs() 
     assert summaries(replace(fleet, leader_worker_sets=True)) == {"pool": "h100:2"}
 
 
+def test_what_runs_stays_while_leader_worker_set_is_not_there() -> None:
+    """It may be there again in a moment, and whole groups would have loaded their model anew."""
+    fleet = world(
+        pool("pool", of_two(), replicas=2),
+        nodes=nodes(H100, 4),
+        pods=pair(0, 0, 1),
+        leader_worker_sets=False,
+    )
+    assert summaries(fleet) == {"pool": "h100:1"}
+    half = replace(fleet, pods=pair(0, 0, 1)[:1])
+    assert summaries(half) == {"pool": "none"}
+
+
 def test_a_worker_that_no_node_takes_or_that_cannot_start_is_told() -> None:
     led, working = pair(0, 0, 1)
     waiting = replace(working, node=None, unschedulable=True, message="0/2 nodes are available.")
