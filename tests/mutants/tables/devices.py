@@ -242,7 +242,7 @@ MUTANTS = (
     _wrong(
         "a replica of several nodes may have some of its places",
         "inventory.py",
-        "places = min(count, self._there() // self._places) * self._places",
+        "places = min(count, there // self._places) * self._places",
         "places = min(count * self._places, self._there())",
         "test_several_nodes.py::test_a_replica_takes_its_devices_on_each_of_its_nodes",
     ),
