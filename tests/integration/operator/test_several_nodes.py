@@ -148,8 +148,8 @@ def test_without_their_kind_what_fits_runs_and_the_rest_follows_once_it_is_there
         fleet.wait_ready("llama", "h100:1 b200:1")
     finally:
         uninstall(cluster)
-    # Whoever collects garbage cannot tell whose pods they are without the kind.
-    fleet.kubectl("delete", "pods", "llama-h100-0", "llama-h100-0-1")
+    # Whoever collects garbage may not be able to tell any more whose pods they are.
+    fleet.kubectl("delete", "pods", "llama-h100-0", "llama-h100-0-1", "--ignore-not-found")
     fleet.wait_for_condition("tpool", "llama", "Placed", "False", "LeaderWorkerSetMissing")
     assert operator.running
 
