@@ -10,42 +10,13 @@ import pytest
 
 from e2e import nodes
 from e2e.wait import wait_until
-from e2e.world import B200, H100, PATIENCE_SECONDS, Document, World, policy, pool
-from tests.integration.operator import answers
+from e2e.world import B200, H100, PATIENCE_SECONDS, World, policy, pool
+from tests.integration.operator import answers, webhooks
 from tests.integration.operator.faulty import Blind, client, operate
 from tests.integration.operator.process import running
 from tests.integration.operator.recorder import recording
 
 UNBOUND = {"image": "vllm/vllm-openai:v0.32.0", "resources": {"requests": {"cpu": "10k"}}}
-
-
-def undeletable(world: World) -> Document:
-    """Nobody can delete a Deployment of the namespace: the API server answers 500."""
-    return {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": "undeletable"},
-        "webhooks": [
-            {
-                "name": "undeletable.example.com",
-                "clientConfig": {"url": "https://127.0.0.1:1/"},
-                "failurePolicy": "Fail",
-                "namespaceSelector": {
-                    "matchLabels": {"kubernetes.io/metadata.name": world.namespace}
-                },
-                "rules": [
-                    {
-                        "apiGroups": ["apps"],
-                        "apiVersions": ["v1"],
-                        "operations": ["DELETE"],
-                        "resources": ["deployments"],
-                    }
-                ],
-                "sideEffects": "None",
-                "admissionReviewVersions": ["v1"],
-            }
-        ],
-    }
 
 
 def asked(world: World, deployment: str) -> int | None:
@@ -82,7 +53,7 @@ def test_an_accelerator_that_is_taken_out_of_a_spec_is_another_ones_when_its_dep
     ):
         world.apply(policy(), pool("first", 2, H100, engine=UNBOUND))
         wait_asked(world, "first-h100", 2)
-        world.apply(undeletable(world))
+        world.apply(webhooks.dead(world, "DELETE", "deployments", group="apps"))
         try:
             world.apply(pool("first", 2, B200, engine=UNBOUND))
             wait_asked(world, "first-b200", 2)
@@ -90,7 +61,7 @@ def test_an_accelerator_that_is_taken_out_of_a_spec_is_another_ones_when_its_dep
             wait_placed(world, "second", "h100:2")
             assert (asked(world, "first-h100"), asked(world, "second-h100")) == (2, 0)
         finally:
-            world.kubectl("delete", "validatingwebhookconfiguration", "undeletable")
+            world.kubectl("delete", "validatingwebhookconfiguration", webhooks.NAME)
         wait_asked(world, "first-h100", None)
         wait_asked(world, "second-h100", 2)
         assert recorder.most_devices({"first-h100": 4, "second-h100": 4}) == 8

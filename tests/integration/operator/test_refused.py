@@ -1,7 +1,8 @@
 """What is in the way of a pool is told on the pool, in the words of who refuses it."""
 
 from e2e.wait import wait_until
-from e2e.world import PATIENCE_SECONDS, Document, World, policy, pool
+from e2e.world import PATIENCE_SECONDS, World, policy, pool
+from tests.integration.operator import webhooks
 from tests.integration.operator.process import Operator
 
 
@@ -18,40 +19,11 @@ def test_a_child_that_the_api_server_refuses_is_told_on_the_pool(
     assert fleet.condition("tpool", "llama", "Stalled") == {}
 
 
-def dead_webhook(fleet: World) -> Document:
-    """Nobody can make a Service in the namespace: the API server answers 500."""
-    return {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": "dead"},
-        "webhooks": [
-            {
-                "name": "dead.example.com",
-                "clientConfig": {"url": "https://127.0.0.1:1/"},
-                "failurePolicy": "Fail",
-                "namespaceSelector": {
-                    "matchLabels": {"kubernetes.io/metadata.name": fleet.namespace}
-                },
-                "rules": [
-                    {
-                        "apiGroups": [""],
-                        "apiVersions": ["v1"],
-                        "operations": ["CREATE"],
-                        "resources": ["services"],
-                    }
-                ],
-                "sideEffects": "None",
-                "admissionReviewVersions": ["v1"],
-            }
-        ],
-    }
-
-
 def test_a_child_that_a_fault_of_the_cluster_keeps_from_being_made_is_told_on_the_pool(
     operator: Operator, fleet: World
 ) -> None:
     """The server answers 500, as it does when it has no address left for a Service."""
-    fleet.apply(dead_webhook(fleet))
+    fleet.apply(webhooks.dead(fleet, "CREATE", "services"))
     try:
         fleet.apply(policy(), pool("llama", 2))
         ready = fleet.wait_for_condition("tpool", "llama", "Ready", "False", "ChildRefused")
@@ -67,7 +39,7 @@ def test_a_child_that_a_fault_of_the_cluster_keeps_from_being_made_is_told_on_th
         )
         assert fleet.condition("tpool", "llama", "Ready")["reason"] == "ChildRefused"
     finally:
-        fleet.kubectl("delete", "validatingwebhookconfiguration", "dead")
+        fleet.kubectl("delete", "validatingwebhookconfiguration", webhooks.NAME)
     fleet.wait_ready("llama", "b200:2")
 
 
@@ -77,7 +49,7 @@ def test_while_a_fault_keeps_one_child_from_being_made_the_others_follow_the_pla
     """Else a plan that counts more replicas than there are would be enforced meanwhile."""
     fleet.apply(policy(), pool("llama", 1))
     fleet.wait_ready("llama", "b200:1")
-    fleet.apply(dead_webhook(fleet))
+    fleet.apply(webhooks.dead(fleet, "CREATE", "services"))
     try:
         fleet.kubectl("delete", "service", "llama")
         fleet.apply(pool("llama", 2))
@@ -89,7 +61,7 @@ def test_while_a_fault_keeps_one_child_from_being_made_the_others_follow_the_pla
         assert fleet.find("service", "llama") is None
         assert fleet.condition("tpool", "llama", "Ready")["reason"] == "ChildRefused"
     finally:
-        fleet.kubectl("delete", "validatingwebhookconfiguration", "dead")
+        fleet.kubectl("delete", "validatingwebhookconfiguration", webhooks.NAME)
     wait_until(
         lambda: fleet.find("service", "llama"),
         timeout=PATIENCE_SECONDS,
