@@ -1,10 +1,13 @@
 """Build the programs of the test cluster from source into the user's cache folder.
 
-`python -m e2e.toolchain` builds what is missing and prints where it is. It must not know how the
-programs are used.
+Beside them it keeps the files that others publish for a cluster in their source: definitions of
+kinds. `python -m e2e.toolchain` builds what is missing and prints where it is. It must not know how
+any of it is used.
 """
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,9 +33,10 @@ class BuildError(RuntimeError):
 
 @dataclass(frozen=True)
 class Toolchain:
-    """The built programs, by name."""
+    """The built programs and the files, each by name."""
 
     programs: Mapping[str, Path]
+    files: Mapping[str, Path]
 
     def __getitem__(self, name: str) -> Path:
         """Return the path of program `name`, for example `kubectl`."""
@@ -40,7 +44,7 @@ class Toolchain:
 
 
 def ensure(console: Console | None = None) -> Toolchain:
-    """Return the toolchain, building whatever of it is missing (about 12 minutes at first).
+    """Return the toolchain, building whatever of it is missing (about 15 minutes at first).
 
     Raises:
         GoMissingError: there is no Go and none can be installed.
@@ -49,25 +53,42 @@ def ensure(console: Console | None = None) -> Toolchain:
     console = console or Console(stderr=True)
     tools = cache_folder() / "tools"
     programs: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for module in MODULES:
         folder = tools / f"{module.name}-{module.key}"
         built = build_once(folder, partial(_build, module, tools, console), console)
         programs |= {name: built / "bin" / name for name in module.programs}
-    return Toolchain(programs)
+        files |= {name: built / "share" / name for name in module.files}
+    return Toolchain(programs, files)
 
 
 def _build(module: Module, tools: Path, console: Console, into: Path) -> None:
     go = find_go(module.minimum_go, tools, console)
+    if module.programs:
+        _compile(module, go, console, into / "bin")
+    if module.files:
+        _copy(module, go, console, into / "share")
+
+
+def _compile(module: Module, go: Path, console: Console, into: Path) -> None:
     title = f"{module.name} {module.version}"
-    bin_folder = into / "bin"
-    bin_folder.mkdir()
+    into.mkdir()
     packages = list(module.programs.values())
     with Step(f"{title}: download", None, console) as step:
         dependencies = _go(module, step, go, "list", "-deps", *packages)
     with Step(f"{title}: compile", len(dependencies), console) as step:
         for program, package in module.programs.items():
             flags = [*BUILD_FLAGS, f"-ldflags={module.linker_flags}"]
-            _go(module, step, go, "build", "-v", *flags, "-o", str(bin_folder / program), package)
+            _go(module, step, go, "build", "-v", *flags, "-o", str(into / program), package)
+
+
+def _copy(module: Module, go: Path, console: Console, into: Path) -> None:
+    into.mkdir()
+    with Step(f"{module.name} {module.version}: files", None, console) as step:
+        described = _go(module, step, go, "mod", "download", "-json", module.versioned_by)
+        source = Path(json.loads("\n".join(described))["Dir"])
+        for name, path in module.files.items():
+            shutil.copyfile(source / path, into / name)
 
 
 def _go(module: Module, step: Step, go: Path, *arguments: str) -> list[str]:
@@ -106,7 +127,7 @@ def _go(module: Module, step: Step, go: Path, *arguments: str) -> list[str]:
 
 
 def main() -> int:
-    """Build what is missing; print one line per program."""
+    """Build what is missing; print one line per program and file."""
     console = Console(stderr=True)
     try:
         toolchain = ensure(console)
@@ -116,7 +137,7 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("Interrupted. What is compiled already is kept in Go's own cache.")
         return 130
-    for name, path in toolchain.programs.items():
+    for name, path in {**toolchain.programs, **toolchain.files}.items():
         sys.stdout.write(f"{name}\t{path}\n")
     return 0
 

@@ -1,4 +1,4 @@
-"""Which programs the test cluster needs, and the Go module that pins each.
+"""Which programs and files the test cluster needs, and the Go module that pins each.
 
 Every module has a dependency graph of its own, so that they never fight over a version. It must
 not know how or where they are built.
@@ -8,7 +8,7 @@ import hashlib
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -25,12 +25,14 @@ class Module:
         versioned_by: the required Go module whose version the programs report.
         programs: program name to the Go package of its `main`.
         stamps: Go variables set at link time, with `{version}`, `{major}` and `{minor}` filled in.
+        files: name to where the file is in the source of `versioned_by`.
     """
 
     name: str
     versioned_by: str
     programs: Mapping[str, str]
     stamps: Mapping[str, str]
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -62,13 +64,15 @@ class Module:
 
     @property
     def key(self) -> str:
-        """A short hash over everything that decides what the built programs do."""
+        """A short hash over everything that decides what is built and copied."""
         digest = hashlib.sha256()
         for source in ("go.mod", "go.sum", "*/main.go"):
             for file in sorted(self.folder.glob(source)):
                 digest.update(file.read_bytes())
         settings = (self.programs, BUILD_FLAGS, self.linker_flags)
         digest.update(repr((settings, platform.system(), platform.machine())).encode())
+        for name, source in self.files.items():
+            digest.update(f"{name}={source}".encode())
         return digest.hexdigest()[:16]
 
     def _from_go_mod(self, pattern: str) -> str:
@@ -117,5 +121,31 @@ MODULES = (
         versioned_by="helm.sh/helm/v4",
         programs={"helm": "helm.sh/helm/v4/cmd/helm"},
         stamps={"helm.sh/helm/v4/internal/version.version": "{version}"},
+    ),
+    Module(
+        name="lws",
+        versioned_by="sigs.k8s.io/lws",
+        programs={"lws": "sigs.k8s.io/lws/cmd"},
+        stamps={"sigs.k8s.io/lws/pkg/version.GitVersion": "{version}"},
+        files={
+            "leaderworkersets.yaml": (
+                "config/crd/bases/leaderworkerset.x-k8s.io_leaderworkersets.yaml"
+            ),
+            "disaggregatedsets.yaml": (
+                "config/crd/bases/disaggregatedset.x-k8s.io_disaggregatedsets.yaml"
+            ),
+            "lws-webhooks.yaml": "config/webhook/manifests.yaml",
+        },
+    ),
+    Module(
+        name="gateway",
+        versioned_by="sigs.k8s.io/gateway-api-inference-extension",
+        programs={},
+        stamps={},
+        files={
+            "gateway-inferencepools.yaml": (
+                "config/crd/bases/inference.networking.k8s.io_inferencepools.yaml"
+            )
+        },
     ),
 )

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,6 @@ from e2e.kubeconfig import ForeignClusterError
 from e2e.paths import REPOSITORY
 from e2e.ports import Ports
 from e2e.processes import running
-from e2e.toolchain import Toolchain
 from e2e.wait import wait_until
 
 pytestmark = pytest.mark.cluster
@@ -126,7 +126,7 @@ def test_a_part_that_never_comes_up_is_named_and_nothing_is_left(
     broken.chmod(0o755)
     tools = toolchain.ensure()
     monkeypatch.setattr(
-        toolchain, "ensure", lambda _: Toolchain({**tools.programs, "kwok": broken})
+        toolchain, "ensure", lambda _: replace(tools, programs={**tools.programs, "kwok": broken})
     )
 
     with pytest.raises(

@@ -3,10 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e import nodes
+from e2e import leaderworkersets, nodes
 from e2e.cluster import Cluster
 from e2e.world import World
-from tests.integration.operator import by_hand
 from tests.integration.operator.process import Operator, running
 
 
@@ -26,11 +25,17 @@ def fleet(cluster: Cluster, world: World) -> World:
 
 
 @pytest.fixture
+def four(cluster: Cluster, world: World) -> World:
+    """A namespace, and four H100 nodes of 8 devices each."""
+    cluster.add_nodes([nodes.h100(f"h100-{number}") for number in range(4)])
+    return world
+
+
+@pytest.fixture(scope="module")
 def leader_worker_sets(cluster: Cluster) -> Iterator[None]:
-    """The stand-in of their kind, for as long as the test."""
-    by_hand.install(cluster)
-    yield
-    by_hand.uninstall(cluster)
+    """Their kind and its controller, for all tests of a file."""
+    with leaderworkersets.running(cluster):
+        yield
 
 
 @pytest.fixture(scope="module")

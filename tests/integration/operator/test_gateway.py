@@ -1,7 +1,7 @@
 """The InferencePool that a Gateway routes to, as a child like the others."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
 
@@ -18,17 +18,26 @@ from e2e.world import (
 from tests.integration.operator.process import Operator
 
 THEIRS = "inferencepools.inference.networking.k8s.io"
-CRD = Path(__file__).with_name("gateway.yaml")
 PICKER = {"name": "picker", "port": {"number": 9002}}
 EMIT = {"inferencePool": "Emit", "endpointPickerRef": PICKER}
 
 
 @pytest.fixture
 def gateway_api(cluster: Cluster) -> Iterator[None]:
-    """The stand-in of their kind, for as long as the test."""
-    cluster.apply(CRD)
-    yield
-    cluster.kubectl("delete", "--ignore-not-found", f"--filename={CRD}")
+    """Their kind, for as long as the test."""
+    with served(cluster):
+        yield
+
+
+@contextmanager
+def served(cluster: Cluster) -> Iterator[None]:
+    """Their kind, as its release defines it, until the end."""
+    definition = cluster.tools.files["gateway-inferencepools.yaml"]
+    cluster.apply(definition)
+    try:
+        yield
+    finally:
+        cluster.kubectl("delete", "--ignore-not-found", f"--filename={definition}")
 
 
 def emitted(world: World) -> Document:
@@ -51,6 +60,7 @@ def test_it_selects_the_pods_on_the_port_of_their_sidecars_and_goes_with_never(
     assert made["spec"] == {
         "selector": {"matchLabels": {"tierfleet.dev/pool": "llama"}},
         "targetPorts": [{"number": 8181}],
+        "appProtocol": "http",  # their default
         "endpointPickerRef": {"group": "", "kind": "Service", "failureMode": "FailClose", **PICKER},
     }
     (owner,) = made["metadata"]["ownerReferences"]
@@ -109,12 +119,9 @@ def test_without_their_kind_the_pool_serves_and_says_what_is_missing_until_it_is
     assert fleet.condition("tpool", "llama", "Accepted")["status"] == "True"
     assert fleet.condition("tpool", "llama", "Stalled") == {}
     assert fleet.status("tpool", "llama")["readySummary"] == "1/1"
-    try:
-        cluster.apply(CRD)
+    with served(cluster):
         fleet.wait_ready("llama", "h100:1")
         assert emitted(fleet)["spec"]["endpointPickerRef"]["name"] == "picker"
-    finally:
-        cluster.kubectl("delete", "--ignore-not-found", f"--filename={CRD}")
     fleet.wait_for_condition("tpool", "llama", "Ready", "False", "GatewayApiMissing")
     fleet.apply(pool("llama", 1, H100))
     fleet.wait_ready("llama", "h100:1")

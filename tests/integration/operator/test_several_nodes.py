@@ -1,65 +1,24 @@
 """Replicas of several nodes: what is asked of LeaderWorkerSet, and what is counted of it.
 
-The kind is a stand-in and its pods are made by hand (`by_hand.py`); scheduler, nodes, budgets,
-Services and the operator are real.
+Its kind, its webhooks and its controller are those of its release.
 """
 
 import json
 
-import pytest
-
 from e2e import nodes
-from e2e.cluster import Cluster
+from e2e.leaderworkersets import KIND
 from e2e.wait import wait_until
 from e2e.world import B200, PATIENCE_SECONDS, Document, World, policy, pool
-from tests.integration.operator.by_hand import (
-    THEIRS,
-    asked_for,
-    carry_out,
-    install,
-    tell,
-    uninstall,
-)
+from tests.integration.operator.groups import WIDE, asked_for, made
 from tests.integration.operator.process import Operator
 
-WIDE = {
-    "name": "h100",
-    "products": ["NVIDIA-H100-80GB-HBM3"],
-    "devicesPerReplica": 8,
-    "nodesPerReplica": 2,
-    "capacity": {"serviceTokensPerSecond": 30000},
-}
 ONE = {
     "name": "h100",
     "products": ["NVIDIA-H100-80GB-HBM3"],
     "devicesPerReplica": 8,
     "capacity": {"serviceTokensPerSecond": 15000},
 }
-
-
-@pytest.fixture
-def four(cluster: Cluster, world: World) -> World:
-    """A namespace, and four H100 nodes of 8 devices each."""
-    cluster.add_nodes([nodes.h100(f"h100-{number}") for number in range(4)])
-    return world
-
-
-def where(world: World, names: list[str]) -> list[str]:
-    """The nodes of the pods, once all of them are bound and ready."""
-
-    def bound() -> list[Document] | None:
-        pods = [world.get("pod", name) for name in names]
-        ready = [
-            pod
-            for pod in pods
-            for condition in pod.get("status", {}).get("conditions", ())
-            if condition["type"] == "Ready" and condition["status"] == "True"
-        ]
-        return pods if len(ready) == len(pods) else None
-
-    pods = wait_until(bound, timeout=PATIENCE_SECONDS, why=f"{names} to be ready")
-    assert pods is not None
-    return sorted(pod["spec"]["nodeName"] for pod in pods)
+NEWER = {"image": "vllm/vllm-openai:v0.33.0"}
 
 
 def evicts(world: World, pod: str) -> bool:
@@ -74,13 +33,34 @@ def evicts(world: World, pod: str) -> bool:
     return answer.returncode == 0
 
 
+def images(world: World, name: str) -> set[str]:
+    """Of the engine, in what the LeaderWorkerSet asks for."""
+    templates = world.get(KIND, name)["spec"]["leaderWorkerTemplate"]
+    return {
+        container["image"]
+        for template in ("leaderTemplate", "workerTemplate")
+        for container in templates[template]["spec"]["containers"]
+        if container["name"] == "engine"
+    }
+
+
+def environment(pod: Document) -> dict[str, str]:
+    """What the engine of a pod is told, as far as it is written there."""
+    engine = next(c for c in pod["spec"]["containers"] if c["name"] == "engine")
+    return {variable["name"]: variable.get("value", "") for variable in engine["env"]}
+
+
 def test_a_replica_of_two_nodes_gets_its_pods_and_counts_as_one(
     operator: Operator, four: World, leader_worker_sets: None
 ) -> None:
     four.apply(policy(), pool("llama", 1, WIDE))
-    pods = carry_out(four, "llama-h100", 1)
-    assert pods == ["llama-h100-0", "llama-h100-0-1"]
-    assert len(set(where(four, pods))) == 2
+    leader, worker = made(four, "llama-h100", 1)
+    assert leader["spec"]["nodeName"] != worker["spec"]["nodeName"]
+    leads = f"llama-h100-0.llama-h100.{four.namespace}"
+    for index, pod in enumerate((leader, worker)):
+        told = environment(pod)
+        assert (told["LWS_LEADER_ADDRESS"], told["LWS_GROUP_SIZE"]) == (leads, "2")
+        assert told["LWS_WORKER_INDEX"] == str(index)
     four.wait_ready("llama", "h100:1")
     status = four.status("tpool", "llama")
     assert (status["replicas"], status["readySummary"]) == (1, "1/1")
@@ -99,7 +79,7 @@ def test_no_second_replica_is_lost_to_a_drain_while_one_is_away(
     operator: Operator, four: World, leader_worker_sets: None
 ) -> None:
     four.apply(policy(), pool("llama", 2, WIDE))
-    where(four, carry_out(four, "llama-h100", 2))
+    made(four, "llama-h100", 2)
     four.wait_ready("llama", "h100:2")
     wait_until(
         lambda: four.get("pdb", "llama").get("status", {}).get("disruptionsAllowed") == 1,
@@ -107,9 +87,44 @@ def test_no_second_replica_is_lost_to_a_drain_while_one_is_away(
         why="the budget to be counted",
     )
     assert four.get("pdb", "llama")["status"]["expectedPods"] == 4
+    # While there is no room for more than the other group, the one that goes stays away.
+    four.kubectl("create", "quota", "few", "--hard=pods=2")
+    wait_until(
+        lambda: four.get("quota", "few").get("status", {}).get("used") == {"pods": "4"},
+        timeout=PATIENCE_SECONDS,
+        why="the quota to be counted",
+    )
     assert evicts(four, "llama-h100-0-1")
     for pod in ("llama-h100-1", "llama-h100-1-1"):
         assert not evicts(four, pod)
+    wait_until(
+        lambda: four.find("pod", "llama-h100-0") is None,
+        timeout=PATIENCE_SECONDS,
+        why="the whole group to go",
+    )
+    for pod in ("llama-h100-1", "llama-h100-1-1"):
+        assert not evicts(four, pod)
+    four.kubectl("delete", "quota", "few")
+    made(four, "llama-h100", 2)
+    four.wait_ready("llama", "h100:2")
+
+
+def test_a_lost_node_costs_a_group_until_there_is_another_node(
+    operator: Operator, four: World, leader_worker_sets: None
+) -> None:
+    four.apply(policy(), pool("llama", 2, WIDE))
+    lost = made(four, "llama-h100", 2)[1]["spec"]["nodeName"]
+    four.wait_ready("llama", "h100:2")
+    four.cluster.delete_nodes(lost)
+    # Kubernetes would do that after a minute.
+    four.kubectl("delete", "pods", "--force", f"--field-selector=spec.nodeName={lost}")
+    four.wait_for_condition("tpool", "llama", "Placed", "False", "InsufficientDevices")
+    pods = made(four, "llama-h100", 1)
+    assert lost not in {pod["spec"]["nodeName"] for pod in pods}
+    assert four.placement("llama") == "h100:1"
+    four.cluster.add_nodes([nodes.h100(lost)])
+    made(four, "llama-h100", 2)
+    four.wait_ready("llama", "h100:2")
 
 
 def test_one_node_is_too_few_until_there_is_another(
@@ -124,111 +139,60 @@ def test_one_node_is_too_few_until_there_is_another(
     )
     assert asked_for(world, "llama-h100", 0)
     world.cluster.add_nodes([nodes.h100("h100-1")])
-    where(world, carry_out(world, "llama-h100", 1))
+    made(world, "llama-h100", 1)
     world.wait_ready("llama", "h100:1")
-
-
-def test_without_their_kind_what_fits_runs_and_the_rest_follows_once_it_is_there(
-    operator: Operator, fleet: World, cluster: Cluster
-) -> None:
-    narrow = B200 | {"maxReplicas": 1}
-    fleet.apply(policy(), pool("llama", 2, WIDE, narrow))
-    said = fleet.wait_for_condition("tpool", "llama", "Placed", "False", "LeaderWorkerSetMissing")
-    assert THEIRS in said["message"]
-    assert fleet.condition("tpool", "llama", "Accepted")["status"] == "True"
-    assert fleet.condition("tpool", "llama", "Stalled") == {}
-    wait_until(
-        lambda: fleet.status("tpool", "llama").get("readySummary") == "1/2",
-        timeout=PATIENCE_SECONDS,
-        why="the replica of one node to serve",
-    )
-    try:
-        install(cluster)
-        where(fleet, carry_out(fleet, "llama-h100", 1))
-        fleet.wait_ready("llama", "h100:1 b200:1")
-    finally:
-        uninstall(cluster)
-    # Whoever collects garbage may not be able to tell any more whose pods they are.
-    fleet.kubectl("delete", "pods", "llama-h100-0", "llama-h100-0-1", "--ignore-not-found")
-    fleet.wait_for_condition("tpool", "llama", "Placed", "False", "LeaderWorkerSetMissing")
-    assert operator.running
-
-
-def test_what_runs_outlives_a_moment_in_which_the_kind_is_not_served(
-    operator: Operator, four: World, leader_worker_sets: None
-) -> None:
-    four.apply(policy(), pool("llama", 1, WIDE))
-    where(four, carry_out(four, "llama-h100", 1))
-    four.wait_ready("llama", "h100:1")
-    before = four.get(THEIRS, "llama-h100")["metadata"]
-
-    def serve(served: bool) -> None:
-        change = [{"op": "replace", "path": "/spec/versions/0/served", "value": served}]
-        four.cluster.kubectl("patch", "crd", THEIRS, "--type=json", f"--patch={json.dumps(change)}")
-
-    def lists() -> int:
-        asked = ((r["verb"], r.get("objectRef", {}).get("resource")) for r in operator.requests())
-        return sum(one == ("list", "leaderworkersets") for one in asked)
-
-    def look(percent: int) -> None:
-        """Have the pool looked at: once this percentage is told, it has been."""
-        four.apply(pool("llama", 1, WIDE, partitioning={"sellablePercent": percent}))
-        wait_until(
-            lambda: four.status("tpool", "llama")["capacity"]["sellable"] == 300 * percent,
-            timeout=PATIENCE_SECONDS,
-            why="the pool to be looked at",
-        )
-
-    def gone_for_a_moment() -> None:
-        before = lists()
-        serve(False)
-        serve(True)
-        wait_until(lambda: lists() > before, timeout=PATIENCE_SECONDS, why="a new list of them")
-
-    for percent in (50, 60):
-        gone_for_a_moment()
-        look(percent)
-        now = four.get(THEIRS, "llama-h100")["metadata"]
-        assert (now["uid"], now["generation"]) == (before["uid"], before["generation"])
-    four.wait_ready("llama", "h100:1")
 
 
 def test_workers_hold_their_devices_until_a_smaller_pool_has_given_them_up(
     operator: Operator, four: World, leader_worker_sets: None
 ) -> None:
     four.apply(policy(), pool("llama", 2, WIDE))
-    where(four, carry_out(four, "llama-h100", 2))
+    made(four, "llama-h100", 2)
     four.wait_ready("llama", "h100:2")
     four.apply(pool("small", 1, ONE, placementWeight=1000))
     four.wait_for_condition("tpool", "small", "Placed", "False", "InsufficientDevices")
     assert four.placement("llama") == "h100:2"
 
     four.kubectl("scale", "tpool", "llama", "--replicas=1")
-    assert carry_out(four, "llama-h100", 1) == ["llama-h100-0", "llama-h100-0-1"]
+    made(four, "llama-h100", 1)
     four.wait_ready("small", "h100:1")
     four.wait_ready("llama", "h100:1")
 
 
-def test_a_new_template_waits_for_the_other_rollout_and_is_told_in_replicas(
+def test_a_rollout_is_told_in_replicas(
+    operator: Operator, four: World, leader_worker_sets: None
+) -> None:
+    four.apply(policy(), pool("llama", 2, WIDE))
+    made(four, "llama-h100", 2)
+    four.wait_ready("llama", "h100:2")
+    four.apply(pool("llama", 2, WIDE, engine=NEWER, load="1h"))
+    told = four.wait_for_condition("tpool", "llama", "Ready", "False", "RollingOut")
+    assert told["message"].startswith("1 replicas, of 2 planned")
+    assert images(four, "llama-h100") == {NEWER["image"]}
+    four.apply(pool("llama", 2, WIDE, engine=NEWER))
+    four.wait_ready("llama", "h100:2")
+    for pod in made(four, "llama-h100", 2):
+        assert NEWER["image"] in {c["image"] for c in pod["spec"]["containers"]}
+
+
+def test_a_new_template_waits_for_the_rollout_of_another_accelerator(
     operator: Operator, fleet: World, leader_worker_sets: None
 ) -> None:
     narrow = B200 | {"maxReplicas": 1}
     fleet.apply(policy(), pool("llama", 2, narrow, WIDE))
-    where(fleet, carry_out(fleet, "llama-h100", 1))
+    made(fleet, "llama-h100", 1)
     fleet.wait_ready("llama", "b200:1 h100:1")
-
-    def image() -> str:
-        spec = fleet.get(THEIRS, "llama-h100")["spec"]["leaderWorkerTemplate"]["workerTemplate"]
-        name: str = spec["spec"]["containers"][0]["image"]
-        return name
-
-    newer = {"image": "vllm/vllm-openai:v0.33.0"}
-    fleet.apply(pool("llama", 2, narrow, WIDE, engine=newer))
-    wait_until(lambda: image() == newer["image"], timeout=PATIENCE_SECONDS, why="the new template")
+    before = images(fleet, "llama-h100")
+    fleet.apply(pool("llama", 2, narrow, WIDE, engine=NEWER, load="1h"))
     told = fleet.wait_for_condition("tpool", "llama", "Ready", "False", "RollingOut")
     assert told["message"].startswith("1 replicas, of 2 planned")
-    there = fleet.get(THEIRS, "llama-h100")
-    tell(fleet, there, updatedReplicas=1, readyReplicas=1)
+    assert images(fleet, "llama-h100") == before != {NEWER["image"]}
+    fleet.apply(pool("llama", 2, narrow, WIDE, engine=NEWER))
+    wait_until(
+        lambda: images(fleet, "llama-h100") == {NEWER["image"]},
+        timeout=PATIENCE_SECONDS,
+        why="the new template",
+    )
     fleet.wait_ready("llama", "b200:1 h100:1")
 
 
@@ -239,13 +203,13 @@ def test_what_others_change_is_put_back_and_it_goes_with_the_pool(
     before = asked_for(four, "llama-h100", 1)["spec"]
     worker = {"spec": {"hostNetwork": True}}
     edit = json.dumps({"spec": {"leaderWorkerTemplate": {"size": 3, "workerTemplate": worker}}})
-    four.kubectl("patch", THEIRS, "llama-h100", "--type=merge", f"-p={edit}")
+    four.kubectl("patch", KIND, "llama-h100", "--type=merge", f"-p={edit}")
     wait_until(
-        lambda: four.get(THEIRS, "llama-h100")["spec"] == before,
+        lambda: four.get(KIND, "llama-h100")["spec"] == before,
         timeout=PATIENCE_SECONDS,
         why="the edit to be put back",
     )
-    four.kubectl("delete", THEIRS, "llama-h100", "--wait=false")
+    four.kubectl("delete", KIND, "llama-h100", "--wait=false")
     wait_until(
         lambda: len(four.events("llama", "DriftRepaired")) == 2,
         timeout=PATIENCE_SECONDS,
@@ -253,15 +217,15 @@ def test_what_others_change_is_put_back_and_it_goes_with_the_pool(
     )
     assert asked_for(four, "llama-h100", 1)["spec"] == before
     four.apply(pool("llama", 1, WIDE | {"name": "wide"}))
-    pods = carry_out(four, "llama-wide", 1)
+    made(four, "llama-wide", 1)
     wait_until(
-        lambda: four.find(THEIRS, "llama-h100") is None,
+        lambda: four.find(KIND, "llama-h100") is None,
         timeout=PATIENCE_SECONDS,
         why="what is not planned any more to be deleted",
     )
     four.kubectl("delete", "tpool", "llama")
     wait_until(
-        lambda: four.find(THEIRS, "llama-wide") is None and four.find("pod", pods[1]) is None,
+        lambda: four.find(KIND, "llama-wide") is None and not four.all("pods"),
         timeout=PATIENCE_SECONDS,
         why="it to go with the pool, and its pods with it",
     )

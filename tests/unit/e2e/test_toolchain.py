@@ -29,6 +29,8 @@ def test_the_pinned_versions_are_read_from_the_modules() -> None:
         "etcd": "v3",
         "kwok": "v0",
         "helm": "v4",
+        "lws": "v0",
+        "gateway": "v1",
     }
 
 
@@ -39,7 +41,7 @@ def test_kubernetes_is_stamped_with_its_version() -> None:
     assert "-X k8s.io/component-base/version.gitMajor=1 " in flags
 
 
-def test_the_key_follows_everything_that_the_programs_are_made_from(
+def test_the_key_follows_everything_that_is_built_and_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(modules, "HERE", tmp_path)
@@ -53,6 +55,8 @@ def test_the_key_follows_everything_that_the_programs_are_made_from(
     go_mod.write_text("require k8s.io/kubernetes v1.2.4\n")
     keys.append(KUBERNETES.key)
     keys.append(dataclasses.replace(KUBERNETES, stamps={}).key)
+    keys.append(dataclasses.replace(KUBERNETES, files={"a.yaml": "here"}).key)
+    keys.append(dataclasses.replace(KUBERNETES, files={"a.yaml": "there"}).key)
 
     assert len(set(keys)) == len(keys)
 
