@@ -127,7 +127,11 @@ def test_a_build_without_a_terminal_says_in_plain_lines_how_far_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make = 'while [ "$1" != -o ]; do shift; done; echo x > "$2"'
-    go = fake_go(tmp_path / "bin", f'[ "$1" = list ] && {{ echo x; exit; }}\n{make}')
+    describe = f"""[ "$1" = mod ] && {{ echo '{{"Dir": "{tmp_path}/source"}}'; exit; }}"""
+    go = fake_go(tmp_path / "bin", f'[ "$1" = list ] && {{ echo x; exit; }}\n{describe}\n{make}')
+    for path in (path for module in MODULES for path in module.files.values()):
+        (tmp_path / "source" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "source" / path).write_text(path)
     monkeypatch.setenv("PATH", f"{go.parent}:/bin:/usr/bin")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     output = io.StringIO()
@@ -135,5 +139,6 @@ def test_a_build_without_a_terminal_says_in_plain_lines_how_far_it_is(
     tools = toolchain.ensure(Console(file=output, width=200))
 
     assert tools["kubectl"].read_text() == "x\n"
+    assert tools.files["lws-webhooks.yaml"].read_text() == "config/webhook/manifests.yaml"
     assert f"kubernetes {KUBERNETES.version}: compile: started\n" in output.getvalue()
     assert f"kubernetes {KUBERNETES.version}: compile: done after" in output.getvalue()
