@@ -9,13 +9,14 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import trustme
 import yaml
 
+from e2e import crds
 from e2e.cluster import Cluster
 from e2e.health import PartDownError, answers, tail
 from e2e.ports import free_ports
@@ -38,76 +39,41 @@ def running(cluster: Cluster) -> Iterator[None]:
     Raises:
         PartDownError: the controller ends early; the message shows the end of its log.
     """
-    serve(cluster)
+    definitions = [cluster.tools.files[name] for name in _KINDS]
+    crds.install(cluster, *definitions)
     try:
-        with _controller(cluster) as controller:
-            cluster.apply(*controller.webhooks)
+        with _controller(cluster) as webhooks:
+            cluster.apply(*webhooks)
             try:
                 yield
             finally:
                 # Before it ends: the API server would let no pod pass that it cannot ask it about.
-                for hooks in controller.webhooks:
-                    cluster.kubectl("delete", hooks["kind"], hooks["metadata"]["name"])
+                for one in webhooks:
+                    cluster.kubectl("delete", one["kind"], one["metadata"]["name"])
     finally:
-        serve_no_more(cluster)
-
-
-def serve(cluster: Cluster) -> None:
-    """Make the API server serve the kinds, and return once it does."""
-    definitions = _definitions(cluster)
-    cluster.apply(*definitions)
-    files = [f"--filename={file}" for file in definitions]
-    cluster.kubectl("wait", *files, "--for=condition=Established", "--timeout=60s")
-    wait_until(
-        lambda: cluster.kubectl("get", KIND, "--all-namespaces", check=False).returncode == 0,
-        timeout=READY_SECONDS,
-        why="the kind to be served",
-    )
-
-
-def serve_no_more(cluster: Cluster) -> None:
-    """Delete the kinds, and all that there is of them."""
-    files = [f"--filename={file}" for file in _definitions(cluster)]
-    cluster.kubectl("delete", "--ignore-not-found", *files)
-
-
-def _definitions(cluster: Cluster) -> list[Path]:
-    return [cluster.tools.files[name] for name in _KINDS]
-
-
-@dataclass(frozen=True)
-class _Controller:
-    """What runs.
-
-    Attributes:
-        webhooks: what the API server has to know to ask it.
-    """
-
-    webhooks: list[dict[str, Any]]
+        crds.uninstall(cluster, *definitions)
 
 
 @contextmanager
-def _controller(cluster: Cluster) -> Iterator[_Controller]:
+def _controller(cluster: Cluster) -> Iterator[list[dict[str, Any]]]:
+    """The process; gives what the API server has to know to ask its webhooks, which answer."""
     folder = cluster.workdir / "lws"
     folder.mkdir(exist_ok=True)
-    hooks_port, health_port = free_ports(2)
+    port, health = free_ports(2)
     authority = trustme.CA()
     shown = authority.issue_cert("127.0.0.1")
     shown.private_key_pem.write_to_path(folder / "tls.key")
     shown.cert_chain_pems[0].write_to_path(folder / "tls.crt")
-    webhooks = list(_webhooks(cluster, hooks_port, authority))
-    paths = [hook["clientConfig"]["url"] for hooks in webhooks for hook in hooks["webhooks"]]
+    webhooks = list(_webhooks(cluster, port, authority))
+    urls = [hook["clientConfig"]["url"] for one in webhooks for hook in one["webhooks"]]
     configuration = folder / "configuration.json"
-    configuration.write_text(json.dumps(_configuration(folder, hooks_port, health_port)))
+    configuration.write_text(json.dumps(_configuration(folder, port, health)))
     log = folder / "log"
+    options = [f"--config={configuration}", f"--kubeconfig={cluster.kubeconfig}"]
     with (
         log.open("wb") as said,
         subprocess.Popen(
-            [
-                str(cluster.tools["lws"]),
-                f"--config={configuration}",
-                f"--kubeconfig={cluster.kubeconfig}",
-            ],
+            [str(cluster.tools["lws"]), *options],
             cwd=folder,
             env=marked_environment(cluster.workdir),
             stdin=subprocess.DEVNULL,
@@ -119,14 +85,12 @@ def _controller(cluster: Cluster) -> Iterator[_Controller]:
         def up() -> bool:
             if process.poll() is not None:
                 raise PartDownError(f"lws is dead. The end of its log:\n{tail(log)}")
-            # A hook that is asked nothing answers so; one that is not there yet is not found.
-            return all(
-                answers(hooks_port, True, path.partition(str(hooks_port))[2]) for path in paths
-            )
+            # Who asks nothing is told so; before the webhook is there its path is not found.
+            return all(answers(port, True, urlsplit(url).path) for url in urls)
 
         try:
             wait_until(up, timeout=READY_SECONDS, why="the webhooks of LeaderWorkerSet to answer")
-            yield _Controller(webhooks)
+            yield webhooks
         finally:
             process.terminate()
             try:
@@ -135,12 +99,12 @@ def _controller(cluster: Cluster) -> Iterator[_Controller]:
                 process.kill()
 
 
-def _configuration(folder: Path, hooks_port: int, health_port: int) -> dict[str, Any]:
+def _configuration(folder: Path, port: int, health: int) -> dict[str, Any]:
     return {
         "apiVersion": "config.lws.x-k8s.io/v1alpha1",
         "kind": "Configuration",
-        "webhook": {"host": "127.0.0.1", "port": hooks_port, "certDir": str(folder)},
-        "health": {"healthProbeBindAddress": f"127.0.0.1:{health_port}"},
+        "webhook": {"host": "127.0.0.1", "port": port, "certDir": str(folder)},
+        "health": {"healthProbeBindAddress": f"127.0.0.1:{health}"},
         "metrics": {"bindAddress": "0"},
         "leaderElection": {"leaderElect": False},
         "internalCertManagement": {"enable": False},

@@ -73,6 +73,7 @@ class PoolReason(StrEnum):
     STARTING = "Starting"
     REPLICAS_NOT_READY = "ReplicasNotReady"
     CANNOT_START = "CannotStart"
+    DEVICES_HELD = "DevicesHeld"
 
 
 class CapacitySource(StrEnum):

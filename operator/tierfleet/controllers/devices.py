@@ -152,13 +152,20 @@ class Devices:
         self.regroup()
 
     def ceiling(self, pool: InferencePool, accelerator: str) -> int | None:
-        """The most replicas to ask for now; None if the grant can be taken as it is.
+        """The most replicas to ask for now; None if the grant can be taken as it is."""
+        if self.holder(pool, accelerator) is None:
+            return None
+        self._waiting.add(pool.key)
+        return self._store.replicas_of(pool).get(accelerator, 0)
+
+    def holder(self, pool: InferencePool, accelerator: str) -> Key | None:
+        """The pool that has to give up some of what that accelerator may be first; None if none.
 
         As long as another pool still asks for more than it was granted of a product, nobody else
         grows on that product; nor does the pool itself while it asks for it by another name.
         """
         own = products_of(pool)
-        for other in self.members(pool.key):
+        for other in sorted(self.members(pool.key)):
             found = self._store.pools.get(other)
             excess = self._excess(found.object) if found is not None else ()
             if any(
@@ -166,8 +173,7 @@ class Devices:
                 for claim in excess
                 if other != pool.key or claim.accelerator not in own
             ):
-                self._waiting.add(pool.key)
-                return self._store.replicas_of(pool).get(accelerator, 0)
+                return other
         return None
 
     def _wake_waiting(self, pools: frozenset[Key]) -> None:

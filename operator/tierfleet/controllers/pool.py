@@ -166,7 +166,8 @@ class Pools:
         else:
             self._remember(snapshot, plan, running, backing.of(after, plan))
         made_from = [manifest for manifest in children if type_of(manifest) in REPLICAS]
-        status = summarise_pool(snapshot, plan, running, outdated(made_from, self._child))
+        to_do = outdated(made_from, self._child)
+        status = summarise_pool(snapshot, plan, running, to_do, self._held(pool, plan))
         if GATEWAY_POOLS in unserved:
             status = _without_gateway(pool, status, snapshot.now)
         for type_, why in refused.items():
@@ -254,6 +255,12 @@ class Pools:
         wanted: int = manifest["spec"]["replicas"]
         ceiling = self._devices.ceiling(pool, accelerator)
         return wanted if ceiling is None else min(wanted, ceiling)
+
+    def _held(self, pool: InferencePool, plan: PoolPlan) -> Mapping[str, Key]:
+        """The accelerators on which it asks for fewer than planned, and who keeps it from more."""
+        asked = self._store.replicas_of(pool)
+        short = (name for name, n in plan.placement.desired.items() if asked.get(name, 0) < n)
+        return {name: key for name in short if (key := self._devices.holder(pool, name))}
 
     def _remember(
         self, snapshot: Snapshot, plan: PoolPlan, running: Enforcement, behind: Backing | None

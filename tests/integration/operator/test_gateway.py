@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from e2e import crds
 from e2e.cluster import Cluster
 from e2e.wait import wait_until
 from e2e.world import (
@@ -33,11 +34,11 @@ def gateway_api(cluster: Cluster) -> Iterator[None]:
 def served(cluster: Cluster) -> Iterator[None]:
     """Their kind, as its release defines it, until the end."""
     definition = cluster.tools.files["gateway-inferencepools.yaml"]
-    cluster.apply(definition)
+    crds.install(cluster, definition)
     try:
         yield
     finally:
-        cluster.kubectl("delete", "--ignore-not-found", f"--filename={definition}")
+        crds.uninstall(cluster, definition)
 
 
 def emitted(world: World) -> Document:
@@ -131,11 +132,6 @@ def test_without_their_kind_the_pool_serves_and_says_what_is_missing_until_it_is
 def test_an_object_of_that_name_that_is_somebody_elses_is_not_touched(
     operator: Operator, fleet: World, gateway_api: None
 ) -> None:
-    wait_until(
-        lambda: "not found" not in fleet.kubectl("get", THEIRS, check=False),
-        timeout=PATIENCE_SECONDS,
-        why="the kind to be served",
-    )
     spec = {
         "selector": {"matchLabels": {"app": "mine"}},
         "targetPorts": [{"number": 8000}],

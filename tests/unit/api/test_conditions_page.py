@@ -133,6 +133,7 @@ def statuses(kind: str) -> Iterator[Any]:
             if kind == InferencePool.__name__:
                 yield summarise_pool(found, plan, running)
                 yield summarise_pool(found, plan, running, outdated=1)
+                yield summarise_pool(found, plan, running, held={"h100": POOL})
         if kind == "TierPolicy" and POLICY in found.policies:
             yield summarise_policy(found, POLICY)
         if kind == "CapacityReservation" and ACME in found.reservations:

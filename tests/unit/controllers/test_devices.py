@@ -133,7 +133,8 @@ def test_nobody_grows_on_a_product_before_others_have_given_up_what_they_lost() 
     fleet.add("b", 2)
     fleet.grant("b")
     assert (fleet.granted("a"), fleet.granted("b")) == (0, 2)
-    assert fleet.devices.ceiling(fleet.pool("b"), "gpu") == 0
+    assert fleet.ceiling("b") == 0
+    assert fleet.devices.holder(fleet.pool("b"), "gpu") == (raws.NAMESPACE, "a")
     fleet.woken.clear()
     fleet.deployed("a", 0)
     fleet.grant("b")

@@ -34,7 +34,7 @@ from tierfleet.api.conditions import Condition
 from tierfleet.api.poolstatus import PlanStatus
 from tierfleet.planning import enforcement
 from tierfleet.planning.published import Report
-from tierfleet.planning.snapshot import Fault, Snapshot, Trouble
+from tierfleet.planning.snapshot import Fault, PoolKey, Snapshot, Trouble
 from tierfleet.planning.status import summarise_policy, summarise_pool, summarise_reservation
 
 POOL = (NAMESPACE, "pool")
@@ -142,6 +142,22 @@ def test_a_pool_is_not_ready_before_every_replica_runs_what_the_spec_says() -> N
     missing = changed(snapshot, pods=snapshot.pods[1:])
     still = summarise_pool(missing, plan_of(missing), NOTHING_KNOWN, outdated=3)
     assert said(still.conditions)["Ready"] == ("False", "RollingOut"), "it does not flip"
+
+
+@pytest.mark.parametrize(
+    ("holder", "told"),
+    [
+        (("inference", "small"), "h100: pool small still asks for more such devices"),
+        (("other", "small"), "h100: pool small of namespace other still asks"),
+        (("inference", "pool"), "h100: the replicas of before, under another name, have to go"),
+    ],
+)
+def test_a_pool_that_waits_for_devices_says_for_whom(holder: PoolKey, told: str) -> None:
+    snapshot = preferring_b200()
+    status = summarise_pool(snapshot, plan_of(snapshot), NOTHING_KNOWN, held={"h100": holder})
+    assert said(status.conditions)["Ready"] == ("False", "DevicesHeld")
+    assert message(status.conditions, "Ready").startswith(f"0 of 6 replicas are ready. {told}")
+    assert said(status.conditions)["Reconciling"] == ("True", "DevicesHeld")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The status of an InferencePool."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from tierfleet.api import InferencePool
 from tierfleet.api.conditions import (
@@ -26,23 +27,36 @@ from tierfleet.manifests import labels, names
 from tierfleet.plan import PartitionName
 from tierfleet.planning.enforcement import Enforcement
 from tierfleet.planning.pool import PoolPlan
-from tierfleet.planning.snapshot import Pod, Snapshot
+from tierfleet.planning.snapshot import Pod, PoolKey, Snapshot
 from tierfleet.planning.status import enforced
 from tierfleet.planning.status.known import capacity_known, of_replica, of_request
 from tierfleet.planning.status.placed import placed, why_not_more
 from tierfleet.planning.status.scaled import scaled
 from tierfleet.planning.status.serving import serving
 
+NOTHING_HELD: Mapping[str, PoolKey] = MappingProxyType({})
+"""No accelerator waits for another pool."""
+
 _FOR_A_PERSON = {PoolReason.INVALID, PoolReason.NOT_IMPLEMENTED, PoolReason.ROUTING_REQUIRED}
 """Reasons that do not heal by themselves: the spec has to change."""
 
 
 def summarise_pool(
-    snapshot: Snapshot, pool_plan: PoolPlan, enforcement: Enforcement, outdated: int = 0
+    snapshot: Snapshot,
+    pool_plan: PoolPlan,
+    enforcement: Enforcement,
+    outdated: int = 0,
+    held: Mapping[str, PoolKey] = NOTHING_HELD,
 ) -> InferencePoolStatus:
     """The status of the pool; conditions keep their times from the status that it has.
 
-    `outdated` is how many replicas do not run the planned pod template, ready or not.
+    Args:
+        snapshot: has it.
+        pool_plan: what was planned from the snapshot.
+        enforcement: what its replicas run.
+        outdated: how many replicas do not run the planned pod template, ready or not.
+        held: accelerators whose planned replicas may not be asked for yet, and the pool that has to
+            give up devices first.
 
     Raises:
         KeyError: the snapshot does not have the pool.
@@ -57,7 +71,7 @@ def summarise_pool(
         observed_generation=generation,
         conditions=judged(
             pool.status.conditions,
-            _judgements(snapshot, pool_plan, enforcement, outdated),
+            _judgements(snapshot, pool_plan, enforcement, outdated, held),
             generation=generation,
             now=snapshot.now,
         ),
@@ -83,6 +97,7 @@ def _judgements(
     pool_plan: PoolPlan,
     enforcement: Enforcement,
     outdated: int,
+    held: Mapping[str, PoolKey],
 ) -> dict[str, Judgement]:
     pool = snapshot.pools[pool_plan.key]
     pods = [*snapshot.pods_of(pool.key), *snapshot.workers_of(pool.key)]
@@ -99,7 +114,7 @@ def _judgements(
     of_scale = scaled(pool, pool_plan.placement, snapshot.measured_of(pool.key).sight)
     if of_scale is not None:
         judgements[PoolCondition.SCALED] = of_scale
-    all_ready = serving(pool, pool_plan.placement, pods, outdated)
+    all_ready = serving(pool, pool_plan.placement, pods, outdated, held)
     whole = summary(judgements, (PoolCondition.ACCEPTED, PoolCondition.PLACED), all_ready)
     judgements[PoolCondition.READY] = whole
     if PoolReason(whole.reason) in _FOR_A_PERSON:

@@ -1,22 +1,27 @@
 """The sentences about whether every planned replica serves, and what keeps one from it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tierfleet.api import InferencePool
 from tierfleet.api.conditions import Judgement, Status
 from tierfleet.api.poolstatus import PoolReason
 from tierfleet.planning.placement import Placement
-from tierfleet.planning.snapshot import Fault, Pod, Trouble
+from tierfleet.planning.snapshot import Fault, Pod, PoolKey, Trouble
 
 
 def serving(
-    pool: InferencePool, placement: Placement, pods: Sequence[Pod], outdated: int
+    pool: InferencePool,
+    placement: Placement,
+    pods: Sequence[Pod],
+    outdated: int,
+    held: Mapping[str, PoolKey],
 ) -> Judgement:
     """Whether as many replicas as planned are ready on each accelerator, as the spec says now.
 
     `pods` are the pool's, those that only work for a replica too. `outdated` is how many replicas
-    do not run the planned pod template, ready or not.
+    do not run the planned pod template, ready or not. `held` are accelerators on which replicas wait
+    for a pool to give up devices.
     """
     live = [pod for pod in pods if not pod.finished and not pod.terminating]
     on = Counter(pod.accelerator for pod in live if pod.ready and pod.pool is not None)
@@ -37,6 +42,10 @@ def serving(
             f"date with the spec: at most {pool.spec.disruption.max_unavailable} at a time, one "
             "accelerator after the other.",
         )
+    if held:
+        return Judgement(
+            Status.FALSE, PoolReason.DEVICES_HELD, f"{counted}. {_holds(pool, held)}"
+        )
     if ready:
         return Judgement(
             Status.FALSE,
@@ -46,6 +55,18 @@ def serving(
         )
     return Judgement(
         Status.FALSE, PoolReason.STARTING, f"{counted}; each is once it has loaded the model."
+    )
+
+
+def _holds(pool: InferencePool, held: Mapping[str, PoolKey]) -> str:
+    """The first of them."""
+    accelerator, (namespace, name) = min(held.items())
+    if (namespace, name) == pool.key:
+        return f"{accelerator}: the replicas of before, under another name, have to go first."
+    where = "" if namespace == pool.key[0] else f" of namespace {namespace}"
+    return (
+        f"{accelerator}: pool {name}{where} still asks for more such devices than it is granted; "
+        "they are taken as soon as it does not. Its conditions tell what keeps it."
     )
 
 
