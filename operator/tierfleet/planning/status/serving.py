@@ -20,8 +20,8 @@ def serving(
     """Whether as many replicas as planned are ready on each accelerator, as the spec says now.
 
     `pods` are the pool's, those that only work for a replica too. `outdated` is how many replicas
-    do not run the planned pod template, ready or not. `held` are accelerators on which replicas wait
-    for a pool to give up devices.
+    do not run the planned pod template, ready or not. `held` are accelerators on which replicas
+    wait for a pool to give up devices.
     """
     live = [pod for pod in pods if not pod.finished and not pod.terminating]
     on = Counter(pod.accelerator for pod in live if pod.ready and pod.pool is not None)
@@ -43,9 +43,7 @@ def serving(
             "accelerator after the other.",
         )
     if held:
-        return Judgement(
-            Status.FALSE, PoolReason.DEVICES_HELD, f"{counted}. {_holds(pool, held)}"
-        )
+        return Judgement(Status.FALSE, PoolReason.DEVICES_HELD, f"{counted}. {_holds(pool, held)}")
     if ready:
         return Judgement(
             Status.FALSE,
