@@ -43,13 +43,13 @@ def running(cluster: Cluster) -> Iterator[None]:
     crds.install(cluster, *definitions)
     try:
         with _controller(cluster) as webhooks:
-            cluster.apply(*webhooks)
             try:
+                cluster.apply(*webhooks)
                 yield
             finally:
                 # Before it ends: the API server would let no pod pass that it cannot ask it about.
-                for one in webhooks:
-                    cluster.kubectl("delete", one["kind"], one["metadata"]["name"])
+                named = [f"{one['kind']}/{one['metadata']['name']}" for one in webhooks]
+                cluster.kubectl("delete", "--ignore-not-found", *named)
     finally:
         crds.uninstall(cluster, *definitions)
 
@@ -71,7 +71,7 @@ def _controller(cluster: Cluster) -> Iterator[list[dict[str, Any]]]:
     log = folder / "log"
     options = [f"--config={configuration}", f"--kubeconfig={cluster.kubeconfig}"]
     with (
-        log.open("wb") as said,
+        log.open("ab") as said,
         subprocess.Popen(
             [str(cluster.tools["lws"]), *options],
             cwd=folder,
@@ -82,15 +82,19 @@ def _controller(cluster: Cluster) -> Iterator[list[dict[str, Any]]]:
         ) as process,
     ):
 
-        def up() -> bool:
+        def refuse_dead() -> None:
             if process.poll() is not None:
                 raise PartDownError(f"lws is dead. The end of its log:\n{tail(log)}")
+
+        def up() -> bool:
+            refuse_dead()
             # Who asks nothing is told so; before the webhook is there its path is not found.
             return all(answers(port, True, urlsplit(url).path) for url in urls)
 
         try:
             wait_until(up, timeout=READY_SECONDS, why="the webhooks of LeaderWorkerSet to answer")
             yield webhooks
+            refuse_dead()
         finally:
             process.terminate()
             try:

@@ -5,7 +5,6 @@ kinds. `python -m e2e.toolchain` builds what is missing and prints where it is. 
 any of it is used.
 """
 
-import json
 import re
 import shutil
 import subprocess
@@ -85,10 +84,10 @@ def _compile(module: Module, go: Path, console: Console, into: Path) -> None:
 def _copy(module: Module, go: Path, console: Console, into: Path) -> None:
     into.mkdir()
     with Step(f"{module.name} {module.version}: files", None, console) as step:
-        described = _go(module, step, go, "mod", "download", "-json", module.versioned_by)
-        source = Path(json.loads("\n".join(described))["Dir"])
+        _go(module, step, go, "mod", "download", module.versioned_by)
+        (source,) = _go(module, step, go, "list", "-m", "-f", "{{.Dir}}", module.versioned_by)
         for name, path in module.files.items():
-            shutil.copyfile(source / path, into / name)
+            shutil.copyfile(Path(source) / path, into / name)
 
 
 def _go(module: Module, step: Step, go: Path, *arguments: str) -> list[str]:

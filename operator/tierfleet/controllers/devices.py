@@ -155,26 +155,29 @@ class Devices:
         """The most replicas to ask for now; None if the grant can be taken as it is."""
         if self.holder(pool, accelerator) is None:
             return None
-        self._waiting.add(pool.key)
         return self._store.replicas_of(pool).get(accelerator, 0)
 
     def holder(self, pool: InferencePool, accelerator: str) -> Key | None:
-        """The pool that has to give up some of what that accelerator may be first; None if none.
+        """The pool, the first by key, that must give up devices before this one may grow there.
 
-        As long as another pool still asks for more than it was granted of a product, nobody else
-        grows on that product; nor does the pool itself while it asks for it by another name.
+        None if it may grow. As long as another pool still asks for more than it was granted of a
+        product, nobody else grows on that product; nor does the pool itself while it asks for it by
+        another name. Who is told of a holder is woken when there may be none any more.
         """
-        own = products_of(pool)
-        for other in sorted(self.members(pool.key)):
-            found = self._store.pools.get(other)
-            excess = self._excess(found.object) if found is not None else ()
-            if any(
-                _may_overlap(claim.products, own[accelerator])
-                for claim in excess
-                if other != pool.key or claim.accelerator not in own
-            ):
-                return other
-        return None
+        found = min(
+            (o for o in self.members(pool.key) if self._holds(o, pool, accelerator)), default=None
+        )
+        if found is not None:
+            self._waiting.add(pool.key)
+        return found
+
+    def _holds(self, other: Key, pool: InferencePool, accelerator: str) -> bool:
+        found, own = self._store.pools.get(other), products_of(pool)
+        return any(
+            _may_overlap(claim.products, own[accelerator])
+            for claim in (self._excess(found.object) if found is not None else ())
+            if other != pool.key or claim.accelerator not in own
+        )
 
     def _wake_waiting(self, pools: frozenset[Key]) -> None:
         for key in self._waiting & pools:

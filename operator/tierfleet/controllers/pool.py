@@ -214,7 +214,16 @@ class Pools:
             # What is not served may be soon, and what there is of it is planned then.
             stray = (live.type, live.key) not in planned and live.type not in unserved
             if live.owner == pool.metadata.uid and stray:
-                await self._applier.remove(live)
+                try:
+                    await self._applier.remove(live)
+                except ClusterError as error:
+                    # Of Secrets, to be refused means that there is no plan; it is written here.
+                    if isinstance(error, ForbiddenError) and live.type != SECRETS:
+                        refused.setdefault(live.type, error)
+                    elif error.status >= SERVER_FAULT and live.type != SECRETS:
+                        fault = fault or error
+                    else:
+                        raise
         self._applier.settled(pool.key)
         return refused, fault
 
@@ -330,8 +339,8 @@ def _with_refusal(
     else:
         reason = PoolReason.CHILD_REFUSED
         message = (
-            f"The API server does not accept a {type_.told} of this pool: {why} Change the "
-            "InferencePool, or the rule that forbids it."
+            f"The API server does not let a {type_.told} of this pool be as planned: {why} Change "
+            "the InferencePool, or the rule that forbids it."
         )
     return _unready(pool, status, reason, message, now, stalled(reason, message))
 

@@ -60,6 +60,7 @@ def test_an_accelerator_that_is_taken_out_of_a_spec_is_another_ones_when_its_dep
             world.apply(pool("second", 2, H100, engine=UNBOUND))
             wait_placed(world, "second", "h100:2")
             assert (asked(world, "first-h100"), asked(world, "second-h100")) == (2, 0)
+            world.wait_for_condition("tpool", "first", "Accepted", "True")
             held = world.wait_for_condition("tpool", "second", "Ready", "False", "DevicesHeld")
             assert "h100: pool first still asks for more such devices" in held["message"]
         finally:

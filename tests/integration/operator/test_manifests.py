@@ -50,7 +50,7 @@ def test_every_child_passes_a_strict_dry_run(
 
 
 def _pods(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """One pod of each of its templates, because its own definition lets more pass than a pod's."""
+    """One pod of each of its templates, because its own definition checks less than a pod's."""
     templates = manifest["spec"]["leaderWorkerTemplate"]
     return [
         {

@@ -11,7 +11,7 @@ def test_a_child_that_the_api_server_refuses_is_told_on_the_pool(
 ) -> None:
     fleet.apply(policy(), pool("llama", 2, template={"labels": {"bad key!": "x"}}))
     ready = fleet.wait_for_condition("tpool", "llama", "Ready", "False", "ChildRefused")
-    assert "The API server does not accept a Deployment of this pool" in ready["message"]
+    assert "The API server does not let a Deployment of this pool be as planned" in ready["message"]
     assert "bad key!" in ready["message"]
     assert fleet.condition("tpool", "llama", "Stalled")["status"] == "True"
     fleet.apply(pool("llama", 2))

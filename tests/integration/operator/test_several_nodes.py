@@ -33,6 +33,12 @@ def evicts(world: World, pod: str) -> bool:
     return answer.returncode == 0
 
 
+def finalizers(world: World, pod: str, names: list[str]) -> None:
+    """What keeps the pod, once it is deleted."""
+    change = json.dumps({"metadata": {"finalizers": names}})
+    world.kubectl("patch", "pod", pod, "--type=merge", f"--patch={change}")
+
+
 def images(world: World, name: str) -> set[str]:
     """Of the engine, in what the LeaderWorkerSet asks for."""
     templates = world.get(KIND, name)["spec"]["leaderWorkerTemplate"]
@@ -105,9 +111,17 @@ def test_no_second_replica_is_lost_to_a_drain_while_one_is_away(
         timeout=PATIENCE_SECONDS,
         why="the quota to be counted",
     )
+    # Nor is the one that goes gone before LeaderWorkerSet has seen that it goes.
+    finalizers(four, "llama-h100-0-1", ["example.com/seen"])
     assert evicts(four, "llama-h100-0-1")
     for pod in ("llama-h100-1", "llama-h100-1-1"):
         assert not evicts(four, pod)
+    wait_until(
+        lambda: "deletionTimestamp" in four.get("pod", "llama-h100-0")["metadata"],
+        timeout=PATIENCE_SECONDS,
+        why="the whole group to be deleted",
+    )
+    finalizers(four, "llama-h100-0-1", [])
     wait_until(
         lambda: four.find("pod", "llama-h100-0") is None,
         timeout=PATIENCE_SECONDS,

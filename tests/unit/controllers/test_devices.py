@@ -225,6 +225,7 @@ def test_an_accelerator_that_is_called_otherwise_is_asked_for_once() -> None:
     fleet.grant("a")
     assert fleet.placed("a") == "h100:2"
     assert fleet.ceiling("a", "h100") == 0
+    assert fleet.devices.holder(fleet.pool("a"), "h100") == (raws.NAMESPACE, "a")
     fleet.deployed("a", 0)
     assert fleet.ceiling("a", "h100") is None
 

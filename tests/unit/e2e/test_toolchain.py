@@ -127,8 +127,12 @@ def test_a_build_without_a_terminal_says_in_plain_lines_how_far_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make = 'while [ "$1" != -o ]; do shift; done; echo x > "$2"'
-    describe = f"""[ "$1" = mod ] && {{ echo '{{"Dir": "{tmp_path}/source"}}'; exit; }}"""
-    go = fake_go(tmp_path / "bin", f'[ "$1" = list ] && {{ echo x; exit; }}\n{describe}\n{make}')
+    answer = f"""case "$1 $2" in
+        "list -m") echo {tmp_path}/source; exit;;
+        "list -deps") echo x; exit;;
+        "mod download") exit 0;;
+    esac"""
+    go = fake_go(tmp_path / "bin", f"{answer}\n{make}")
     for path in (path for module in MODULES for path in module.files.values()):
         (tmp_path / "source" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "source" / path).write_text(path)

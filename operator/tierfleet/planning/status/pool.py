@@ -34,9 +34,7 @@ from tierfleet.planning.status.placed import placed, why_not_more
 from tierfleet.planning.status.scaled import scaled
 from tierfleet.planning.status.serving import serving
 
-NOTHING_HELD: Mapping[str, PoolKey] = MappingProxyType({})
-"""No accelerator waits for another pool."""
-
+_NOTHING_HELD: Mapping[str, PoolKey] = MappingProxyType({})
 _FOR_A_PERSON = {PoolReason.INVALID, PoolReason.NOT_IMPLEMENTED, PoolReason.ROUTING_REQUIRED}
 """Reasons that do not heal by themselves: the spec has to change."""
 
@@ -46,7 +44,7 @@ def summarise_pool(
     pool_plan: PoolPlan,
     enforcement: Enforcement,
     outdated: int = 0,
-    held: Mapping[str, PoolKey] = NOTHING_HELD,
+    held: Mapping[str, PoolKey] = _NOTHING_HELD,
 ) -> InferencePoolStatus:
     """The status of the pool; conditions keep their times from the status that it has.
 
@@ -56,7 +54,7 @@ def summarise_pool(
         enforcement: what its replicas run.
         outdated: how many replicas do not run the planned pod template, ready or not.
         held: accelerators whose planned replicas may not be asked for yet, and the pool that has to
-            give up devices first.
+            give up devices first: itself, if it has them under another name.
 
     Raises:
         KeyError: the snapshot does not have the pool.

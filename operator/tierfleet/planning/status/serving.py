@@ -64,7 +64,8 @@ def _holds(pool: InferencePool, held: Mapping[str, PoolKey]) -> str:
     where = "" if namespace == pool.key[0] else f" of namespace {namespace}"
     return (
         f"{accelerator}: pool {name}{where} still asks for more such devices than it is granted; "
-        "they are taken as soon as it does not. Its conditions tell what keeps it."
+        "they are taken as soon as it does not. Its conditions, or the operator's log, tell what "
+        "keeps it."
     )
 
 
