@@ -218,9 +218,9 @@ class Pools:
                     await self._applier.remove(live)
                 except ClusterError as error:
                     # Of Secrets, to be refused means that there is no plan; it is written here.
-                    if isinstance(error, ForbiddenError) and live.type != SECRETS:
+                    if live.type != SECRETS and isinstance(error, InvalidError | ForbiddenError):
                         refused.setdefault(live.type, error)
-                    elif error.status >= SERVER_FAULT and live.type != SECRETS:
+                    elif live.type != SECRETS and error.status >= SERVER_FAULT:
                         fault = fault or error
                     else:
                         raise

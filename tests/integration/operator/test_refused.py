@@ -1,7 +1,7 @@
 """What is in the way of a pool is told on the pool, in the words of who refuses it."""
 
 from e2e.wait import wait_until
-from e2e.world import PATIENCE_SECONDS, World, policy, pool
+from e2e.world import B200, H100, PATIENCE_SECONDS, Document, World, policy, pool
 from tests.integration.operator import webhooks
 from tests.integration.operator.process import Operator
 
@@ -17,6 +17,64 @@ def test_a_child_that_the_api_server_refuses_is_told_on_the_pool(
     fleet.apply(pool("llama", 2))
     fleet.wait_ready("llama", "b200:2")
     assert fleet.condition("tpool", "llama", "Stalled") == {}
+
+
+def test_a_child_that_may_not_be_deleted_is_told_on_the_pool(
+    operator: Operator, fleet: World
+) -> None:
+    narrow = B200 | {"maxReplicas": 1}
+    fleet.apply(policy(), pool("llama", 2, narrow, H100))
+    fleet.wait_ready("llama", "b200:1 h100:1")
+    rule = kept(fleet)
+    fleet.cluster.apply(*rule)
+    try:
+        dry = ("delete", "deployment", "llama-h100", "--dry-run=server")
+        wait_until(
+            lambda: not fleet.kubectl(*dry, check=False),
+            timeout=PATIENCE_SECONDS,
+            why="the rule to be in force",
+        )
+        fleet.apply(pool("llama", 1, narrow))
+        ready = fleet.wait_for_condition("tpool", "llama", "Ready", "False", "ChildRefused")
+        assert "does not let a Deployment of this pool be as planned" in ready["message"]
+        assert "Deployments stay here." in ready["message"]
+    finally:
+        for one in rule:
+            fleet.kubectl("delete", one["kind"], one["metadata"]["name"])
+    fleet.wait_ready("llama", "b200:1")
+    wait_until(
+        lambda: fleet.find("deployment", "llama-h100") is None,
+        timeout=PATIENCE_SECONDS,
+        why="it to go",
+    )
+
+
+def kept(world: World) -> list[Document]:
+    """A rule by which nobody may delete a Deployment of the namespace."""
+    deletes = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"]}
+    here = {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}}
+    version, metadata = "admissionregistration.k8s.io/v1", {"name": "kept"}
+    return [
+        {
+            "apiVersion": version,
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": metadata,
+            "spec": {
+                "matchConstraints": {"resourceRules": [deletes | {"operations": ["DELETE"]}]},
+                "validations": [{"expression": "false", "message": "Deployments stay here."}],
+            },
+        },
+        {
+            "apiVersion": version,
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": metadata,
+            "spec": {
+                "policyName": "kept",
+                "validationActions": ["Deny"],
+                "matchResources": {"namespaceSelector": here},
+            },
+        },
+    ]
 
 
 def test_a_child_that_a_fault_of_the_cluster_keeps_from_being_made_is_told_on_the_pool(
