@@ -10,11 +10,18 @@ FIRST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.5
 
 
-def wait_until(predicate: Callable[[], Value | None], *, timeout: float, why: str) -> Value:
+def wait_until(
+    predicate: Callable[[], Value | None],
+    *,
+    timeout: float,
+    why: str,
+    longest_pause: float = LONGEST_PAUSE_SECONDS,
+) -> Value:
     """Call `predicate` until it returns something truthy, and return that.
 
     `timeout` is in seconds and only bounds a failure: be generous. `why` completes the sentence
-    "waited in vain for …". What the predicate raises is passed on at once.
+    "waited in vain for …". Where asking costs what is waited for, give a `longest_pause`. What the
+    predicate raises is passed on at once.
 
     Raises:
         AssertionError: the time is over; the message shows the last value.
@@ -25,5 +32,5 @@ def wait_until(predicate: Callable[[], Value | None], *, timeout: float, why: st
         if time.monotonic() >= deadline:
             raise AssertionError(f"waited {timeout:g} s in vain for {why}; last value: {value!r}")
         time.sleep(pause)
-        pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+        pause = min(pause * 1.5, longest_pause)
     return value

@@ -33,7 +33,9 @@ _TYPES: Final = {
 }
 _AT_ONCE: Final = 16
 _BATCH: Final = 1_000
-_PATIENCE: Final = 1_800.0
+_PATIENCE: Final = 7_200.0
+_LOOK_SECONDS: Final = 15.0
+"""Between two looks at how far the fleet is: all pools are listed for one."""
 
 
 @dataclass(frozen=True)
@@ -117,4 +119,5 @@ def _until_ready(stage: Stage, console: Console) -> None:
             step.advance("", done - step.done)
             return done >= stage.size.pods
 
-        wait_until(ready, timeout=_PATIENCE, why="all pods to be ready")
+        why = "all pods to be ready"
+        wait_until(ready, timeout=_PATIENCE, why=why, longest_pause=_LOOK_SECONDS)
