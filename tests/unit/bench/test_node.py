@@ -126,6 +126,8 @@ def test_all_is_printed_and_kept(
 
     monkeypatch.setattr(command, "staged", staged)
     monkeypatch.setattr(command, "measure", lambda *_: results())
+    # The stage would have installed it.
+    monkeypatch.setattr(command, "_containerd", lambda: "containerd 1.7")
     monkeypatch.setattr("sys.argv", ["bench", "--build", str(tmp_path)])
     assert command.main() == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("node ttft_p99_vs_best=1.200 ")
