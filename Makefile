@@ -20,7 +20,7 @@ $(INSTALLED): requirements-dev.lock pyproject.toml
 	@e2e/venv.sh $(VENV) $(PYTHON)
 
 .PHONY: tools
-tools: $(INSTALLED) ## Build the programs of the test cluster (15 minutes at first, then cached)
+tools: $(INSTALLED) ## Build the programs of the test cluster (12 to 26 minutes at first, then cached)
 	@$(RUN) e2e.toolchain >/dev/null
 
 .PHONY: lint

@@ -43,7 +43,7 @@ class Toolchain:
 
 
 def ensure(console: Console | None = None) -> Toolchain:
-    """Return the toolchain, building whatever of it is missing (about 15 minutes at first).
+    """Return the toolchain, building whatever of it is missing (12 to 26 minutes at first).
 
     Raises:
         GoMissingError: there is no Go and none can be installed.
