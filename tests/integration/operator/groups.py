@@ -2,11 +2,9 @@
 
 from e2e.leaderworkersets import KIND
 from e2e.wait import wait_until
-from e2e.world import PATIENCE_SECONDS, Document, World
+from e2e.world import H100, PATIENCE_SECONDS, Document, World
 
-WIDE = {
-    "name": "h100",
-    "products": ["NVIDIA-H100-80GB-HBM3"],
+WIDE = H100 | {
     "devicesPerReplica": 8,
     "nodesPerReplica": 2,
     "capacity": {"serviceTokensPerSecond": 30000},

@@ -8,16 +8,11 @@ import json
 from e2e import nodes
 from e2e.leaderworkersets import KIND
 from e2e.wait import wait_until
-from e2e.world import B200, PATIENCE_SECONDS, Document, World, policy, pool
+from e2e.world import B200, H100, PATIENCE_SECONDS, Document, World, policy, pool
 from tests.integration.operator.groups import WIDE, asked_for, made
 from tests.integration.operator.process import Operator
 
-ONE = {
-    "name": "h100",
-    "products": ["NVIDIA-H100-80GB-HBM3"],
-    "devicesPerReplica": 8,
-    "capacity": {"serviceTokensPerSecond": 15000},
-}
+ONE = H100 | {"devicesPerReplica": 8, "capacity": {"serviceTokensPerSecond": 15000}}
 NEWER = {"image": "vllm/vllm-openai:v0.33.0"}
 
 
